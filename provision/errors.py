@@ -1,0 +1,85 @@
+"""Everything that can go wrong, with the code a caller decides by.
+
+One class per decision: the API turns `status` into an HTTP status, a page shows `message`,
+sync retries what is `Unreachable` or `Rejected`. Messages are sentences for an operator and
+never hold a secret.
+"""
+
+from typing import Any
+
+
+class ProvisionError(Exception):
+    """A request that could not be carried out. `code` is stable, `message` is for people."""
+
+    code = "COMMAND_FAILED"
+    status = 500
+
+    def __init__(self, message: str, *, code: str | None = None, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.code
+        self.details = details
+
+
+class InvalidInput(ProvisionError):
+    """What was typed cannot be used."""
+
+    code = "INVALID_INPUT"
+    status = 400
+
+
+class WeakPassword(InvalidInput):
+    code = "WEAK_PASSWORD"
+    status = 422
+
+
+class InvalidEmail(InvalidInput):
+    code = "INVALID_EMAIL"
+
+
+class NotSignedIn(ProvisionError):
+    code = "NOT_SIGNED_IN"
+    status = 401
+
+
+class AccessDenied(ProvisionError):
+    """The actor's role or domains do not allow it."""
+
+    code = "INSUFFICIENT_PERMISSION"
+    status = 403
+
+
+class NotFound(ProvisionError):
+    code = "NOT_FOUND"
+    status = 404
+
+
+class Conflict(ProvisionError):
+    """It clashes with what is already there, or with what somebody else has just changed."""
+
+    code = "SYNC_CONFLICT"
+    status = 409
+
+
+class UnsafePlan(Conflict):
+    """A plan that would remove, or finds missing, so much that a person must confirm it."""
+
+    code = "UNSAFE_PLAN"
+
+
+class MailServerError(ProvisionError):
+    """The mail server did not do it."""
+
+    code = "COMMAND_FAILED"
+    status = 502
+
+
+class Unreachable(MailServerError):
+    """Nothing reached the server: the server backs off, its rows keep their attempts."""
+
+    code = "SERVER_UNREACHABLE"
+    status = 503
+
+
+class Rejected(MailServerError):
+    """The server refuses this one change: the row's attempts and backoff apply."""

@@ -1,0 +1,196 @@
+"""Compare what is wanted with what is there. Pure: no database, no network, no clock.
+
+Rules: absence never deletes (only a tombstone does); a never-delivered mailbox does not take over
+an account that somebody else made; a server that lost much is an alarm, not work.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from provision.errors import UnsafePlan
+from provision.passwords import verify_password
+from provision.secret import Secret
+from provision.state import (
+    AliasState,
+    Change,
+    CreateMailbox,
+    DeleteAlias,
+    DeleteMailbox,
+    DesiredState,
+    Key,
+    MailboxState,
+    Resource,
+    ServerState,
+    SetAlias,
+    SetEnabled,
+    SetPassword,
+    SetQuota,
+    Unmanageable,
+    WantedAlias,
+    WantedMailbox,
+    Wish,
+)
+
+UNSAFE_SHARE = 0.3  # deletes plus missing, as a share of what should be there …
+UNSAFE_FROM = 10  # … judged only from this many entries on
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field of one entry on which the two sides disagree, as people read it."""
+
+    key: Key
+    field: str
+    ours: str
+    theirs: str
+
+
+@dataclass(slots=True)
+class Plan:
+    changes: list[Change] = field(default_factory=list)
+    settled: list[Key] = field(default_factory=list)  # due, and already as wanted
+    conflicts: list[Difference] = field(default_factory=list)  # due, but the account there is not ours
+    lost: list[Key] = field(default_factory=list)  # due, gone there, and no password kept to make it anew
+    missing: list[Key] = field(default_factory=list)  # ours, gone from the server
+    differing: list[Difference] = field(default_factory=list)  # delivered once, changed there since
+    unmanaged: list[Key] = field(default_factory=list)  # on the server, unknown here
+    unmanageable: tuple[Unmanageable, ...] = ()  # on the server, and never touched
+    unsupported: list[tuple[Key, str]] = field(default_factory=list)  # wanted, but this kind cannot
+    expected: int = 0  # entries that should be on the server
+
+    @property
+    def deletes(self) -> int:
+        return sum(isinstance(change, DeleteMailbox | DeleteAlias) for change in self.changes)
+
+    def require_safe(self) -> None:
+        """Raises: UnsafePlan when too much would go, or has gone."""
+        gone = len(self.missing) + len(self.lost)
+        if self.expected < UNSAFE_FROM or self.deletes + gone <= UNSAFE_SHARE * self.expected:
+            return
+        raise UnsafePlan(
+            f"Of {self.expected:,} entries that should be on the mail server, {gone:,} are missing there and "
+            f"{self.deletes:,} would be deleted. Nothing was done: check that this is the right server and that its "
+            "volume is mounted; if it is meant, push again with force.",
+            expected=self.expected,
+            missing=gone,
+            deletes=self.deletes,
+        )
+
+
+def make_plan(desired: DesiredState, actual: ServerState, supports: Collection[str] = ()) -> Plan:
+    """The plan for one server. `supports`: optional features of its kind (see servers.MailServer)."""
+    plan = Plan(unmanageable=actual.unmanageable)
+    for address, mailbox in desired.mailboxes.items():
+        _compare_mailbox(plan, address, mailbox, actual.mailboxes.get(address), supports)
+    for address, alias in desired.aliases.items():
+        _compare_alias(plan, address, alias, actual.aliases.get(address))
+    plan.unmanaged += [Key(Resource.MAILBOX, a) for a in actual.mailboxes if a not in desired.mailboxes]
+    plan.unmanaged += [Key(Resource.ALIAS, a) for a in actual.aliases if a not in desired.aliases]
+    plan.changes.sort(key=lambda change: change.order)
+    return plan
+
+
+def _compare_mailbox(
+    plan: Plan, address: str, want: WantedMailbox, have: MailboxState | None, supports: Collection[str]
+) -> None:
+    key = Key(Resource.MAILBOX, address)
+    if want.wish is Wish.IGNORED:
+        return
+    if want.wish is Wish.ABSENT:
+        _compare_absent(plan, key, want.due, have is not None, DeleteMailbox(address, want.erase_mail))
+        return
+    plan.expected += want.claimed
+    if want.quota_messages and "quota_messages" not in supports:
+        plan.unsupported.append((key, "a limit on the number of messages"))
+        want = want._replace(quota_messages=None)
+    if have is None:
+        _plan_absent_mailbox(plan, key, want)
+    elif want.due:
+        _plan_due_mailbox(plan, key, want, have)
+    else:
+        plan.differing += mailbox_differences(key, want, have)
+
+
+def _compare_absent(plan: Plan, key: Key, due: bool, is_there: bool, delete: DeleteMailbox | DeleteAlias) -> None:
+    plan.expected += is_there
+    if due and is_there:
+        plan.changes.append(delete)
+    elif due:
+        plan.settled.append(key)
+
+
+def _plan_absent_mailbox(plan: Plan, key: Key, want: WantedMailbox) -> None:
+    if want.due and want.password is not None:
+        plan.changes.append(
+            CreateMailbox(key.address, want.password, want.quota_bytes, want.enabled, want.quota_messages)
+        )
+    elif want.due:
+        plan.lost.append(key)
+    elif want.claimed:
+        plan.missing.append(key)
+
+
+def _plan_due_mailbox(plan: Plan, key: Key, want: WantedMailbox, have: MailboxState) -> None:
+    changes = list(_mailbox_changes(key.address, want, have))
+    if not changes:
+        plan.settled.append(key)
+    elif not want.claimed and any(isinstance(change, SetPassword) for change in changes):
+        plan.conflicts.append(Difference(key, "account", "to be created", "made on the server by somebody else"))
+    else:
+        plan.changes += changes
+
+
+def _mailbox_changes(address: str, want: WantedMailbox, have: MailboxState) -> Iterator[Change]:
+    if want.password is not None and not same_password(want.password, have.password_hash):
+        yield SetPassword(address, want.password)
+    if (want.quota_bytes, want.quota_messages) != (have.quota_bytes, have.quota_messages):
+        yield SetQuota(address, want.quota_bytes, want.quota_messages)
+    if want.enabled != have.enabled:
+        yield SetEnabled(address, want.enabled)
+
+
+def mailbox_differences(key: Key, want: WantedMailbox, have: MailboxState) -> list[Difference]:
+    found = []
+    if want.quota_bytes != have.quota_bytes:
+        found.append(Difference(key, "quota", str(want.quota_bytes), str(have.quota_bytes)))
+    if want.quota_messages != have.quota_messages:
+        found.append(Difference(key, "message quota", str(want.quota_messages), str(have.quota_messages)))
+    if want.enabled != have.enabled:
+        found.append(Difference(key, "login", _login(want.enabled), _login(have.enabled)))
+    return found
+
+
+def _login(enabled: bool) -> str:
+    return "enabled" if enabled else "disabled"
+
+
+def _compare_alias(plan: Plan, address: str, want: WantedAlias, have: AliasState | None) -> None:
+    key = Key(Resource.ALIAS, address)
+    if want.wish is Wish.IGNORED:
+        return
+    if want.wish is Wish.ABSENT:
+        _compare_absent(plan, key, want.due, have is not None, DeleteAlias(address))
+        return
+    plan.expected += want.claimed
+    if have is not None and set(have.destinations) == set(want.destinations):
+        if want.due:
+            plan.settled.append(key)
+    elif want.due and have is not None and not want.claimed:
+        plan.conflicts.append(alias_difference(key, want, have))
+    elif want.due:
+        plan.changes.append(SetAlias(address, want.destinations))
+    elif have is None and want.claimed:
+        plan.missing.append(key)
+    elif have is not None:
+        plan.differing.append(alias_difference(key, want, have))
+
+
+def alias_difference(key: Key, want: WantedAlias, have: AliasState) -> Difference:
+    return Difference(key, "destinations", ", ".join(want.destinations), ", ".join(have.destinations))
+
+
+def same_password(wanted: Secret, on_server: Secret) -> bool:
+    """Whether the server holds this password; `wanted` may be a hash or plain text."""
+    if wanted.reveal().startswith(("{", "$")) and len(wanted.reveal()) > 32:
+        return wanted == on_server
+    return verify_password(wanted, on_server)

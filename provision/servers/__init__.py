@@ -1,0 +1,85 @@
+"""Mail servers: the protocol every kind speaks, and the list of kinds.
+
+A kind is one module with one class. It reads and writes; comparing, retrying, logging and locking
+are done once, in `provision.sync`.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+from provision.errors import InvalidInput
+from provision.state import Change, Outcome, ServerState
+
+
+class MailServer(Protocol):
+    """One mail server, opened for one push or read.
+
+    `supports` names what this kind can do beyond the common ground:
+    `quota_messages` (limit on the number of messages), `erase_mail` (delete a mailbox with its mail),
+    `plain_password` (changes carry the password itself; otherwise a hash in Dovecot's notation).
+    """
+
+    supports: Collection[str]
+
+    def read(self) -> ServerState:
+        """What the server holds now. Raises: Unreachable."""
+
+    def apply(self, changes: Sequence[Change]) -> Iterator[Outcome]:
+        """Carry out the batch and yield one Outcome per change, in order, as they happen.
+
+        A change that is refused is an Outcome with `error`. Raises: Unreachable, when nothing more
+        reaches the server; the changes not yet yielded count as not done.
+        """
+
+    def check(self) -> list[str]:
+        """What is wrong with the settings or the server, as sentences; empty when all is well."""
+
+    def close(self) -> None:
+        """Give back connections. Never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of mail server as the settings page and `server add` show it."""
+
+    name: str
+    label: str
+    target: str  # "module:Class", imported when first used
+    settings: Mapping[str, str]  # setting → what it means; the first one is required
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "dms_files",
+            "docker-mailserver, by its config volume",
+            "provision.servers.dms_files:DmsFiles",
+            {"path": "folder that is mounted at /tmp/docker-mailserver"},
+        ),
+    )
+}
+
+
+def kind_of(name: str) -> Kind:
+    """Raises: InvalidInput for an unknown kind."""
+    if name not in KINDS:
+        raise InvalidInput(f"There is no mail-server kind “{name}”; there are: {', '.join(KINDS)}.")
+    return KINDS[name]
+
+
+def server_class(name: str) -> type[Any]:
+    module, _, class_name = kind_of(name).target.partition(":")
+    return getattr(import_module(module), class_name)  # type: ignore[no-any-return]
+
+
+def open_server(kind: str, settings: Mapping[str, Any], timeout_seconds: float = 10.0) -> MailServer:
+    """The server behind a Server row. Raises: InvalidInput when a setting is missing."""
+    known = kind_of(kind)
+    required = next(iter(known.settings))
+    if not settings.get(required):
+        raise InvalidInput(f"A server of kind {kind} needs the setting “{required}”: {known.settings[required]}.")
+    server: MailServer = server_class(kind)(settings, timeout_seconds)
+    return server

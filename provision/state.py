@@ -1,0 +1,162 @@
+"""What is wanted, what a mail server holds, and the changes that lead from one to the other.
+
+Frozen values without behaviour: the database builds the wanted side, a mail-server kind the other,
+`provision.plan` compares them. Quotas are bytes, 0 means no limit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, NamedTuple
+
+from provision.secret import Secret
+
+
+class Resource(StrEnum):
+    MAILBOX = "mailbox"
+    ALIAS = "alias"
+
+
+class Key(NamedTuple):
+    """Which thing: the same address may not be both."""
+
+    resource: Resource
+    address: str
+
+
+# ---- what a server holds -------------------------------------------------------------------
+
+
+class MailboxState(NamedTuple):
+    password_hash: Secret
+    quota_bytes: int = 0
+    enabled: bool = True
+    quota_messages: int | None = None
+
+
+class AliasState(NamedTuple):
+    destinations: tuple[str, ...]
+
+
+class Unmanageable(NamedTuple):
+    """An entry on the server that is left alone, and why; `text` never holds a hash."""
+
+    where: str
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    mailboxes: Mapping[str, MailboxState]
+    aliases: Mapping[str, AliasState]
+    unmanageable: tuple[Unmanageable, ...] = ()
+
+
+# ---- what is wanted ------------------------------------------------------------------------
+
+
+class Wish(StrEnum):
+    PRESENT = "present"
+    ABSENT = "absent"  # a tombstone: the only thing that ever deletes
+    IGNORED = "ignored"  # soft-deleted: what is on the server stays as it is
+
+
+class WantedMailbox(NamedTuple):
+    wish: Wish
+    quota_bytes: int
+    enabled: bool
+    quota_messages: int | None = None
+    password: Secret | None = None  # not delivered yet: a hash, or plain text for kinds that take it
+    claimed: bool = True  # the account on the server is known to be ours
+    due: bool = False  # to be delivered now; otherwise it is only compared
+    erase_mail: bool = False
+
+
+class WantedAlias(NamedTuple):
+    wish: Wish
+    destinations: tuple[str, ...]
+    claimed: bool = True
+    due: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredState:
+    mailboxes: Mapping[str, WantedMailbox] = field(default_factory=dict)
+    aliases: Mapping[str, WantedAlias] = field(default_factory=dict)
+
+
+# ---- changes -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CreateMailbox:
+    order: ClassVar[int] = 2
+    address: str
+    password: Secret
+    quota_bytes: int = 0
+    enabled: bool = True
+    quota_messages: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetPassword:
+    order: ClassVar[int] = 3
+    address: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class SetQuota:
+    order: ClassVar[int] = 4
+    address: str
+    quota_bytes: int
+    quota_messages: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetEnabled:
+    order: ClassVar[int] = 5
+    address: str
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteMailbox:
+    order: ClassVar[int] = 1
+    address: str
+    erase_mail: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetAlias:
+    order: ClassVar[int] = 6
+    address: str
+    destinations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAlias:
+    order: ClassVar[int] = 0
+    address: str
+
+
+Change = CreateMailbox | SetPassword | SetQuota | SetEnabled | DeleteMailbox | SetAlias | DeleteAlias
+
+
+def key_of(change: Change) -> Key:
+    resource = Resource.ALIAS if isinstance(change, SetAlias | DeleteAlias) else Resource.MAILBOX
+    return Key(resource, change.address)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one change. `command` is what was really run, secrets as `***`."""
+
+    change: Change
+    command: str
+    exit_code: int = 0
+    stdout: str = ""
+    stderr: str = ""
+    duration_ms: int = 0
+    error: str | None = None
