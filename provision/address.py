@@ -39,7 +39,9 @@ def normalise(text: str) -> str:
     """Return a mailbox address as stored. Raises: InvalidEmail with the reason."""
     local, at, domain = _printable(text).rpartition("@")
     if not at or not local:
-        raise InvalidEmail(f"“{shorten(text)}” is not a mail address: it needs a name, @ and a domain.", value=shorten(text))
+        raise InvalidEmail(
+            f"“{shorten(text)}” is not a mail address: it needs a name, @ and a domain.", value=shorten(text)
+        )
     address = f"{local.lower()}@{normalise_domain(domain)}"
     if reason := refusal(address):
         raise InvalidEmail(f"“{shorten(text)}” cannot be used: {reason}.", value=shorten(text))

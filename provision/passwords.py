@@ -120,7 +120,13 @@ def _split_scheme(text: str) -> tuple[str, str]:
     else:
         scheme, body = "CRYPT", text
     if scheme == "CRYPT":
-        prefixes = {"$6$": "SHA512-CRYPT", "$5$": "SHA256-CRYPT", "$2": "BLF-CRYPT", "$argon2id$": "ARGON2ID", "$argon2i$": "ARGON2I"}
+        prefixes = {
+            "$6$": "SHA512-CRYPT",
+            "$5$": "SHA256-CRYPT",
+            "$2": "BLF-CRYPT",
+            "$argon2id$": "ARGON2ID",
+            "$argon2i$": "ARGON2I",
+        }
         scheme = next((name for prefix, name in prefixes.items() if body.startswith(prefix)), scheme)
     return scheme, body
 

@@ -107,6 +107,8 @@ def _compare_mailbox(
         _plan_absent_mailbox(plan, key, want)
     elif want.due:
         _plan_due_mailbox(plan, key, want, have)
+    elif not want.claimed:
+        plan.conflicts.append(_foreign(key))
     else:
         plan.differing += mailbox_differences(key, want, have)
 
@@ -135,9 +137,13 @@ def _plan_due_mailbox(plan: Plan, key: Key, want: WantedMailbox, have: MailboxSt
     if not changes:
         plan.settled.append(key)
     elif not want.claimed and any(isinstance(change, SetPassword) for change in changes):
-        plan.conflicts.append(Difference(key, "account", "to be created", "made on the server by somebody else"))
+        plan.conflicts.append(_foreign(key))
     else:
         plan.changes += changes
+
+
+def _foreign(key: Key) -> Difference:
+    return Difference(key, "account", "to be created", "made on the server by somebody else")
 
 
 def _mailbox_changes(address: str, want: WantedMailbox, have: MailboxState) -> Iterator[Change]:
@@ -175,7 +181,7 @@ def _compare_alias(plan: Plan, address: str, want: WantedAlias, have: AliasState
     if have is not None and set(have.destinations) == set(want.destinations):
         if want.due:
             plan.settled.append(key)
-    elif want.due and have is not None and not want.claimed:
+    elif have is not None and not want.claimed:
         plan.conflicts.append(alias_difference(key, want, have))
     elif want.due:
         plan.changes.append(SetAlias(address, want.destinations))

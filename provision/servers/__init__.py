@@ -50,6 +50,14 @@ class Kind:
     settings: Mapping[str, str]  # setting → what it means; the first one is required
 
 
+# What every kind may be told for checking a login by IMAP.
+LOGIN_SETTINGS: Mapping[str, str] = {
+    "imap_host": "where people log in, for checking a password",
+    "imap_port": "its port; 993 if not said",
+    "imap_security": "tls (default), starttls or none",
+    "imap_verify": "false: accept any certificate",
+}
+
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -58,6 +66,17 @@ KINDS: dict[str, Kind] = {
             "docker-mailserver, by its config volume",
             "provision.servers.dms_files:DmsFiles",
             {"path": "folder that is mounted at /tmp/docker-mailserver"},
+        ),
+        Kind(
+            "dms_exec",
+            "docker-mailserver, by docker exec",
+            "provision.servers.dms_exec:DmsExec",
+            {
+                "container": "name of its container, or a label of it as key=value",
+                "docker_host": "unix:///…, tcp://host:port or ssh://user@host; empty: DOCKER_HOST, else the local socket",
+                "tls_path": "folder with ca.pem, cert.pem and key.pem, for tcp:// with TLS",
+                "live_cache_seconds": "how long usage and the state of services are remembered; empty: 60",
+            },
         ),
     )
 }

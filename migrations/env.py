@@ -1,0 +1,14 @@
+"""Alembic's entry: migrates the connection that provision.database hands over."""
+
+from alembic import context
+
+from provision.models import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    render_as_batch=True,
+    transaction_per_migration=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

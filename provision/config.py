@@ -1,0 +1,46 @@
+"""Settings: environment, `.env`, secrets from files. A wrong value stops the start and names the variable."""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from provision.errors import InvalidInput
+
+
+class Settings(BaseSettings):
+    """Every variable begins with `POSTROOM_`, e.g. `POSTROOM_DATABASE_URL`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="POSTROOM_", env_file=".env", extra="forbid", hide_input_in_errors=True
+    )
+
+    data_dir: Path = Field(Path("data"), description="folder of the SQLite database, the key and the locks")
+    database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the data folder")
+    secret_key_file: Path | None = Field(None, description="key that seals undelivered passwords; made at first start")
+    max_attempts: int = Field(8, ge=1, le=100, description="tries of one change before it is FAILED")
+    retry_base_seconds: float = Field(5.0, gt=0, description="first pause after a failed try; doubles each time")
+    retry_cap_seconds: float = Field(900.0, gt=0, description="longest pause between tries")
+    page_budget_seconds: float = Field(10.0, gt=0, le=60, description="longest a page waits for the mail server")
+    default_quota_mb: int = Field(
+        1024, ge=0, description="quota of a new mailbox where its domain says nothing; 0: none"
+    )
+
+    @property
+    def url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'postroom.db'}"
+
+    @property
+    def key_file(self) -> Path:
+        return self.secret_key_file or self.data_dir / "secret.key"
+
+
+@cache
+def get_settings() -> Settings:
+    """Raises: InvalidInput naming each variable that is wrong."""
+    try:
+        return Settings()  # type: ignore[call-arg]
+    except ValidationError as error:
+        wrong = "; ".join(f"POSTROOM_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise InvalidInput(f"A setting is wrong. {wrong}") from None

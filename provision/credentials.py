@@ -1,0 +1,65 @@
+"""Check a mailbox password by logging in over IMAP, as a mail program would."""
+
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from imapclient import IMAPClient
+from imapclient.exceptions import IMAPClientError, LoginError
+
+from provision.errors import InvalidInput, Unreachable
+from provision.secret import Secret
+
+FALSE = (False, "false", "no", "0", 0)
+
+
+def check_login(settings: Mapping[str, Any], address: str, password: Secret, timeout_seconds: float = 10.0) -> bool:
+    """Whether the mail server lets this address in with this password.
+
+    Raises: InvalidInput when the server has no `imap_host`; Unreachable when no answer was to be had,
+    which includes a certificate that is not trusted (unless `imap_verify` is false).
+    """
+    host, security = settings.get("imap_host"), settings.get("imap_security", "tls")
+    if not host:
+        raise InvalidInput(
+            "This mail server has no IMAP host in its settings, so a login cannot be tried.", code="NO_IMAP_HOST"
+        )
+    context = _tls_context(settings)
+    try:
+        client = IMAPClient(
+            host,
+            int(settings.get("imap_port", 993)),
+            ssl=security == "tls",
+            ssl_context=context,
+            timeout=timeout_seconds,
+        )
+        try:
+            if security == "starttls":
+                client.starttls(context)
+            return _logged_in(client, address, password)
+        finally:
+            with suppress(Exception):  # the answer is known; a rude goodbye changes nothing
+                client.shutdown()
+    except ssl.SSLCertVerificationError as error:
+        raise Unreachable(f"The certificate of {host} is not trusted: {error.verify_message}.") from None
+    except (OSError, IMAPClientError) as error:
+        raise Unreachable(f"No login could be tried at {host}: {str(error) or type(error).__name__}.") from None
+
+
+def _logged_in(client: IMAPClient, address: str, password: Secret) -> bool:
+    try:
+        client.login(address, password.reveal())
+    except LoginError as error:
+        if "UNAVAILABLE" in str(error):
+            raise Unreachable("The mail server cannot check passwords now (temporary failure).") from None
+        return False
+    return True
+
+
+def _tls_context(settings: Mapping[str, Any]) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if settings.get("imap_verify", True) in FALSE:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,129 @@
+"""The database: engine, transactions, migrations, and the lock that makes one writer per mail server."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+from sqlalchemy_dlock import create_sadlock
+
+from provision.errors import ProvisionError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class DatabaseUnavailable(ProvisionError):
+    code = "DATABASE_UNAVAILABLE"
+    status = 503
+
+
+class Database:
+    """One database. `read()` and `write()` are the only ways to a session; each is one transaction."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = _sqlite_engine(url) if self.is_sqlite else _server_engine(url)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        with self._session(immediate=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Committed at the end. SQLite takes its write lock at once, so that a read in it stays true."""
+        with self._session(immediate=True) as session:
+            yield session
+            session.commit()
+
+    @contextmanager
+    def _session(self, immediate: bool) -> Iterator[Session]:
+        try:
+            with self.engine.connect() as connection:
+                connection = connection.execution_options(immediate=immediate)
+                with Session(connection, expire_on_commit=False) as session:
+                    yield session
+        except OperationalError as error:
+            raise DatabaseUnavailable(f"The database cannot be used now: {_reason(error)}.") from error
+
+    def migrate(self) -> None:
+        """Bring the tables to this release's form."""
+        if self.is_sqlite and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        config = AlembicConfig()
+        config.set_main_option("script_location", str(ROOT / "migrations"))
+        with self.engine.connect() as connection:
+            config.attributes["connection"] = connection.execution_options(immediate=True)
+            command.upgrade(config, "head")
+
+    @contextmanager
+    def server_lock(self, server_id: int, timeout_seconds: float) -> Iterator[bool]:
+        """Yield whether this process may write to the mail server; freed by `kill -9` too."""
+        if self.is_sqlite:
+            with self._file_lock(server_id, timeout_seconds) as locked:
+                yield locked
+        else:
+            with self.engine.connect() as connection:
+                lock = create_sadlock(
+                    connection.execution_options(isolation_level="AUTOCOMMIT"), f"postroom-server-{server_id}"
+                )
+                locked = lock.acquire(timeout=timeout_seconds)
+                try:
+                    yield locked
+                finally:
+                    if locked:
+                        lock.release()
+
+    @contextmanager
+    def _file_lock(self, server_id: int, timeout_seconds: float) -> Iterator[bool]:
+        lock = FileLock(f"{self.url.database}.server-{server_id}.lock", is_singleton=False)
+        try:
+            lock.acquire(timeout=timeout_seconds, poll_interval=0.01)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _sqlite_engine(url: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: Any, record: object) -> None:
+        connection.isolation_level = None  # BEGIN is ours, below
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "busy_timeout=30000",
+            "cache_size=-32000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("immediate")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def _server_engine(url: str) -> Engine:
+    return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args={"connect_timeout": 5})
+
+
+def _reason(error: OperationalError) -> str:
+    return str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"

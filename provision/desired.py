@@ -1,0 +1,245 @@
+"""The wanted side of a server, read from the database; and how far each row has come, written back.
+
+Only `provision.sync` uses it. Everything is set-based: a push of 10,000 rows is a handful of statements.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, delete, false, func, or_, select, true, update
+from sqlalchemy.orm import Session
+
+from provision.models import Alias, LogStatus, Mailbox, ProvisionLog, Status, SyncStatus
+from provision.sealing import Sealer
+from provision.secret import Secret
+from provision.state import DesiredState, Key, Resource, WantedAlias, WantedMailbox, Wish
+
+CHUNK = 5_000  # ids per statement: SQLite takes 32,766 parameters, PostgreSQL 65,535
+CONFIRM_AFTER = timedelta(seconds=3)  # a concurrent `setup` has overwritten our line by then, or never will
+CONFIRM_WITHIN = timedelta(seconds=60)  # later than this a difference is a person's wish, not a lost write
+
+TABLES: dict[Resource, type[Mailbox] | type[Alias]] = {Resource.MAILBOX: Mailbox, Resource.ALIAS: Alias}
+
+
+class Item(NamedTuple):
+    """One due row as it was read: what is recorded afterwards speaks of this generation."""
+
+    key: Key
+    id: int
+    uid: UUID
+    generation: int
+    attempts: int
+    removing: bool
+    confirming: bool  # delivered before; looked at once more, because another writer may have lost it
+    last_synced_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a push has to look at: the due rows, and the addresses of all others that should be there."""
+
+    items: dict[Key, Item]
+    desired: DesiredState
+    others: list[Key]
+    unreadable: list[Key]  # their waiting password cannot be unsealed
+
+
+def _due(table: type[Mailbox] | type[Alias], now: datetime, hurry: bool) -> ColumnElement[bool]:
+    waiting = or_(table.next_attempt_at.is_(None), table.next_attempt_at <= now, true() if hurry else false())
+    return or_(and_(table.sync_status == SyncStatus.PENDING, waiting), table.confirming.is_(True))
+
+
+def load_work(session: Session, sealer: Sealer, server_id: int, now: datetime, hurry: bool) -> Work:
+    """The due rows of a server in full."""
+    items: dict[Key, Item] = {}
+    mailboxes: dict[str, WantedMailbox] = {}
+    aliases: dict[str, WantedAlias] = {}
+    unreadable: list[Key] = []
+    for row in session.execute(_columns(Mailbox, server_id).where(_due(Mailbox, now, hurry))):
+        item = _item(Resource.MAILBOX, row)
+        items[item.key] = item
+        try:
+            password = sealer.unseal(row.sealed_password) if row.sealed_password else None
+        except Exception:  # a key that is gone concerns this row, not the batch
+            unreadable.append(item.key)
+            continue
+        mailboxes[row.address] = _wanted_mailbox(row, password, is_due=True)
+    for row in session.execute(_columns(Alias, server_id).where(_due(Alias, now, hurry))):
+        item = _item(Resource.ALIAS, row)
+        items[item.key] = item
+        aliases[row.address] = _wanted_alias(row, is_due=True)
+    others = list(_other_keys(session, server_id, items)) if items else []
+    return Work(items, DesiredState(mailboxes, aliases), others, unreadable)
+
+
+def load_whole(session: Session, sealer: Sealer, server_id: int, now: datetime) -> DesiredState:
+    """Every row of a server, for a preview or a pull; what a person gave up on (FAILED) is not due."""
+    mailboxes = {}
+    for row in session.execute(_columns(Mailbox, server_id).execution_options(yield_per=10_000)):
+        is_due = row.sync_status == SyncStatus.PENDING
+        password = sealer.unseal(row.sealed_password) if is_due and row.sealed_password else None
+        mailboxes[row.address] = _wanted_mailbox(row, password, is_due)
+    aliases = {}
+    for row in session.execute(_columns(Alias, server_id).execution_options(yield_per=10_000)):
+        aliases[row.address] = _wanted_alias(row, row.sync_status == SyncStatus.PENDING)
+    return DesiredState(mailboxes, aliases)
+
+
+def _columns(table: type[Mailbox] | type[Alias], server_id: int) -> Any:
+    common = (
+        table.id, table.uid, table.address, table.generation, table.attempts, table.removing, table.confirming,
+        table.claimed, table.sync_status, table.last_synced_at,
+    )  # fmt: skip
+    own = (
+        (Alias.destinations,)
+        if table is Alias
+        else (Mailbox.status, Mailbox.quota_bytes, Mailbox.quota_messages, Mailbox.sealed_password, Mailbox.erase_mail)
+    )
+    return select(*common, *own).where(table.server_id == server_id)
+
+
+def _item(resource: Resource, row: Any) -> Item:
+    confirming = row.confirming and row.sync_status == SyncStatus.SYNCED
+    key = Key(resource, row.address)
+    return Item(key, row.id, row.uid, row.generation, row.attempts, row.removing, confirming, row.last_synced_at)
+
+
+def _wanted_mailbox(row: Any, password: Secret | None, is_due: bool) -> WantedMailbox:
+    if row.removing:
+        wish = Wish.ABSENT
+    else:
+        wish = Wish.IGNORED if row.status == Status.DELETED else Wish.PRESENT
+    enabled = row.status == Status.ACTIVE
+    return WantedMailbox(
+        wish, row.quota_bytes, enabled, row.quota_messages, password, row.claimed, is_due, row.erase_mail
+    )
+
+
+def _wanted_alias(row: Any, is_due: bool) -> WantedAlias:
+    return WantedAlias(Wish.ABSENT if row.removing else Wish.PRESENT, tuple(row.destinations), row.claimed, is_due)
+
+
+def _other_keys(session: Session, server_id: int, items: dict[Key, Item]) -> Iterator[Key]:
+    """Entries that should be on the server already: a server that lost many of them is not written to."""
+    for resource, table in TABLES.items():
+        kept = table.status != Status.DELETED if table is Mailbox else true()  # type: ignore[union-attr]
+        statement = select(table.address).where(
+            table.server_id == server_id, table.claimed.is_(True), table.removing.is_(False), kept
+        )
+        for address in session.execute(statement).scalars():
+            if (key := Key(resource, address)) not in items:
+                yield key
+
+
+# ---- writing back --------------------------------------------------------------------------
+
+
+def end_stale_confirmations(session: Session, server_id: int, now: datetime) -> None:
+    """Forget passwords that were delivered a while ago without having been looked at again."""
+    for table in TABLES.values():
+        values: dict[str, Any] = {"confirming": False}
+        if table is Mailbox:
+            values["sealed_password"] = None
+        session.execute(
+            update(table)
+            .where(table.server_id == server_id, table.confirming.is_(True))
+            .where(table.sync_status == SyncStatus.SYNCED, table.last_synced_at < now - CONFIRM_WITHIN)
+            .values(values)
+        )
+
+
+def mark_delivered(session: Session, items: Iterable[Item], now: datetime) -> None:
+    """These generations are on the server; they are looked at once more before the password is forgotten."""
+    for table, generation, removing, ids in _groups(items):
+        if removing:
+            session.execute(delete(table).where(table.id.in_(ids), table.generation == generation))
+            continue
+        session.execute(
+            update(table)
+            .where(table.id.in_(ids), table.synced_generation <= generation)
+            .values(synced_generation=generation, claimed=True, last_synced_at=now, confirming=True)
+        )
+        session.execute(
+            update(table)
+            .where(table.id.in_(ids), table.generation == generation)
+            .values(attempts=0, next_attempt_at=None, error=None, error_code=None)
+        )
+
+
+def mark_confirmed(session: Session, items: Iterable[Item]) -> None:
+    """Looked at once more and still there: the waiting password is not needed any longer."""
+    for table, generation, _, ids in _groups(items):
+        values: dict[str, Any] = {"confirming": False}
+        if table is Mailbox:
+            values["sealed_password"] = None
+        session.execute(update(table).where(table.id.in_(ids), table.generation == generation).values(values))
+
+
+def mark_failed(
+    session: Session, item: Item, error: str, code: str, attempts: int, next_attempt_at: datetime | None
+) -> None:
+    """One try failed; without `next_attempt_at` it is given up until a person retries."""
+    table = TABLES[item.key.resource]
+    given_up = {} if next_attempt_at else {"failed_generation": item.generation}
+    session.execute(
+        update(table)
+        .where(table.id == item.id, table.generation == item.generation)
+        .values(
+            error=error,
+            error_code=code,
+            attempts=attempts,
+            next_attempt_at=next_attempt_at,
+            confirming=False,
+            **given_up,
+        )
+    )
+
+
+def requeue(session: Session, items: Iterable[Item]) -> None:
+    """Delivered, and lost since by another writer: wanted anew."""
+    for table, generation, _, ids in _groups(items):
+        session.execute(
+            update(table)
+            .where(table.id.in_(ids), table.generation == generation)
+            .values(generation=table.generation + 1, next_attempt_at=None)
+        )
+
+
+def _groups(items: Iterable[Item]) -> Iterator[tuple[type[Mailbox] | type[Alias], int, bool, Sequence[int]]]:
+    groups: dict[tuple[Resource, int, bool], list[int]] = {}
+    for item in items:
+        groups.setdefault((item.key.resource, item.generation, item.removing), []).append(item.id)
+    for (resource, generation, removing), ids in groups.items():
+        for start in range(0, len(ids), CHUNK):
+            yield TABLES[resource], generation, removing, ids[start : start + CHUNK]
+
+
+def pending_logs(session: Session, items: Iterable[Item]) -> Iterator[tuple[Item, UUID]]:
+    """The unfinished log rows that speak of these generations or earlier ones, which they replace."""
+    by_uid = {str(item.uid): item for item in items}
+    uids = list(by_uid)
+    for start in range(0, len(uids), CHUNK):
+        statement = select(ProvisionLog.uid, ProvisionLog.resource_id, ProvisionLog.generation).where(
+            ProvisionLog.status == LogStatus.PENDING,
+            ProvisionLog.resource_type.in_(list(Resource)),
+            ProvisionLog.resource_id.in_(uids[start : start + CHUNK]),
+        )
+        for row in session.execute(statement):
+            item = by_uid[row.resource_id]
+            if row.generation is None or row.generation <= item.generation:
+                yield item, row.uid
+
+
+def due_counts(session: Session, server_id: int) -> int:
+    """How many rows of a server are PENDING."""
+    return sum(
+        session.scalar(
+            select(func.count()).select_from(table).where(
+                table.server_id == server_id, table.sync_status == SyncStatus.PENDING
+            )
+        ) or 0
+        for table in TABLES.values()
+    )  # fmt: skip

@@ -1,0 +1,199 @@
+"""What all parts of the Provisioner share: permission denied is recorded, intents, idempotency, delivery."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from provision import audit
+from provision.access import Actor
+from provision.audit import Subject
+from provision.config import Settings
+from provision.database import Database
+from provision.errors import AccessDenied, Conflict, InvalidInput, NotFound
+from provision.models import Alias, Domain, IdempotencyKey, Mailbox, Operator, Role, utc_now
+from provision.sealing import Sealer
+from provision.sync import Sync
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Synced = TypeVar("Synced", Mailbox, Alias)
+HIDDEN = "***"
+MAX_QUOTA_BYTES = 1 << 50  # 1 PiB: above it is a slip of the keyboard
+
+
+def operation(
+    name: str,
+) -> Callable[[Callable[Concatenate[Any, Actor, P], R]], Callable[Concatenate[Any, Actor, P], R]]:
+    """Mark a public method: a denial of it is recorded under this name before it is raised on."""
+
+    def mark(method: Callable[Concatenate[Any, Actor, P], R]) -> Callable[Concatenate[Any, Actor, P], R]:
+        @wraps(method)
+        def call(self: Any, actor: Actor, *args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return method(self, actor, *args, **kwargs)
+            except AccessDenied as denial:
+                self._record_denial(actor, name, denial)
+                raise
+
+        call.operation = name  # type: ignore[attr-defined]
+        return call
+
+    return mark
+
+
+class Base:
+    """State and helpers of every part. `deliver`: push within the call; otherwise the jobs engine does it."""
+
+    def __init__(
+        self, database: Database, sealer: Sealer, settings: Settings, sync: Sync, *, deliver: bool = True
+    ) -> None:
+        self.database = database
+        self.sealer = sealer
+        self.settings = settings
+        self.sync = sync
+        self.deliver = deliver
+
+    def _record_denial(self, actor: Actor, name: str, denial: AccessDenied) -> None:
+        with self.database.write() as session:
+            audit.record_done(session, actor, name, [Subject("access")], {"reason": denial.message}, error=denial.code)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        """One transaction. Two that make the same address at once: the second is told so."""
+        try:
+            with self.database.write() as session:
+                yield session
+                session.flush()
+        except IntegrityError:
+            raise Conflict(
+                "Somebody else has just made the same entry; look at the list again.", code="DUPLICATE"
+            ) from None
+
+    def _push(self, server_ids: Iterable[int]) -> None:
+        if self.deliver:
+            for server_id in sorted(set(server_ids)):
+                self.sync.push(server_id)
+
+    def _pushed(self, row: Synced) -> Synced:
+        """Deliver, and the row as it is then; a delivered tombstone is returned as it was."""
+        self._push([row.server_id])
+        with self.database.read() as session:
+            return session.get(type(row), row.id) or row
+
+    # ---- records ---------------------------------------------------------------------------
+
+    def _intend(
+        self,
+        session: Session,
+        actor: Actor,
+        name: str,
+        rows: Sequence[Mailbox | Alias],
+        payloads: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """The rows changed as wanted, and must now reach the mail server."""
+        session.flush()
+        audit.record_intents(session, actor, name, [(subject_of(r), p) for r, p in zip(rows, payloads, strict=True)])
+
+    def _done(
+        self, session: Session, actor: Actor, name: str, subjects: Sequence[Subject], payload: Mapping[str, Any]
+    ) -> None:
+        """Something that needs no mail server."""
+        session.flush()
+        audit.record_done(session, actor, name, subjects, payload)
+
+    @staticmethod
+    def _want(row: Mailbox | Alias) -> None:
+        """The row's wanted state has changed: it is due now, whatever became of earlier tries."""
+        row.generation += 1
+        row.attempts, row.next_attempt_at, row.error, row.error_code = 0, None, None, None
+        touch(row)
+
+    # ---- finding ---------------------------------------------------------------------------
+
+    def _domain_by_name(self, session: Session, name: str) -> Domain:
+        domain = session.scalar(select(Domain).where(Domain.name == name))
+        if domain is None:
+            raise NotFound(f"The domain {name} is not set up here; add it first.", code="DOMAIN_NOT_FOUND", domain=name)
+        return domain
+
+    def _find(self, session: Session, table: type[Any], uid: UUID, what: str) -> Any:
+        """One row, locked for this transaction. Raises: NotFound."""
+        row = session.scalar(select(table).where(table.uid == uid).with_for_update(of=table))
+        if row is None:
+            raise NotFound(f"This {what} does not exist any more.", code=f"{what.upper()}_NOT_FOUND")
+        return row
+
+    @staticmethod
+    def _holder_role(session: Session, address: str) -> Role | None:
+        """The role of the operator whose own mailbox this is."""
+        role = session.scalar(select(Operator.role).where(Operator.email == address, Operator.enabled.is_(True)))
+        return Role(role) if role else None
+
+    @staticmethod
+    def _check_version(row: Any, expected: int | None, **theirs: Any) -> None:
+        """Optimistic lock: what the person looked at must still be true. Raises: Conflict with the values now."""
+        if expected is not None and row.version != expected:
+            now = ", ".join(f"{name}: {value}" for name, value in theirs.items())
+            raise Conflict(
+                f"Somebody else has changed this meanwhile (now {now}). Nothing was saved.",
+                code="EDIT_CONFLICT",
+                current=theirs,
+            )
+
+    # ---- idempotency -----------------------------------------------------------------------
+
+    def _replayed(self, session: Session, actor: Actor, name: str, key: str | None, request: Any) -> list[str] | None:
+        """The ids made by an earlier call with this key, or None. Raises: Conflict for another request."""
+        if key is None:
+            return None
+        found = session.get(IdempotencyKey, f"{actor.name}:{key}")
+        if found is None:
+            return None
+        if (found.operation, found.request_digest) != (name, _digest(request)):
+            raise Conflict("This idempotency key was used for another request.", code="IDEMPOTENCY_CONFLICT")
+        return found.resource_ids
+
+    def _remember(
+        self, session: Session, actor: Actor, name: str, key: str | None, request: Any, ids: Iterable[UUID]
+    ) -> None:
+        if key is not None:
+            made = [str(uid) for uid in ids]
+            row = IdempotencyKey(
+                key=f"{actor.name}:{key}", operation=name, request_digest=_digest(request), resource_ids=made
+            )
+            session.add(row)
+
+
+def touch(row: Any) -> None:
+    row.version += 1
+    row.updated_at = utc_now()
+
+
+def subject_of(row: Mailbox | Alias) -> Subject:
+    resource = "mailbox" if isinstance(row, Mailbox) else "alias"
+    return Subject(resource, row.uid, row.address, row.address.rpartition("@")[2], row.server_id, row.generation)
+
+
+def check_quota(value: int) -> int:
+    if not 0 <= value <= MAX_QUOTA_BYTES:
+        raise InvalidInput("A quota is 0 (none) or a size up to 1 PiB.", code="INVALID_QUOTA")
+    return value
+
+
+def check_display_name(name: str) -> str:
+    if len(name) > 200 or not name.isprintable():
+        raise InvalidInput("A display name has up to 200 visible characters.", code="INVALID_NAME")
+    return name.strip()
+
+
+def _digest(request: Any) -> str:
+    """Without secrets: they are salted or random, and a repeated call may carry a new one."""
+    return hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()

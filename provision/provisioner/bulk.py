@@ -1,0 +1,221 @@
+"""The bulk forms: thousands in one transaction and one push. What cannot be done is reported per item."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from provision import address as addresses
+from provision.access import Actor, Permission
+from provision.errors import ProvisionError
+from provision.models import Alias, Mailbox, Operator, Role, Status
+from provision.passwords import hash_passwords
+from provision.provisioner.aliases import new_alias, refuse_taken_alias
+from provision.provisioner.base import check_quota, operation, subject_of
+from provision.provisioner.mailboxes import MailboxWrites, park
+from provision.provisioner.newcomers import NewMailbox, find_domains, insert_mailboxes, refusal, taken_addresses
+from provision.servers import server_class
+
+CHUNK = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class ItemError:
+    """Why one item of a bulk call was left out. `index` counts from 0."""
+
+    index: int
+    name: str
+    error: ProvisionError
+
+
+@dataclass(slots=True)
+class BulkResult:
+    done: list[UUID] = field(default_factory=list)
+    unchanged: list[UUID] = field(default_factory=list)
+    errors: list[ItemError] = field(default_factory=list)
+
+
+class BulkWrites(MailboxWrites):
+    @operation("mailbox.create_many")
+    def create_mailboxes(
+        self, actor: Actor, news: Sequence[NewMailbox], *, dry_run: bool = False, idempotency_key: str | None = None
+    ) -> BulkResult:
+        """Make many mailboxes with their aliases. `dry_run`: only report what would be refused."""
+        actor.require(Permission.MAILBOX_WRITE)
+        result = BulkResult()
+        request = [new.request() for new in news]
+        checked = _checked(news, result)
+        with self.database.read() as session:
+            made = self._replayed(session, actor, "mailbox.create_many", idempotency_key, request)
+            if made is not None:
+                result.done = [UUID(uid) for uid in made]
+                return result
+            good = self._acceptable(session, actor, checked, result)
+        if dry_run:
+            return result
+        good = _hashed(good)
+        with self._writing() as session:
+            good = self._acceptable(session, actor, good, result)  # hashing took a while: look again
+            newcomers = [new for _, new in good]
+            rows = insert_mailboxes(self, session, actor, newcomers, plain=False)
+            self._intend(session, actor, "mailbox.create", rows, [new.payload() for new in newcomers])
+            aliases = _aliases(session, rows, newcomers)
+            self._intend(session, actor, "alias.create", aliases, [{"destinations": a.destinations} for a in aliases])
+            result.done = [row.uid for row in rows]
+            self._remember(session, actor, "mailbox.create_many", idempotency_key, request, result.done)
+        self._push(row.server_id for row in rows)
+        return result
+
+    def _acceptable(
+        self, session: Session, actor: Actor, items: Sequence[tuple[int, NewMailbox]], result: BulkResult
+    ) -> list[tuple[int, NewMailbox]]:
+        """The items that can be made now; the others go to `result.errors`."""
+        names = {addresses.domain_of(a) for _, new in items for a in (new.address, *new.aliases)}
+        domains = find_domains(session, names)
+        taken = taken_addresses(session, [a for _, new in items for a in (new.address, *new.aliases)])
+        good = []
+        for index, new in items:
+            reason = refusal(actor, new, domains, taken) or refuse_taken_alias(actor, new, domains, taken)
+            if reason:
+                result.errors.append(ItemError(index, new.address, reason))
+                continue
+            taken.update(dict.fromkeys((new.address, *new.aliases), "it comes twice"))
+            good.append((index, new))
+        return good
+
+    @operation("mailbox.disable_many")
+    def disable_mailboxes(self, actor: Actor, uids: Sequence[UUID]) -> BulkResult:
+        return self._change_many(actor, uids, "mailbox.disable", {"status": "DISABLED"}, _status(Status.DISABLED))
+
+    @operation("mailbox.enable_many")
+    def enable_mailboxes(self, actor: Actor, uids: Sequence[UUID]) -> BulkResult:
+        return self._change_many(actor, uids, "mailbox.enable", {"status": "ACTIVE"}, _status(Status.ACTIVE))
+
+    @operation("mailbox.set_quota_many")
+    def set_quotas(self, actor: Actor, uids: Sequence[UUID], quota_bytes: int) -> BulkResult:
+        check_quota(quota_bytes)
+
+        def set_it(row: Mailbox) -> bool:
+            changed = row.quota_bytes != quota_bytes
+            row.quota_bytes = quota_bytes
+            return changed
+
+        return self._change_many(actor, uids, "mailbox.edit", {"quota_bytes": quota_bytes}, set_it)
+
+    @operation("mailbox.delete_many")
+    def delete_mailboxes(
+        self, actor: Actor, uids: Sequence[UUID], *, force: bool = False, erase_mail: bool = False
+    ) -> BulkResult:
+        """Soft or forced, as `delete_mailbox`."""
+        result = BulkResult()
+        servers: set[int] = set()
+        with self._writing() as session:
+            rows = self._writable_many(session, actor, uids, result, deleted_too=force)
+            if force:
+                payload = {"force": True, "erase_mail": erase_mail}
+                aliases = [alias for row in rows for alias in self.bury(session, row, self._may_erase(row, erase_mail))]
+                self._intend(session, actor, "mailbox.delete", rows, [payload] * len(rows))
+                distinct = list({alias.id: alias for alias in aliases}.values())
+                self._intend(session, actor, "alias.follow", distinct, [{}] * len(distinct))
+                servers = {row.server_id for row in rows}
+            else:
+                for row in rows:
+                    park(row)
+                self._done(session, actor, "mailbox.delete", [subject_of(row) for row in rows], {"force": False})
+            result.done = [row.uid for row in rows]
+        self._push(servers)
+        return result
+
+    @staticmethod
+    def _may_erase(row: Mailbox, erase_mail: bool) -> bool:
+        return erase_mail and "erase_mail" in server_class(row.domain.server.kind).supports
+
+    def _change_many(
+        self,
+        actor: Actor,
+        uids: Sequence[UUID],
+        name: str,
+        payload: Mapping[str, Any],
+        change: Callable[[Mailbox], bool],
+    ) -> BulkResult:
+        """Apply `change`, which says whether it changed anything, to each row."""
+        result = BulkResult()
+        with self._writing() as session:
+            rows = self._writable_many(session, actor, uids, result)
+            changed = [row for row in rows if change(row)]
+            for row in changed:
+                self._want(row)
+            self._intend(session, actor, name, changed, [payload] * len(changed))
+            result.done = [row.uid for row in changed]
+            touched = set(result.done)
+            result.unchanged = [row.uid for row in rows if row.uid not in touched]
+        self._push({row.server_id for row in changed})
+        return result
+
+    def _writable_many(
+        self, session: Session, actor: Actor, uids: Sequence[UUID], result: BulkResult, *, deleted_too: bool = False
+    ) -> list[Mailbox]:
+        """The rows the actor may change. One that he may not is an AccessDenied for the whole call."""
+        actor.require(Permission.MAILBOX_WRITE)
+        ranks = {
+            o.email: Role(o.role)
+            for o in session.execute(select(Operator.email, Operator.role).where(Operator.email.is_not(None)))
+        }
+        found: dict[UUID, Mailbox] = {}
+        for start in range(0, len(uids), CHUNK):
+            statement = select(Mailbox).where(Mailbox.uid.in_(uids[start : start + CHUNK])).with_for_update(of=Mailbox)
+            found.update((row.uid, row) for row in session.scalars(statement))
+        rows = []
+        for index, uid in enumerate(dict.fromkeys(uids)):
+            row = found.get(uid)
+            if row is None or (row.status == Status.DELETED and not deleted_too):
+                name = row.address if row else str(uid)
+                result.errors.append(ItemError(index, name, ProvisionError("It is deleted.", code="MAILBOX_NOT_FOUND")))
+                continue
+            actor.require(Permission.MAILBOX_WRITE, row.domain_id, what=row.address)
+            actor.require_rank(ranks.get(row.address), row.address)
+            rows.append(row)
+        return rows
+
+
+def _checked(news: Sequence[NewMailbox], result: BulkResult) -> list[tuple[int, NewMailbox]]:
+    good = []
+    for index, new in enumerate(news):
+        try:
+            good.append((index, new.checked()))
+        except ProvisionError as error:
+            result.errors.append(ItemError(index, new.address, error))
+    return good
+
+
+def _aliases(session: Session, rows: Sequence[Mailbox], newcomers: Sequence[NewMailbox]) -> list[Alias]:
+    domains = find_domains(session, {addresses.domain_of(alias) for new in newcomers for alias in new.aliases})
+    aliases = [
+        new_alias(row, alias, domains[addresses.domain_of(alias)])
+        for row, new in zip(rows, newcomers, strict=True)
+        for alias in new.aliases
+    ]
+    session.add_all(aliases)
+    return aliases
+
+
+def _hashed(items: Sequence[tuple[int, NewMailbox]]) -> list[tuple[int, NewMailbox]]:
+    """Readable passwords turned into hashes, on all cores."""
+    plain = [new.password for _, new in items if new.password is not None]
+    hashes = hash_passwords(plain)
+    return [
+        (index, new if new.password is None else replace(new, password=None, password_hash=next(hashes)))
+        for index, new in items
+    ]
+
+
+def _status(status: Status) -> Callable[[Mailbox], bool]:
+    def set_it(row: Mailbox) -> bool:
+        changed = row.status != status
+        row.status = status
+        return changed
+
+    return set_it

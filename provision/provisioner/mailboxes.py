@@ -1,0 +1,207 @@
+"""Mailboxes, one at a time: create, edit, password, quota, disable, delete, restore."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Text as TEXT
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from provision.access import Actor, Permission
+from provision.errors import Conflict, InvalidInput
+from provision.models import Alias, Mailbox, Status
+from provision.passwords import check_password, generate_password, hash_password
+from provision.provisioner.base import HIDDEN, Base, check_display_name, check_quota, operation, subject_of, touch
+from provision.provisioner.newcomers import NewMailbox, insert_mailboxes
+from provision.secret import Secret
+from provision.servers import server_class
+
+
+class MailboxWrites(Base):
+    @operation("mailbox.create")
+    def create_mailbox(self, actor: Actor, new: NewMailbox, *, idempotency_key: str | None = None) -> Mailbox:
+        """Make a mailbox. Raises: InvalidEmail, WeakPassword, NotFound (domain), Conflict DUPLICATE_MAILBOX."""
+        actor.require(Permission.MAILBOX_WRITE)
+        request = new.request()
+        new = new.checked()
+        with self._writing() as session:
+            made = self._replayed(session, actor, "mailbox.create", idempotency_key, request)
+            if made:
+                return self._mailbox(session, UUID(made[0]))
+            (row,) = insert_mailboxes(self, session, actor, [new], plain=True)
+            self._intend(session, actor, "mailbox.create", [row], [new.payload()])
+            self._remember(session, actor, "mailbox.create", idempotency_key, request, [row.uid])
+        return self._pushed(row)
+
+    @operation("mailbox.edit")
+    def edit_mailbox(
+        self, actor: Actor, uid: UUID, *, display_name: str | None = None, quota_bytes: int | None = None,
+        quota_messages: int | None = None, expected_version: int | None = None,
+    ) -> Mailbox:  # fmt: skip
+        """Change name and quotas; what is None stays. 0 clears a quota."""
+        with self._writing() as session:
+            row = self._writable(session, actor, uid)
+            shown = {
+                "display_name": row.display_name,
+                "quota_bytes": row.quota_bytes,
+                "quota_messages": row.quota_messages,
+            }
+            self._check_version(row, expected_version, **shown)
+            payload: dict[str, Any] = {}
+            if display_name is not None and display_name != row.display_name:
+                row.display_name = payload["display_name"] = check_display_name(display_name)
+            if quota_bytes is not None and quota_bytes != row.quota_bytes:
+                row.quota_bytes = payload["quota_bytes"] = check_quota(quota_bytes)
+            if quota_messages is not None and (quota_messages or None) != row.quota_messages:
+                row.quota_messages = check_quota(quota_messages) or None
+                payload["quota_messages"] = quota_messages
+            if not payload:
+                return row
+            if payload.keys() == {"display_name"}:  # known here only, so nothing has to reach the server
+                touch(row)
+                self._done(session, actor, "mailbox.edit", [subject_of(row)], payload)
+            else:
+                self._want(row)
+                self._intend(session, actor, "mailbox.edit", [row], [payload])
+        return self._pushed(row)
+
+    @operation("mailbox.set_quota")
+    def set_quota(
+        self,
+        actor: Actor,
+        uid: UUID,
+        quota_bytes: int,
+        quota_messages: int | None = None,
+        *,
+        expected_version: int | None = None,
+    ) -> Mailbox:
+        """Set the quota, in bytes; 0 clears it."""
+        return self.edit_mailbox(
+            actor, uid, quota_bytes=quota_bytes, quota_messages=quota_messages, expected_version=expected_version
+        )
+
+    @operation("mailbox.clear_quota")
+    def clear_quota(self, actor: Actor, uid: UUID) -> Mailbox:
+        return self.edit_mailbox(actor, uid, quota_bytes=0, quota_messages=0)
+
+    @operation("mailbox.reset_password")
+    def reset_password(self, actor: Actor, uid: UUID, password: Secret | None = None) -> tuple[Mailbox, Secret | None]:
+        """Set a new password; without one a one-time password is made and returned, this once only."""
+        made = None if password else generate_password()
+        new = password or made
+        assert new is not None
+        with self._writing() as session:
+            row = self._writable(session, actor, uid)
+            check_password(new, address=row.address)
+            row.sealed_password = self._seal(row.domain.server.kind, new)
+            self._want(row)
+            self._intend(
+                session, actor, "mailbox.reset_password", [row], [{"password": HIDDEN, "generated": made is not None}]
+            )
+        return self._pushed(row), made
+
+    @operation("mailbox.disable")
+    def disable_mailbox(self, actor: Actor, uid: UUID) -> Mailbox:
+        """No login by IMAP, POP3 or submission; password, mail and delivery stay."""
+        return self._set_status(actor, uid, "mailbox.disable", Status.DISABLED)
+
+    @operation("mailbox.enable")
+    def enable_mailbox(self, actor: Actor, uid: UUID) -> Mailbox:
+        return self._set_status(actor, uid, "mailbox.enable", Status.ACTIVE)
+
+    def _set_status(self, actor: Actor, uid: UUID, name: str, status: Status) -> Mailbox:
+        with self._writing() as session:
+            row = self._writable(session, actor, uid)
+            if row.status == status:
+                return row
+            row.status = status
+            self._want(row)
+            self._intend(session, actor, name, [row], [{"status": status}])
+        return self._pushed(row)
+
+    @operation("mailbox.delete")
+    def delete_mailbox(
+        self,
+        actor: Actor,
+        uid: UUID,
+        *,
+        force: bool = False,
+        erase_mail: bool = False,
+        expected_version: int | None = None,
+    ) -> Mailbox:
+        """Soft: marked here, the account stays on the server. `force`: removed there; its mail only with `erase_mail`."""
+        with self._writing() as session:
+            row = self._writable(session, actor, uid, deleted_too=force)
+            self._check_version(row, expected_version, status=row.status)
+            if not force:
+                park(row)
+                self._done(session, actor, "mailbox.delete", [subject_of(row)], {"force": False})
+                session.refresh(row)
+                return row
+            if erase_mail and "erase_mail" not in server_class(row.domain.server.kind).supports:
+                raise InvalidInput(
+                    "This mail server is reached by its config files only; its mail cannot be erased from here."
+                )
+            aliases = self.bury(session, row, erase_mail)
+            payload = {"force": True, "erase_mail": erase_mail}
+            self._intend(session, actor, "mailbox.delete", [row], [payload])
+            self._intend(session, actor, "alias.follow", aliases, [{"mailbox": row.address}] * len(aliases))
+        return self._pushed(row)
+
+    def bury(self, session: Session, row: Mailbox, erase_mail: bool) -> list[Alias]:
+        """Make the row a tombstone; aliases that point to it lose it, or go too. Returns those aliases."""
+        row.status, row.removing, row.erase_mail, row.sealed_password = Status.DELETED, True, erase_mail, None
+        self._want(row)
+        touched = []
+        mentions = Alias.destinations.cast(TEXT).contains(f'"{row.address}"', autoescape=True)
+        for alias in session.scalars(
+            select(Alias).where(Alias.server_id == row.server_id, Alias.removing.is_(False), mentions)
+        ):
+            others = [d for d in alias.destinations if d != row.address]
+            alias.destinations, alias.removing = others or alias.destinations, not others
+            self._want(alias)
+            touched.append(alias)
+        return touched
+
+    @operation("mailbox.restore")
+    def restore_mailbox(self, actor: Actor, uid: UUID) -> Mailbox:
+        """Take a soft delete back."""
+        with self._writing() as session:
+            row = self._writable(session, actor, uid, deleted_too=True)
+            if row.removing:
+                raise Conflict(f"{row.address} is being removed from the mail server; it cannot be restored.")
+            if row.status == Status.DELETED:
+                row.status = Status.ACTIVE
+                self._want(row)
+                self._intend(session, actor, "mailbox.restore", [row], [{}])
+        return self._pushed(row)
+
+    # ---- helpers ---------------------------------------------------------------------------
+
+    def _mailbox(self, session: Session, uid: UUID) -> Mailbox:
+        row: Mailbox = self._find(session, Mailbox, uid, "mailbox")
+        return row
+
+    def _writable(self, session: Session, actor: Actor, uid: UUID, *, deleted_too: bool = False) -> Mailbox:
+        """The row, if the actor may change it. Raises: AccessDenied, NotFound."""
+        actor.require(Permission.MAILBOX_WRITE)
+        row = self._mailbox(session, uid)
+        actor.require(Permission.MAILBOX_WRITE, row.domain_id, what=row.address)
+        actor.require_rank(self._holder_role(session, row.address), row.address)
+        if row.status == Status.DELETED and not deleted_too:
+            raise Conflict(f"{row.address} is deleted; restore it first.", code="MAILBOX_DELETED")
+        return row
+
+    def _seal(self, kind: str, password: Secret) -> str:
+        """As the kind takes it: the password itself, or its hash."""
+        takes_plain = "plain_password" in server_class(kind).supports
+        return self.sealer.seal(password if takes_plain else hash_password(password))
+
+
+def park(row: Mailbox) -> None:
+    """Soft delete: nothing is wanted from the server any longer, so nothing is waiting."""
+    row.status = Status.DELETED
+    row.generation += 1
+    row.synced_generation, row.error, row.error_code, row.next_attempt_at = row.generation, None, None, None
+    row.confirming = False
+    touch(row)

@@ -1,0 +1,147 @@
+"""The people who sign in here: roles, domains, passwords, locks."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import bcrypt
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from provision import address as addresses
+from provision.access import Actor, Permission
+from provision.audit import Subject
+from provision.errors import Conflict, InvalidInput, NotFound
+from provision.models import Domain, Operator, Role
+from provision.passwords import check_password, generate_password
+from provision.provisioner.base import HIDDEN, Base, operation, touch
+from provision.secret import Secret
+
+ROUNDS = 12  # bcrypt: about 0.2 s a guess
+
+
+class OperatorWrites(Base):
+    @operation("operator.create")
+    def create_operator(
+        self, actor: Actor, username: str, role: str, *, display_name: str = "", email: str | None = None,
+        domains: Sequence[str] = (), password: Secret | None = None, idempotency_key: str | None = None,
+    ) -> tuple[Operator, Secret | None]:  # fmt: skip
+        """Add an operator; without a password a one-time one is made and returned, this once only."""
+        actor.require(Permission.OPERATOR_WRITE)
+        name, checked_role = _check_username(username), _check_role(role)
+        made = None if password else generate_password()
+        request = {"username": name, "role": checked_role, "domains": sorted(domains), "email": email}
+        with self._writing() as session:
+            before = self._replayed(session, actor, "operator.create", idempotency_key, request)
+            if before:
+                return self._operator(session, UUID(before[0])), None
+            if session.scalar(select(Operator.id).where(Operator.username == name)):
+                raise Conflict(f"An operator called {name} exists already.", code="DUPLICATE_OPERATOR")
+            row = Operator(
+                username=name, role=checked_role, display_name=display_name.strip(), must_change_password=made is not None,
+                email=addresses.normalise(email) if email else None, password_hash=hash_operator_password(password or made),
+                domains=self._domains(session, domains),
+            )  # fmt: skip
+            session.add(row)
+            session.flush()
+            self._done(session, actor, "operator.create", [_subject(row)], {**request, "password": HIDDEN})
+            self._remember(session, actor, "operator.create", idempotency_key, request, [row.uid])
+        return row, made
+
+    @operation("operator.edit")
+    def edit_operator(
+        self, actor: Actor, uid: UUID, *, role: str | None = None, domains: Sequence[str] | None = None,
+        display_name: str | None = None, email: str | None = None, enabled: bool | None = None,
+        expected_version: int | None = None,
+    ) -> Operator:  # fmt: skip
+        """Change what is given; an empty `email` clears it. The last SuperAdmin stays one."""
+        actor.require(Permission.OPERATOR_WRITE)
+        with self._writing() as session:
+            row = self._operator(session, uid)
+            self._check_version(row, expected_version, role=row.role, enabled=row.enabled)
+            if role is not None:
+                row.role = _check_role(role)
+            if enabled is not None:
+                row.enabled = enabled
+            if domains is not None:
+                row.domains = self._domains(session, domains)
+            if display_name is not None:
+                row.display_name = display_name.strip()
+            if email is not None:
+                row.email = addresses.normalise(email) if email else None
+            touch(row)
+            session.flush()
+            _require_super_admin(session)
+            names = sorted(domain.name for domain in row.domains)
+            self._done(
+                session,
+                actor,
+                "operator.edit",
+                [_subject(row)],
+                {"role": row.role, "domains": names, "enabled": row.enabled},
+            )
+        return row
+
+    @operation("operator.set_password")
+    def set_operator_password(
+        self, actor: Actor, uid: UUID, password: Secret | None = None
+    ) -> tuple[Operator, Secret | None]:
+        """A new password, and an end of any lock; without one a one-time password is made and returned."""
+        actor.require(Permission.OPERATOR_WRITE)
+        made = None if password else generate_password()
+        with self._writing() as session:
+            row = self._operator(session, uid)
+            row.password_hash = hash_operator_password(password or made)
+            row.must_change_password = made is not None
+            row.failed_logins, row.locked_until = 0, None
+            touch(row)
+            self._done(
+                session,
+                actor,
+                "operator.set_password",
+                [_subject(row)],
+                {"password": HIDDEN, "generated": made is not None},
+            )
+        return row, made
+
+    @staticmethod
+    def _operator(session: Session, uid: UUID) -> Operator:
+        row = session.scalar(select(Operator).where(Operator.uid == uid))
+        if row is None:
+            raise NotFound("This operator does not exist any more.", code="OPERATOR_NOT_FOUND")
+        return row
+
+    def _domains(self, session: Session, names: Sequence[str]) -> list[Domain]:
+        return [self._domain_by_name(session, addresses.normalise_domain(name)) for name in names]
+
+
+def hash_operator_password(password: Secret | None) -> str:
+    """bcrypt, which streamlit-authenticator verifies. Raises: WeakPassword."""
+    assert password is not None
+    check_password(password)
+    return bcrypt.hashpw(password.reveal().encode(), bcrypt.gensalt(ROUNDS)).decode()
+
+
+def _subject(row: Operator) -> Subject:
+    return Subject("operator", row.uid, row.username)
+
+
+def _check_username(username: str) -> str:
+    name = username.strip().lower()
+    if not 1 <= len(name) <= 80 or not all(c.isalnum() or c in "._-@" for c in name):
+        raise InvalidInput("A user name has letters, digits and . _ - @ only.", code="INVALID_NAME")
+    return name
+
+
+def _check_role(role: str) -> Role:
+    try:
+        return Role(role)
+    except ValueError:
+        raise InvalidInput(f"There is no role {role!r}; there are: {', '.join(Role)}.", code="INVALID_ROLE") from None
+
+
+def _require_super_admin(session: Session) -> None:
+    condition = (Operator.role == Role.SUPER_ADMIN, Operator.enabled.is_(True))
+    if not session.scalar(select(func.count()).select_from(Operator).where(*condition)):
+        raise Conflict(
+            "Nobody would be left who may do everything; make another SuperAdmin first.", code="LAST_SUPER_ADMIN"
+        )

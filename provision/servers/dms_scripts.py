@@ -1,0 +1,77 @@
+"""The shell scripts that run inside the container. What varies comes as arguments or on standard input.
+
+Each reads exactly what it is told to expect: over TLS the end of standard input cannot be sent.
+Source: POSIX shell, GNU coreutils and perl-base, which every Debian image has.
+"""
+
+AGAIN = 75  # exit code: read anew and try again
+
+# $1 a mark, then file names. Head (provisioner, single-file mounts, may be written), then each file, a mark after each.
+READ_FILES = r"""
+mark=$1; shift
+cd /tmp/docker-mailserver || exit 66
+printf '%s\n' "${ACCOUNT_PROVISIONER:-FILE}"
+while read -r device place rest; do
+  case $place in /tmp/docker-mailserver/*.cf) printf '%s ' "${place##*/}" ;; esac
+done < /proc/mounts
+[ -w . ] && printf '\nyes' || printf '\nno'
+printf '\n%s\n' "$mark"
+for file; do
+  if [ -e "$file" ]; then cat "$file" || exit 67; fi
+  printf '\n%s\n' "$mark"
+done
+"""
+
+# $1 file, $2 checksum it must still have, $3 checksum and $4 size of the new text on standard input.
+# `flock` keeps two dashboards apart. `setup` knows no lock: so the files change places in one step of the kernel, and
+# what came out is looked at; if somebody wrote into it up to that moment, they change back and nothing of his is lost.
+WRITE_FILE = r"""
+set -u; umask 077
+file=$1 was=$2 new=$3 size=$4
+cd /tmp/docker-mailserver || exit 66
+sum() { cat "$1" 2>/dev/null | sha256sum | cut -c1-64; }
+case $(uname -m) in x86_64) renameat2=316 ;; aarch64) renameat2=276 ;; *) renameat2= ;; esac
+exchange() {
+  [ -n "$renameat2" ] || return 1
+  perl -e 'exit(syscall($ARGV[0] + 0, -100, $ARGV[1], -100, $ARGV[2], 2) != 0)' "$renameat2" "$1" "$2" 2>/dev/null
+}
+exec 9< .
+flock -w 5 9 2>/dev/null
+find . -maxdepth 1 -name "$file.*.postroom-new" -mmin +5 -delete 2>/dev/null
+[ "$(sum "$file")" = "$was" ] || exit 75
+draft=$(mktemp --suffix=.postroom-new "$file.XXXXXX") || exit 73
+trap 'rm -f "$draft"' EXIT
+trap 'exit 143' TERM INT HUP
+head -c "$size" > "$draft" || exit 73
+[ "$(sum "$draft")" = "$new" ] || exit 75
+[ -e "$file" ] || (umask 022; : > "$file") || exit 73
+chown --reference="$file" "$draft" && chmod --reference="$file" "$draft" || exit 73
+sync "$draft" 2>/dev/null
+[ "$(sum "$file")" = "$was" ] || exit 75
+if exchange "$draft" "$file"; then
+  [ "$(sum "$draft")" = "$was" ] && exit 0
+  exchange "$draft" "$file"
+  [ "$(sum "$draft")" = "$new" ] || exchange "$draft" "$file"
+  exit 75
+fi
+mv -f "$draft" "$file" || exit 73
+"""
+
+# $1 number of addresses, which come on standard input. Nobody connected is no error.
+KICK = r"""
+n=$1
+while [ "$n" -gt 0 ] && read -r address; do n=$((n - 1)); doveadm kick "$address" >/dev/null 2>&1; done
+exit 0
+"""
+
+# The same; an address that could name anything but one folder below its domain's is left alone.
+ERASE_MAIL = r"""
+n=$1
+while [ "$n" -gt 0 ] && read -r address; do
+  n=$((n - 1)); user=${address%%@*} domain=${address#*@}
+  case $user:$domain in *[!a-z0-9._+=:-]* | .* | *:.* | *..* | :* | *:) continue ;; esac
+  doveadm kick "$address" >/dev/null 2>&1
+  rm -rf -- "/var/mail/$domain/$user"
+done
+exit 0
+"""

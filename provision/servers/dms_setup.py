@@ -1,0 +1,117 @@
+"""Which single changes docker-mailserver's own `setup` gets right, and the commands for them.
+
+Pure. Everything else (see `commands_for`) is written into the files. A password goes on standard input only.
+Source: docker-mailserver 12 to 16, target/bin/{add,update,del}mailuser, setquota.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from provision.passwords import MAX_LENGTH
+from provision.secret import Secret
+from provision.servers.dms_config import DmsConfig, quota_text
+from provision.state import Change, CreateMailbox, DeleteMailbox, SetPassword, SetQuota
+
+# A rejected `update` prints the new hash in its error message.
+SECRETS = re.compile(r"(\{[A-Z0-9.-]+\})?\$[0-9a-z]+\$[^\s|:]+|\{[A-Z0-9.-]{3,}\}[^\s|:]{8,}")
+LOG_LINE = re.compile(r"^(?:\S+ \S+ )?\[?\s*ERROR\s*\]?\s*", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class SetupCommand:
+    """One call of `setup`; `stdin` may hold a password."""
+
+    argv: tuple[str, ...]
+    stdin: Secret | None = None
+
+
+def is_plain(password: Secret) -> bool:
+    """A password itself, not a hash: every hash is longer than a password may be."""
+    return len(password.reveal()) <= MAX_LENGTH
+
+
+def commands_for(change: Change, config: DmsConfig) -> list[SetupCommand] | None:
+    """The commands for one change, or None when `setup` would get it wrong and the files must be written.
+
+    Wrong are: an address that is part of another one, has two lines, or that an alias line matches as a pattern; a
+    file that does not end in a newline; a line with attributes (`setup` drops them); a password it would trim.
+    """
+    address = change.address
+    doubled = address in config.accounts.doubled or address in config.quotas.doubled
+    if doubled or not config.accounts.final_newline or _collides(address, config):
+        return None
+    match change:
+        case CreateMailbox() if change.enabled and _fits_stdin(change.password) and not _is_there(address, config):
+            return [_with_password("add", address, change.password), _set_quota(address, change.quota_bytes)]
+        case SetPassword() if _fits_stdin(change.password) and not _has_attributes(address, config):
+            return [_with_password("update", address, change.password)]
+        case SetQuota():
+            return [_set_quota(address, change.quota_bytes)]
+        case DeleteMailbox() if not _is_destination(address, config):
+            return [delete(address, change.erase_mail)]
+    return None
+
+
+def delete(address: str, erase_mail: bool) -> SetupCommand:
+    """Always with an answer: up to v14 no answer means that the mail goes too, and `-n` exists since v16 only."""
+    if erase_mail:
+        return SetupCommand(("setup", "email", "del", "-y", address))
+    return SetupCommand(("setup", "email", "del", address), Secret("n\n"))
+
+
+def _with_password(verb: str, address: str, password: Secret) -> SetupCommand:
+    typed_twice = Secret(f"{password.reveal()}\n" * 2)
+    return SetupCommand(("setup", "email", verb, address), typed_twice)
+
+
+def _set_quota(address: str, quota_bytes: int) -> SetupCommand:
+    return SetupCommand(("setup", "quota", "set", address, quota_text(quota_bytes)))
+
+
+def _fits_stdin(password: Secret) -> bool:
+    text = password.reveal()
+    return is_plain(password) and text.isprintable() and text == text.strip() and text not in ("", "--help")
+
+
+def _is_there(address: str, config: DmsConfig) -> bool:
+    return config.accounts.value(address) is not None
+
+
+def _has_attributes(address: str, config: DmsConfig) -> bool:
+    return "|" in (config.accounts.value(address) or "|")
+
+
+def _is_destination(address: str, config: DmsConfig) -> bool:
+    """`setup email del` also takes the address out of every alias; what an alias says is decided elsewhere."""
+    return any(address in value.lower() for _, value in config.virtual.items())
+
+
+def _collides(address: str, config: DmsConfig) -> bool:
+    """Whether `setup`, which searches by prefix, part and pattern, may take another entry for this address."""
+    as_pattern = re.compile(re.escape(address).replace(r"\.", "."), re.IGNORECASE)
+    if any(as_pattern.match(line or "") for line in config.virtual.lines):
+        return True
+    return any(other != address and (address in other.lower() or other.lower() in address) for other in _keys(config))
+
+
+def _keys(config: DmsConfig) -> Iterator[str]:
+    yield from config.accounts.entries
+    yield from config.quotas.entries
+
+
+# ---- what may be shown ---------------------------------------------------------------------
+
+
+def without_secrets(text: str, command: SetupCommand | None = None) -> str:
+    """Output fit for the log: hashes, and the password that was sent, as `***`."""
+    if command and command.stdin and (sent := command.stdin.reveal().split("\n")[0]) != "n":
+        text = text.replace(sent, "***")
+    return SECRETS.sub("***", text)
+
+
+def reason_of(errors: str) -> str:
+    """The message of a failed `setup` without its decoration."""
+    lines = [LOG_LINE.sub("", line).strip() for line in errors.splitlines()]
+    told = [line.partition(": ")[2] or line for line in lines if line and not line.endswith("Aborting")]
+    return "; ".join(told) or "it gave no reason"

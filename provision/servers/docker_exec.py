@@ -1,0 +1,221 @@
+"""Run commands in a container, and say in a sentence why one could not be run.
+
+The only module that speaks to Docker. Arguments are lists, standard input carries what is secret, `timeout` runs
+inside the container (a client that gives up does not stop the process there), output comes back in two streams.
+Source: Docker Engine API, exec and attach; docker SDK 7.
+"""
+
+import math
+import re
+import struct
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from docker import APIClient
+from docker.errors import APIError, DockerException, NotFound
+from docker.tls import TLSConfig
+from docker.utils import kwargs_from_env
+from requests.exceptions import RequestException
+
+from provision.errors import Unreachable
+
+KEPT_BYTES = 64 * 1024  # of each stream of a command; a snapshot asks for more
+ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+KILL_AFTER_SECONDS = 2
+ENGINE_TROUBLES = {
+    "FileNotFoundError": "There is no Docker socket at {engine}. Is Docker running, and is its socket mounted here?",
+    "PermissionError": "This user may not use the Docker socket at {engine}; add it to the group that owns the socket.",
+    "Connection refused": "No Docker engine answers at {engine}: the connection was refused.",
+    "timed out": "The Docker engine at {engine} did not answer within {seconds:g} seconds.",
+    "certificate": "The Docker engine at {engine} and this side do not trust each other's TLS certificates.",
+    "paramiko": "Docker over ssh needs the Python package paramiko (pip install docker[ssh]).",
+    "Name or service not known": "The name of the Docker host in {engine} is not known.",
+}
+STATE_TROUBLES = {
+    "created": "The container {name} was never started; start it with: docker start {name}",
+    "paused": "The container {name} is paused; continue it with: docker unpause {name}",
+    "restarting": "The container {name} keeps restarting (last exit code {code}); look at: docker logs {name}",
+    "dead": "The container {name} is dead and must be created anew.",
+    "removing": "The container {name} is being removed.",
+}
+STOPPED = "The container {name} is stopped (exit code {code}{memory}); start it with: docker start {name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a command answered; the output is cut after the bytes that were to be kept."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+    duration_ms: int
+
+    @property
+    def output(self) -> str:
+        return plain_text(self.stdout)
+
+    @property
+    def errors(self) -> str:
+        return plain_text(self.stderr)
+
+
+def plain_text(raw: bytes) -> str:
+    return ANSI.sub("", raw.decode(errors="replace")).strip()
+
+
+class Container:
+    """One container of one engine. `settings`: container (name, or label as key=value), docker_host, tls_path."""
+
+    def __init__(self, settings: Mapping[str, Any], timeout_seconds: float) -> None:
+        self.wanted = str(settings["container"])
+        self.docker_host = str(settings.get("docker_host") or "")
+        self.tls_path = str(settings.get("tls_path") or "")
+        self.timeout_seconds = timeout_seconds
+
+    @property
+    def engine(self) -> str:
+        return self.docker_host or str(kwargs_from_env().get("base_url") or "unix:///var/run/docker.sock")
+
+    @cached_property
+    def _api(self) -> APIClient:
+        options: dict[str, Any] = kwargs_from_env() if not self.docker_host else {"base_url": self.docker_host}
+        if self.tls_path:
+            folder = Path(self.tls_path)
+            pair = (str(folder / "cert.pem"), str(folder / "key.pem"))
+            options["tls"] = TLSConfig(client_cert=pair, ca_cert=str(folder / "ca.pem"), verify=True)
+        return APIClient(version="auto", timeout=math.ceil(self.timeout_seconds), **options)
+
+    @cached_property
+    def name(self) -> str:
+        """The container's name; looked for when a label was given. Raises: Unreachable."""
+        if "=" not in self.wanted:
+            return self.wanted
+        with self._translated(self.wanted):
+            found = self._api.containers(all=True, filters={"label": self.wanted})
+        names = sorted(each["Names"][0].lstrip("/") for each in found)
+        if len(names) != 1:
+            which = f"they are {', '.join(names)}" if names else "there is none"
+            raise Unreachable(f"One container must have the label {self.wanted}; {which}.")
+        return str(names[0])
+
+    def close(self) -> None:
+        if "_api" in self.__dict__:
+            with suppress(Exception):
+                self._api.close()
+
+    # ---- running -----------------------------------------------------------------------------
+
+    def run(self, argv: Sequence[str], stdin: bytes = b"", keep_bytes: int = KEPT_BYTES) -> Ran:
+        """Run a command that reads no more than `stdin`. Raises: Unreachable, also when it was killed or hung."""
+        name, started = self.name, time.monotonic()
+        limited = ["timeout", "-k", str(KILL_AFTER_SECONDS), f"{self.timeout_seconds:g}", *argv]
+        deadline = started + self.timeout_seconds + KILL_AFTER_SECONDS + 1
+        with self._translated(name):
+            exec_id = self._api.exec_create(
+                name, limited, stdin=bool(stdin), tty=False, environment={"LOG_LEVEL": "error"}
+            )["Id"]
+            stdout, stderr = self._converse(exec_id, stdin, keep_bytes, deadline)
+            exit_code = self._exit_code(exec_id, deadline)
+        seconds = time.monotonic() - started
+        self._require_finished(exit_code, argv, seconds)
+        return Ran(exit_code, stdout, stderr, round(seconds * 1000))
+
+    def _converse(self, exec_id: str, stdin: bytes, keep_bytes: int, deadline: float) -> tuple[bytes, bytes]:
+        stream = self._api.exec_start(exec_id, tty=False, socket=True)
+        connection = getattr(stream, "_sock", stream)
+        try:
+            connection.settimeout(max(deadline - time.monotonic(), 0.1))
+            # A process that ends without reading all breaks the pipe; its exit code tells why.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.sendall(stdin)
+            return _two_streams(_reader(stream), connection, keep_bytes, deadline)
+        except TimeoutError:
+            raise Unreachable(self.trouble() or self._unfinished("A command")) from None
+        finally:
+            for closable in (stream, connection):
+                with suppress(Exception):
+                    closable.close()
+
+    def _exit_code(self, exec_id: str, deadline: float) -> int:
+        """The output may end a moment before the engine knows the exit code."""
+        while True:
+            answer = self._api.exec_inspect(exec_id)
+            if not answer["Running"] and answer["ExitCode"] is not None:
+                return int(answer["ExitCode"])
+            if time.monotonic() > deadline:
+                raise TimeoutError("timed out")
+            time.sleep(0.01)
+
+    def _require_finished(self, exit_code: int, argv: Sequence[str], seconds: float) -> None:
+        if exit_code in (124, 137) and seconds >= self.timeout_seconds:
+            raise Unreachable(self._unfinished(argv[0]))
+        if exit_code == 137:
+            trouble = self.trouble() or "Its process was killed (exit code 137), perhaps for want of memory."
+            raise Unreachable(f"{argv[0]} in the container {self.name} was broken off. {trouble}")
+        if exit_code in (126, 127):
+            raise Unreachable(f"The container {self.name} has no {argv[0]}: it is not a docker-mailserver.")
+
+    def _unfinished(self, what: str) -> str:
+        return (
+            f"{what} in the container {self.name} did not finish within {self.timeout_seconds:g} seconds and was "
+            "stopped; whether it did its work is found out by the next read."
+        )
+
+    # ---- what is wrong -----------------------------------------------------------------------
+
+    def trouble(self) -> str | None:
+        """Why nothing can be run in the container now, as a sentence, or None."""
+        try:
+            with self._translated(self.name):
+                state = self._api.inspect_container(self.name)["State"]
+        except Unreachable as error:
+            return error.message
+        if state["Status"] == "running":
+            return None
+        memory = ", out of memory" if state.get("OOMKilled") else ""
+        sentence = STATE_TROUBLES.get(state["Status"], STOPPED)
+        return sentence.format(name=self.name, code=state.get("ExitCode"), memory=memory)
+
+    @contextmanager
+    def _translated(self, name: str) -> Iterator[None]:
+        """Raises: Unreachable in place of whatever the engine, the SDK or the connection raise."""
+        try:
+            yield
+        except NotFound:
+            raise Unreachable(f"There is no container {name} on the Docker engine at {self.engine}.") from None
+        except APIError as error:
+            busy = error.status_code == 409 and self.trouble()
+            raise Unreachable(busy or f"The Docker engine refused: {error.explanation or error}.") from None
+        except (DockerException, RequestException, OSError) as error:
+            raise Unreachable(self._engine_trouble(f"{type(error).__name__}: {error}")) from None
+
+    def _engine_trouble(self, text: str) -> str:
+        for sign, sentence in ENGINE_TROUBLES.items():
+            if sign.lower() in text.lower():
+                return sentence.format(engine=self.engine, seconds=self.timeout_seconds)
+        return f"The Docker engine at {self.engine} cannot be used: {text[:200]}."
+
+
+def _reader(stream: Any) -> Any:
+    """The buffer behind the stream: it may already hold the first bytes, read together with the HTTP header."""
+    response = getattr(stream, "_response", None)
+    return response.raw._fp.fp if response is not None else stream.makefile("rb")
+
+
+def _two_streams(reader: Any, connection: Any, keep_bytes: int, deadline: float) -> tuple[bytes, bytes]:
+    """Standard output and error until the end; beyond `keep_bytes` they are read and dropped."""
+    kept = {1: bytearray(), 2: bytearray()}
+    while True:
+        connection.settimeout(max(deadline - time.monotonic(), 0.01))
+        header = reader.read(8)
+        if not header or len(header) < 8:
+            return bytes(kept[1]), bytes(kept[2])
+        number, length = struct.unpack(">BxxxL", header)
+        chunk = reader.read(length)
+        stream = kept.get(number, kept[2])
+        stream += chunk[: max(keep_bytes - len(stream), 0)]

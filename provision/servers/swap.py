@@ -1,0 +1,100 @@
+"""Replace a file only if nobody else changed it: compare and swap, without losing the other's write.
+
+The swap exchanges the two names in one step, so whatever the other wrote up to that moment is in the file we get back.
+"""
+
+import ctypes
+import errno
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+
+AT_FDCWD = -100
+RENAME_EXCHANGE = 2
+UNFINISHED = ".postroom-new"  # how a file ends that is not in place yet
+NOT_THERE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
+
+
+class Changed(Exception):
+    """The file is not what it was when it was read; nothing of the other's text was lost."""
+
+
+def swap_in(path: Path, expected: bytes, new: bytes) -> None:
+    """Put `new` in place of `expected`, with owner and mode kept. Raises: Changed, OSError."""
+    if not path.exists():
+        if expected:
+            raise Changed
+        _create_empty(path)
+    temporary = _prepare(path, new)
+    try:
+        if path.read_bytes() != expected:
+            raise Changed
+        if _exchange(temporary, path):
+            _keep_the_others_text(path, temporary, expected, new)
+        else:
+            os.replace(temporary, path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _create_empty(path: Path) -> None:
+    """A missing config file is made empty first, so that it has an owner and a mode to keep."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
+    folder = path.parent.stat()
+    os.chown(path, folder.st_uid, folder.st_gid)
+
+
+def _prepare(path: Path, content: bytes) -> Path:
+    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=UNFINISHED, dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            status = path.stat()
+            os.fchown(file.fileno(), status.st_uid, status.st_gid)
+            os.fchmod(file.fileno(), status.st_mode & 0o7777)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _keep_the_others_text(path: Path, old: Path, expected: bytes, new: bytes) -> None:
+    """After the exchange `old` is the file as it was at that very moment, the other's last write included."""
+    if old.read_bytes() == expected:
+        return
+    _exchange(old, path)  # back again: the other's text is in place, and the caller edits that one
+    if old.read_bytes() != new:
+        _exchange(old, path)  # a third writer came between the two; the newest text stays in place
+    raise Changed
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two names in one step; False where the file system cannot. Raises: OSError."""
+    library = _libc()
+    if library is None:
+        return False
+    if library.renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in NOT_THERE:
+        return False
+    raise OSError(code, os.strerror(code), str(other))
+
+
+@cache
+def _libc() -> ctypes.CDLL | None:
+    library = ctypes.CDLL(None, use_errno=True)
+    return library if hasattr(library, "renameat2") else None
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,353 @@
+"""Sync: read → plan → apply → record. The only caller of a mail server.
+
+A push delivers what is due on one server as one batch, under a lock that makes it the server's only writer. It may be
+repeated and killed at any point: it always starts from what the server really holds, and a row is SYNCED only when
+that was read back. No transaction is open while a server is spoken to.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import structlog
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from provision import audit, desired
+from provision.access import Actor
+from provision.audit import Finish, Subject
+from provision.config import Settings
+from provision.database import Database
+from provision.desired import Item, Work
+from provision.errors import NotFound, Unreachable, UnsafePlan
+from provision.models import LogStatus, ProvisionLog, Server, SyncStatus, utc_now
+from provision.plan import Plan, make_plan
+from provision.sealing import Sealer
+from provision.servers import MailServer, open_server
+from provision.state import Key, Outcome, ServerState, key_of
+
+log = structlog.get_logger(__name__)
+
+REPEATS = 3  # rounds for what another writer overwrote while we were at it
+QUIET_FROM_ACCOUNTS, QUIET_SECONDS = 200, 10.0
+LOCK_SHARE = 0.5  # of the budget is spent on waiting for another push at most
+
+
+class End(StrEnum):
+    """How a push ended."""
+
+    DONE = "done"
+    IDLE = "idle"  # nothing was due
+    GATHERING = "gathering"  # within the quiet time: goes out with what comes next
+    LOCKED = "locked"
+    UNREACHABLE = "unreachable"
+    UNSAFE = "unsafe"
+
+
+@dataclass(slots=True)
+class PushResult:
+    server_id: int
+    end: End
+    delivered: int = 0
+    failed: int = 0  # refused in this push; tried again later or given up
+    message: str = ""
+    retry_at: datetime | None = None
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Round:
+    """What one read → plan → apply → read back came to."""
+
+    plan: Plan
+    outcomes: dict[Key, Outcome]
+    held: set[Key]  # due, and on the server as wanted
+    vanished: set[Key]  # applied without error, and not there when read back
+    accounts: int
+    unreachable: str | None = None
+
+
+class Sync:
+    """Brings mail servers to the state the database wants. `open_kind` opens a server's driver."""
+
+    def __init__(
+        self, database: Database, sealer: Sealer, settings: Settings,
+        open_kind: Callable[[str, dict[str, Any], float], MailServer] = open_server,
+    ) -> None:  # fmt: skip
+        self.database = database
+        self.sealer = sealer
+        self.settings = settings
+        self.open_kind = open_kind
+
+    # ---- push ------------------------------------------------------------------------------
+
+    def push(
+        self, server_id: int, *, hurry: bool = False, force: bool = False, budget_seconds: float | None = None
+    ) -> PushResult:
+        """Deliver what is due. `hurry`: also what waits for its next try or for the quiet time to pass;
+        `force`: even when the plan is unsafe. A server that is down is a result, not an exception."""
+        budget = budget_seconds or self.settings.page_budget_seconds
+        with self.database.server_lock(server_id, budget * LOCK_SHARE) as locked:
+            if not locked:
+                return PushResult(server_id, End.LOCKED, message="Another push to this mail server is running.")
+            return self._push_locked(server_id, hurry, force, time.monotonic() + budget)
+
+    def _push_locked(self, server_id: int, hurry: bool, force: bool, deadline: float) -> PushResult:
+        total = PushResult(server_id, End.IDLE)
+        for _ in range(REPEATS):
+            result, again = self._push_once(server_id, hurry, force, deadline)
+            total.delivered += result.delivered
+            total.failed += result.failed
+            total.failures += result.failures
+            if result.end is not End.IDLE or total.end is End.IDLE:
+                total.end, total.message, total.retry_at = result.end, result.message, result.retry_at
+            if not again or time.monotonic() > deadline:
+                break
+        return total
+
+    def _push_once(self, server_id: int, hurry: bool, force: bool, deadline: float) -> tuple[PushResult, bool]:
+        """One round; and whether another is worth it."""
+        now = utc_now()
+        with self.database.write() as session:
+            server = _get_server(session, server_id)
+            desired.end_stale_confirmations(session, server_id, now)
+            work = desired.load_work(session, self.sealer, server_id, now, hurry)
+        waiting = self._must_wait(server, work, now, hurry or force)
+        if waiting:
+            return waiting, False
+        try:
+            outcome = self._deliver(server, work, force, deadline)
+        except Unreachable as error:
+            return self._back_off(server, error.message), False
+        except UnsafePlan as error:
+            return self._raise_alarm(server, error.message), False
+        return self._record(server, work, outcome)
+
+    def _must_wait(self, server: Server, work: Work, now: datetime, hurry: bool) -> PushResult | None:
+        if not work.items:
+            return PushResult(server.id, End.IDLE, message="Nothing is waiting for this mail server.")
+        if hurry:
+            return None
+        if server.next_attempt_at and server.next_attempt_at > now:
+            message = server.error or "The mail server could not be reached."
+            return PushResult(server.id, End.UNREACHABLE, message=message, retry_at=server.next_attempt_at)
+        quiet_until = (server.last_write_at or now) + timedelta(seconds=quiet_seconds(server))
+        if server.last_write_at and quiet_until > now and not all(i.confirming for i in work.items.values()):
+            message = "Gathered with what else comes now, because every write interrupts the mail server."
+            return PushResult(server.id, End.GATHERING, message=message, retry_at=quiet_until)
+        return None
+
+    def _deliver(self, server: Server, work: Work, force: bool, deadline: float) -> Round:
+        """Raises: Unreachable before anything was written, UnsafePlan."""
+        timeout = max(1.0, deadline - time.monotonic())
+        with closing(self.open_kind(server.kind, server.settings, timeout)) as mail_server:
+            actual = mail_server.read()
+            plan = make_plan(work.desired, actual, mail_server.supports)
+            plan.expected += len(work.others)
+            plan.missing += _missing(work.others, actual)
+            if not force:
+                plan.require_safe()
+            unreachable = None
+            outcomes: dict[Key, Outcome] = {}
+            if plan.changes:
+                try:
+                    for outcome in mail_server.apply(plan.changes):
+                        _note(outcomes, outcome)
+                except Unreachable as error:
+                    unreachable = error.message
+                try:
+                    actual = mail_server.read()
+                except Unreachable as error:
+                    return Round(plan, {}, set(plan.settled), set(), len(actual.mailboxes), error.message)
+            left = make_plan(work.desired, actual, mail_server.supports)
+        wanting = {key_of(change) for change in left.changes} | {d.key for d in left.conflicts} | set(left.lost)
+        held = work.items.keys() - wanting - set(work.unreadable)
+        vanished = {key for key, outcome in outcomes.items() if key in wanting and not outcome.error}
+        return Round(plan, outcomes, held, vanished, len(actual.mailboxes), unreachable)
+
+    # ---- recording -------------------------------------------------------------------------
+
+    def _record(self, server: Server, work: Work, outcome: Round) -> tuple[PushResult, bool]:
+        now = utc_now()
+        result = PushResult(server.id, End.DONE)
+        with self.database.write() as session:
+            self._record_held(session, work, outcome, now, result)
+            self._record_refused(session, work, outcome, now, result)
+            wrote = {"last_write_at": now} if outcome.outcomes else {}
+            values = {"last_read_at": now, "accounts": outcome.accounts, "error": None, "alarm": None, "attempts": 0}
+            session.execute(
+                update(Server).where(Server.id == server.id).values(next_attempt_at=None, **values, **wrote)
+            )
+        if outcome.unreachable:
+            backed_off = self._back_off(server, outcome.unreachable)
+            result.end, result.message, result.retry_at = backed_off.end, backed_off.message, backed_off.retry_at
+            return result, False
+        return result, bool(outcome.vanished)
+
+    def _record_held(self, session: Session, work: Work, outcome: Round, now: datetime, result: PushResult) -> None:
+        held = [work.items[key] for key in outcome.held]
+        fresh = [item for item in held if not item.confirming]
+        repaired = [item for item in held if item.confirming and item.key in outcome.outcomes]
+        confirmed = [item for item in held if item.confirming and item.key not in outcome.outcomes]
+        desired.mark_delivered(session, [*fresh, *repaired], now)
+        desired.mark_confirmed(
+            session, [i for i in confirmed if i.last_synced_at and now - i.last_synced_at >= desired.CONFIRM_AFTER]
+        )
+        finishes = [
+            _finish(log_uid, LogStatus.SUCCESS, outcome.outcomes.get(item.key))
+            for item, log_uid in desired.pending_logs(session, fresh)
+        ]
+        audit.record_outcomes(session, finishes)
+        for item in repaired:
+            _record_repair(session, item, outcome.outcomes[item.key])
+        result.delivered += len(fresh) + len(repaired)
+
+    def _record_refused(self, session: Session, work: Work, outcome: Round, now: datetime, result: PushResult) -> None:
+        for key, (error, code, final) in self._refusals(work, outcome).items():
+            item = work.items[key]
+            attempts = item.attempts + 1
+            final = final or attempts >= self.settings.max_attempts
+            retry_at = None if final else now + timedelta(seconds=self.pause(attempts))
+            desired.mark_failed(session, item, error, code, attempts, retry_at)
+            run = outcome.outcomes.get(key)
+            uids = [uid for _, uid in desired.pending_logs(session, [item])]
+            if final:
+                audit.record_outcomes(session, [_finish(uid, LogStatus.FAILED, run, error) for uid in uids])
+            else:
+                session.execute(update(ProvisionLog).where(ProvisionLog.uid.in_(uids)).values(error=error))
+            result.failed += 1
+            result.failures.append(f"{key.address}: {error}")
+
+    def _refusals(self, work: Work, outcome: Round) -> dict[Key, tuple[str, str, bool]]:
+        """Why each refused row was refused: sentence, code, and whether trying again is pointless."""
+        found: dict[Key, tuple[str, str, bool]] = {}
+        for key, run in outcome.outcomes.items():
+            if run.error:
+                found[key] = (run.error, "COMMAND_FAILED", False)
+            elif key in outcome.vanished and work.items[key].attempts + 1 >= self.settings.max_attempts:
+                found[key] = (
+                    "Written, but gone when read back: something else keeps rewriting the file.",
+                    "COMMAND_FAILED",
+                    True,
+                )
+        for difference in outcome.plan.conflicts:
+            sentence = (
+                "An entry with this address was made on the mail server by somebody else; choose which one counts."
+            )
+            found[difference.key] = (sentence, "SYNC_CONFLICT", True)
+        for key in outcome.plan.lost:
+            sentence = "It is gone from the mail server, and its password is not kept here: reset the password to make it anew."
+            found[key] = (sentence, "MAILBOX_GONE", True)
+        for key in work.unreadable:
+            found[key] = (
+                "Its waiting password was sealed with a key that is gone; reset the password.",
+                "KEY_UNUSABLE",
+                True,
+            )
+        return found
+
+    def _back_off(self, server: Server, reason: str) -> PushResult:
+        """Nothing reached the server: it waits, its rows keep their attempts."""
+        attempts = server.attempts + 1
+        retry_at = utc_now() + timedelta(seconds=self.pause(attempts))
+        with self.database.write() as session:
+            session.execute(
+                update(Server)
+                .where(Server.id == server.id)
+                .values(attempts=attempts, next_attempt_at=retry_at, error=reason)
+            )
+        log.warning("mail server unreachable", server=server.name, attempts=attempts, reason=reason)
+        return PushResult(server.id, End.UNREACHABLE, message=reason, retry_at=retry_at)
+
+    def _raise_alarm(self, server: Server, reason: str) -> PushResult:
+        with self.database.write() as session:
+            session.execute(update(Server).where(Server.id == server.id).values(alarm=reason, last_read_at=utc_now()))
+        log.error("unsafe plan", server=server.name, reason=reason)
+        return PushResult(server.id, End.UNSAFE, message=reason)
+
+    def pause(self, attempts: int) -> float:
+        """Seconds until the next try: doubling, capped, with jitter so that many do not come at once."""
+        whole = min(self.settings.retry_cap_seconds, self.settings.retry_base_seconds * 2 ** min(attempts - 1, 30))
+        return whole * random.uniform(0.5, 1.0)
+
+    # ---- reading ---------------------------------------------------------------------------
+
+    def read(self, server_id: int) -> tuple[ServerState, frozenset[str]]:
+        """What the server holds, and what its kind supports. Raises: Unreachable."""
+        with self.database.read() as session:
+            server = _get_server(session, server_id)
+        timeout = self.settings.page_budget_seconds
+        with closing(self.open_kind(server.kind, server.settings, timeout)) as mail_server:
+            return mail_server.read(), frozenset(mail_server.supports)
+
+    def preview(self, server_id: int) -> tuple[Plan, ServerState]:
+        """The whole comparison, without doing anything. Raises: Unreachable."""
+        actual, supports = self.read(server_id)
+        with self.database.read() as session:
+            wanted = desired.load_whole(session, self.sealer, server_id, utc_now())
+        return make_plan(wanted, actual, supports), actual
+
+    def check(self, kind: str, settings: dict[str, Any]) -> list[str]:
+        """What is wrong with a server's settings, as sentences."""
+        with closing(self.open_kind(kind, settings, self.settings.page_budget_seconds)) as mail_server:
+            return mail_server.check()
+
+
+def quiet_seconds(server: Server) -> float:
+    """How long changes are gathered: a write makes a large docker-mailserver refuse logins for a while."""
+    if server.quiet_seconds is not None:
+        return server.quiet_seconds
+    return QUIET_SECONDS if server.accounts >= QUIET_FROM_ACCOUNTS else 0.0
+
+
+def _get_server(session: Session, server_id: int) -> Server:
+    server = session.get(Server, server_id)
+    if server is None:
+        raise NotFound("This mail server is not known here.", code="SERVER_NOT_FOUND")
+    return server
+
+
+def _missing(keys: Iterable[Key], actual: ServerState) -> list[Key]:
+    there = {"mailbox": actual.mailboxes, "alias": actual.aliases}
+    return [key for key in keys if key.address not in there[key.resource]]
+
+
+def _note(outcomes: dict[Key, Outcome], outcome: Outcome) -> None:
+    """Several changes of one entry are one record: the commands joined, the first error kept."""
+    key = key_of(outcome.change)
+    before = outcomes.get(key)
+    if before is None:
+        outcomes[key] = outcome
+        return
+    outcomes[key] = Outcome(
+        outcome.change,
+        f"{before.command}; {outcome.command}",
+        before.exit_code or outcome.exit_code,
+        before.stdout + outcome.stdout,
+        before.stderr + outcome.stderr,
+        before.duration_ms + outcome.duration_ms,
+        before.error or outcome.error,
+    )
+
+
+def _finish(log_uid: Any, status: LogStatus, outcome: Outcome | None, error: str | None = None) -> Finish:
+    if outcome is None:
+        return Finish(log_uid, status, command="nothing to do: it is so on the server", error=error, duration_ms=0)
+    return Finish(
+        log_uid, status, outcome.command, outcome.exit_code, outcome.stdout, outcome.stderr, error, outcome.duration_ms
+    )
+
+
+def _record_repair(session: Session, item: Item, outcome: Outcome) -> None:
+    """Another writer on the server had overwritten our line; it was sent again."""
+    subject = Subject(item.key.resource, item.uid, item.key.address, item.key.address.rpartition("@")[2])
+    (uid,) = audit.record_intents(session, Actor.system("sync"), f"{item.key.resource}.repair", [(subject, {})])
+    audit.record_outcomes(session, [_finish(uid, LogStatus.SUCCESS, outcome)])
+
+
+__all__ = ["End", "PushResult", "Sync", "SyncStatus", "quiet_seconds"]

@@ -1,0 +1,156 @@
+"""What all tests share: both databases, a config volume, and one small world of operators and domains."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from pytest_postgresql.janitor import DatabaseJanitor
+
+from provision.access import Actor
+from provision.bootstrap import Postroom, open_postroom
+from provision.config import Settings
+from provision.database import Database
+from provision.models import Domain, Mailbox, Role, Server
+from provision.provisioner.newcomers import NewMailbox
+from provision.secret import Secret
+from tests.postgres import PostgresServer, start_postgres
+
+# A real hash of "Correct-Horse-1", so that most tests need not compute one.
+PASSWORD = Secret("Correct-Horse-1")
+HASH = Secret(
+    "{SHA512-CRYPT}$6$abcdefghabcdefgh$"
+    "h62PO09XnQzkjGXMOCzFFlUuJfoWDEGqj.w9qsx0eg6fTkEflTofF3l1FUkrURh0H2QgQGP7N2dIdw2n8h4NW1"
+)
+OTHER_HASH = Secret(HASH.reveal().replace("abcdefghabcdefgh", "hgfedcbahgfedcba"))
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL of this test run, with an empty migrated database as template."""
+    server = start_postgres(tmp_path_factory.mktemp("postgres"))
+    try:
+        with _janitor(server, "template_postroom", as_template=True):
+            database = Database(server.url("template_postroom"))
+            database.migrate()
+            database.close()
+            yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    return path
+
+
+def _janitor(server: PostgresServer, name: str, *, as_template: bool = False) -> DatabaseJanitor:
+    return DatabaseJanitor(
+        user=server.user, host=server.host, port=server.port, version=15, dbname=name, as_template=as_template,
+        template_dbname=None if as_template else "template_postroom",
+    )  # fmt: skip
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty migrated database of each kind."""
+    if request.param == "sqlite":
+        path = tmp_path / "postroom.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = f"postroom_{uuid4().hex}"
+    with _janitor(server, name):
+        yield server.url(name)
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    """An empty config volume of a docker-mailserver."""
+    folder = tmp_path / "config"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    return Settings(
+        data_dir=tmp_path / "data", database_url=database_url, retry_base_seconds=0.01, retry_cap_seconds=0.02
+    )
+
+
+@pytest.fixture
+def postroom(settings: Settings) -> Iterator[Postroom]:
+    app = open_postroom(settings, migrate=False)
+    yield app
+    app.close()
+
+
+@dataclass(frozen=True)
+class World:
+    """One docker-mailserver with example.com and example.org. Alice may everything, Dora has example.com, Vera looks on."""
+
+    app: Postroom
+    volume: Path
+    server: Server
+    com: Domain
+    org: Domain
+    alice: Actor
+    dora: Actor
+    vera: Actor
+
+    def add(self, address: str, **more: object) -> Mailbox:
+        """A mailbox made by Alice, with a known hash."""
+        more.setdefault("password_hash", HASH)
+        return self.app.provisioner.create_mailbox(self.alice, NewMailbox(address, **more))  # type: ignore[arg-type]
+
+    def text(self, name: str = "postfix-accounts.cf") -> str:
+        path = self.volume / name
+        return path.read_bytes().decode() if path.exists() else ""
+
+    def write(self, text: str, name: str = "postfix-accounts.cf") -> None:
+        """Somebody changes a file by hand."""
+        (self.volume / name).write_bytes(text.encode())
+
+    def reload(self, row: Mailbox) -> Mailbox:
+        return self.app.queries.mailbox(self.alice, row.uid)
+
+
+def make_world(app: Postroom, volume: Path) -> World:
+    system = Actor.system("set-up")
+    server = app.provisioner.create_server(system, "main", "dms_files", {"path": str(volume)}, quiet_seconds=0)
+    com = app.provisioner.create_domain(system, "example.com", "main")
+    org = app.provisioner.create_domain(system, "example.org", "main")
+    alice = Actor("alice", Role.SUPER_ADMIN, operator_id=1, ip="192.0.2.1")
+    dora = Actor("dora", Role.DOMAIN_ADMIN, operator_id=2, domains=frozenset({com.id}), ip="192.0.2.2")
+    vera = Actor("vera", Role.VIEWER, operator_id=3, ip="192.0.2.3")
+    return World(app, volume, server, com, org, alice, dora, vera)
+
+
+@pytest.fixture
+def world(postroom: Postroom, volume: Path) -> World:
+    return make_world(postroom, volume)
+
+
+@pytest.fixture
+def write_volume(volume: Path) -> Callable[..., None]:
+    """Write config files by hand, as a person on the server would."""
+
+    def write(accounts: str = "", virtual: str = "", quotas: str = "") -> None:
+        for name, text in (
+            ("postfix-accounts.cf", accounts),
+            ("postfix-virtual.cf", virtual),
+            ("dovecot-quotas.cf", quotas),
+        ):
+            (volume / name).write_bytes(text.encode())
+
+    return write

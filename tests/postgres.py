@@ -1,0 +1,68 @@
+"""Start a PostgreSQL of our own for a test or bench run. Its programs refuse to run as root, so root lends itself a user."""
+
+import os
+import pwd
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from port_for import get_port
+
+UNPRIVILEGED = ("postgres", "nobody")
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    host: str
+    port: int
+    user: str
+    folder: Path
+    programs: Path
+    prefix: tuple[str, ...]
+
+    def url(self, name: str) -> str:
+        return f"postgresql+psycopg://{self.user}@{self.host}:{self.port}/{name}"
+
+    def stop(self) -> None:
+        self._control("stop", "-m", "immediate")
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses={self.host} -c unix_socket_directories={self.folder} -c fsync=off -c max_connections=200"
+        self._control("start", "-o", options, "-l", str(self.folder / "log"), "-w")
+
+    def _control(self, *arguments: str) -> None:
+        command = [*self.prefix, str(self.programs / "pg_ctl"), "-D", str(self.folder / "data"), *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def start_postgres(folder: Path) -> PostgresServer:
+    """Skips the test with a sentence where PostgreSQL is not installed."""
+    programs = _programs()
+    if programs is None:
+        pytest.skip("PostgreSQL's programs are not installed (Debian: postgresql).")
+    prefix = _as_somebody_else(folder)
+    subprocess.run(
+        [*prefix, str(programs / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", "postroom", "--no-sync", "-E", "UTF8"],
+        check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    server = PostgresServer("127.0.0.1", get_port(None) or 0, "postroom", folder, programs, prefix)
+    server.start()
+    return server
+
+
+def _programs() -> Path | None:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")) or [Path(p) for p in [shutil.which("pg_ctl")] if p]
+    return found[-1].parent if found else None
+
+
+def _as_somebody_else(folder: Path) -> tuple[str, ...]:
+    if os.geteuid() != 0:
+        return ()
+    name = next(user.pw_name for user in pwd.getpwall() if user.pw_name in UNPRIVILEGED)
+    shutil.chown(folder, name)
+    for parent in folder.parents:
+        if parent.stat().st_mode & 0o055 == 0 and parent.owner() == "root" and str(parent).startswith("/tmp/"):
+            parent.chmod(0o755)
+    return ("runuser", "-u", name, "--")
