@@ -77,7 +77,7 @@ def record_intents(
 ) -> list[UUID]:
     """Write one PENDING log row and its link per item; the payload's secrets are `***` already."""
     now = utc_now()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "uid": uuid7(), "operator_id": actor.operator_id, "operator": actor.name, "ip": actor.ip,
             "operation": operation, "resource_type": subject.type,

@@ -11,10 +11,11 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
-from sqlalchemy_dlock import create_sadlock
+from sqlalchemy_dlock.factory import create_sadlock
 
 from provision.errors import ProvisionError
 
+LOCK_POLL_SECONDS = 0.02
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -71,10 +72,11 @@ class Database:
                 yield locked
         else:
             with self.engine.connect() as connection:
-                lock = create_sadlock(
-                    connection.execution_options(isolation_level="AUTOCOMMIT"), f"postroom-server-{server_id}"
-                )
-                locked = lock.acquire(timeout=timeout_seconds)
+                free = connection.execution_options(
+                    isolation_level="AUTOCOMMIT"
+                )  # or it would be idle in a transaction
+                lock: Any = create_sadlock(free, f"postroom-server-{server_id}")
+                locked = lock.acquire(timeout=timeout_seconds, interval=LOCK_POLL_SECONDS)
                 try:
                     yield locked
                 finally:
@@ -85,7 +87,7 @@ class Database:
     def _file_lock(self, server_id: int, timeout_seconds: float) -> Iterator[bool]:
         lock = FileLock(f"{self.url.database}.server-{server_id}.lock", is_singleton=False)
         try:
-            lock.acquire(timeout=timeout_seconds, poll_interval=0.01)
+            lock.acquire(timeout=timeout_seconds, poll_interval=LOCK_POLL_SECONDS)
         except Timeout:
             yield False
             return

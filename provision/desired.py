@@ -108,10 +108,8 @@ def _item(resource: Resource, row: Any) -> Item:
 
 
 def _wanted_mailbox(row: Any, password: Secret | None, is_due: bool) -> WantedMailbox:
-    if row.removing:
-        wish = Wish.ABSENT
-    else:
-        wish = Wish.IGNORED if row.status == Status.DELETED else Wish.PRESENT
+    parked = Wish.IGNORED if row.status == Status.DELETED else Wish.PRESENT
+    wish = Wish.ABSENT if row.removing else parked
     enabled = row.status == Status.ACTIVE
     return WantedMailbox(
         wish, row.quota_bytes, enabled, row.quota_messages, password, row.claimed, is_due, row.erase_mail
@@ -125,7 +123,7 @@ def _wanted_alias(row: Any, is_due: bool) -> WantedAlias:
 def _other_keys(session: Session, server_id: int, items: dict[Key, Item]) -> Iterator[Key]:
     """Entries that should be on the server already: a server that lost many of them is not written to."""
     for resource, table in TABLES.items():
-        kept = table.status != Status.DELETED if table is Mailbox else true()  # type: ignore[union-attr]
+        kept = Mailbox.status != Status.DELETED if table is Mailbox else true()
         statement = select(table.address).where(
             table.server_id == server_id, table.claimed.is_(True), table.removing.is_(False), kept
         )

@@ -4,7 +4,7 @@ Trigrams need three characters; shorter searches match the beginning of address 
 """
 
 from sqlalchemy import ColumnElement, Text, bindparam, literal_column, or_, text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from provision.models import Mailbox
 
@@ -31,5 +31,5 @@ def matches(session: Session, needle: str) -> ColumnElement[bool]:
     return searched.like(pattern)
 
 
-def _begins(column: ColumnElement[str] | object, needle: str) -> ColumnElement[bool]:
-    return column.between(needle, needle + LAST)  # type: ignore[attr-defined, no-any-return]
+def _begins(column: InstrumentedAttribute[str], needle: str) -> ColumnElement[bool]:
+    return column.between(needle, needle + LAST)

@@ -272,8 +272,8 @@ class Sync:
 
     def pause(self, attempts: int) -> float:
         """Seconds until the next try: doubling, capped, with jitter so that many do not come at once."""
-        whole = min(self.settings.retry_cap_seconds, self.settings.retry_base_seconds * 2 ** min(attempts - 1, 30))
-        return whole * random.uniform(0.5, 1.0)
+        doubled: float = self.settings.retry_base_seconds * 2 ** min(attempts - 1, 30)
+        return min(self.settings.retry_cap_seconds, doubled) * random.uniform(0.5, 1.0)
 
     # ---- reading ---------------------------------------------------------------------------
 

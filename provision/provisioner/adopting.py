@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -117,8 +118,11 @@ class Adoption:
         result.updated += len(changed)
 
     def _find(self, key: Key) -> Mailbox | Alias | None:
-        table = Mailbox if key.resource is Resource.MAILBOX else Alias
-        return self.session.scalar(select(table).where(table.address == key.address).with_for_update(of=table))
+        table: type[Any] = Mailbox if key.resource is Resource.MAILBOX else Alias
+        row: Mailbox | Alias | None = self.session.scalar(
+            select(table).where(table.address == key.address).with_for_update(of=table)
+        )
+        return row
 
 
 def settle(row: Mailbox | Alias) -> None:

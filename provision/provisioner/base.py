@@ -44,7 +44,7 @@ def operation(
                 raise
 
         call.operation = name  # type: ignore[attr-defined]
-        return call
+        return call  # type: ignore[return-value]
 
     return mark
 

@@ -87,18 +87,16 @@ class MailboxWrites(Base):
     @operation("mailbox.reset_password")
     def reset_password(self, actor: Actor, uid: UUID, password: Secret | None = None) -> tuple[Mailbox, Secret | None]:
         """Set a new password; without one a one-time password is made and returned, this once only."""
-        made = None if password else generate_password()
-        new = password or made
-        assert new is not None
+        new = password or generate_password()
         with self._writing() as session:
             row = self._writable(session, actor, uid)
             check_password(new, address=row.address)
             row.sealed_password = self._seal(row.domain.server.kind, new)
             self._want(row)
             self._intend(
-                session, actor, "mailbox.reset_password", [row], [{"password": HIDDEN, "generated": made is not None}]
+                session, actor, "mailbox.reset_password", [row], [{"password": HIDDEN, "generated": password is None}]
             )
-        return self._pushed(row), made
+        return self._pushed(row), None if password else new
 
     @operation("mailbox.disable")
     def disable_mailbox(self, actor: Actor, uid: UUID) -> Mailbox:

@@ -125,10 +125,10 @@ def _in_use(row: Any) -> str:
 
 
 def _row(base: Base, new: NewMailbox, domain: Domain, plain: bool) -> Mailbox:
-    secret = new.password_hash or new.password
-    assert secret is not None
-    if new.password_hash is None and not (plain and "plain_password" in server_class(domain.server.kind).supports):
-        secret = hash_password(secret)
+    secret = new.password_hash
+    if secret is None and new.password is not None:
+        takes_plain = plain and "plain_password" in server_class(domain.server.kind).supports
+        secret = new.password if takes_plain else hash_password(new.password)
     return Mailbox(
         uid=uuid7(),
         address=new.address,
@@ -138,7 +138,7 @@ def _row(base: Base, new: NewMailbox, domain: Domain, plain: bool) -> Mailbox:
         status=Status.ACTIVE if new.enabled else Status.DISABLED,
         quota_bytes=default_quota(base, domain) if new.quota_bytes is None else new.quota_bytes,
         quota_messages=new.quota_messages,
-        sealed_password=base.sealer.seal(secret),
+        sealed_password=base.sealer.seal(secret) if secret else None,
         generation=1,
     )
 

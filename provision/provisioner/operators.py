@@ -28,7 +28,8 @@ class OperatorWrites(Base):
         """Add an operator; without a password a one-time one is made and returned, this once only."""
         actor.require(Permission.OPERATOR_WRITE)
         name, checked_role = _check_username(username), _check_role(role)
-        made = None if password else generate_password()
+        given = password or generate_password()
+        made = None if password else given
         request = {"username": name, "role": checked_role, "domains": sorted(domains), "email": email}
         with self._writing() as session:
             before = self._replayed(session, actor, "operator.create", idempotency_key, request)
@@ -38,7 +39,7 @@ class OperatorWrites(Base):
                 raise Conflict(f"An operator called {name} exists already.", code="DUPLICATE_OPERATOR")
             row = Operator(
                 username=name, role=checked_role, display_name=display_name.strip(), must_change_password=made is not None,
-                email=addresses.normalise(email) if email else None, password_hash=hash_operator_password(password or made),
+                email=addresses.normalise(email) if email else None, password_hash=hash_operator_password(given),
                 domains=self._domains(session, domains),
             )  # fmt: skip
             session.add(row)
@@ -87,10 +88,11 @@ class OperatorWrites(Base):
     ) -> tuple[Operator, Secret | None]:
         """A new password, and an end of any lock; without one a one-time password is made and returned."""
         actor.require(Permission.OPERATOR_WRITE)
-        made = None if password else generate_password()
+        given = password or generate_password()
+        made = None if password else given
         with self._writing() as session:
             row = self._operator(session, uid)
-            row.password_hash = hash_operator_password(password or made)
+            row.password_hash = hash_operator_password(given)
             row.must_change_password = made is not None
             row.failed_logins, row.locked_until = 0, None
             touch(row)
@@ -114,9 +116,8 @@ class OperatorWrites(Base):
         return [self._domain_by_name(session, addresses.normalise_domain(name)) for name in names]
 
 
-def hash_operator_password(password: Secret | None) -> str:
+def hash_operator_password(password: Secret) -> str:
     """bcrypt, which streamlit-authenticator verifies. Raises: WeakPassword."""
-    assert password is not None
     check_password(password)
     return bcrypt.hashpw(password.reveal().encode(), bcrypt.gensalt(ROUNDS)).decode()
 

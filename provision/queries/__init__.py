@@ -1,0 +1,17 @@
+"""The front door for reading. Every list takes the Actor and shows what he may see; filtering, sorting and paging
+happen in SQL, so a page of 50 out of 100,000 costs milliseconds.
+
+Lists come as `Page` of plain dicts (for tables and JSON); one thing comes as its row.
+"""
+
+from provision.queries.lists import Page
+from provision.queries.log import LogFilter, LogReads
+from provision.queries.mailboxes import MAILBOX_SORTS, MailboxFilter, MailboxReads
+from provision.queries.servers import ServerReads
+
+
+class Queries(MailboxReads, ServerReads, LogReads):
+    """Everything that can be looked at."""
+
+
+__all__ = ["MAILBOX_SORTS", "LogFilter", "MailboxFilter", "Page", "Queries"]

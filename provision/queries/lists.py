@@ -1,0 +1,97 @@
+"""How every list is made: kept to what the actor may see, filtered, sorted and paged in SQL."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, literal_column, select
+from sqlalchemy.orm import Session
+
+from provision.access import Actor
+from provision.database import Database
+from provision.errors import NotFound
+from provision.models import Alias, Domain, Mailbox
+
+# Written out, not bound: the databases use their partial indexes only for this very text.
+PRESENT: ColumnElement[bool] = literal_column("mailbox.status <> 'DELETED'")
+MAX_PAGE_SIZE = 1_000
+COMMON_COLUMNS = (
+    "id", "uid", "address", "sync_status", "error", "error_code", "attempts", "next_attempt_at", "last_synced_at", "removing",
+    "created_at", "updated_at", "version", "server_id",
+)  # fmt: skip
+MAILBOX_COLUMNS = (
+    *COMMON_COLUMNS, "display_name", "status", "quota_bytes", "quota_messages", "used_bytes", "used_messages", "used_percent", "used_at",
+)  # fmt: skip
+ALIAS_COLUMNS = (*COMMON_COLUMNS, "destinations", "mailbox_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list. `number` counts from 1; `total` is of all pages."""
+
+    rows: Sequence[Mapping[str, Any]]
+    total: int
+    number: int
+    size: int
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-self.total // self.size))
+
+
+class Reads:
+    """Base of the parts of Queries."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def _one(self, actor: Actor, table: type[Any], condition: ColumnElement[bool], what: str, name: str = "") -> Any:
+        with self.database.read() as session:
+            row = session.scalar(select(table).where(condition, *scope(actor, table.domain_id)))
+            if row is None:
+                raise NotFound(f"There is no {what} {name}".strip() + ".", code=f"{what.upper()}_NOT_FOUND")
+            row.domain  # noqa: B018 - loaded while the session is open
+            return row
+
+
+def scope(actor: Actor, column: Any) -> list[ColumnElement[bool]]:
+    """Condition that keeps an actor to his domains. The only way a list is narrowed to what he may see."""
+    return [] if actor.domains is None else [column.in_(sorted(actor.domains))]
+
+
+def page(
+    session: Session, table: type[Any], columns: Sequence[str], conditions: Sequence[ColumnElement[bool]], sort: Any,
+    descending: bool, number: int, size: int,
+) -> Page:  # fmt: skip
+    """The ids of the page first, from an index, then their rows. Deep pages are walked to from the nearer end."""
+    size = max(1, min(size, MAX_PAGE_SIZE))
+    total = session.scalar(select(func.count()).select_from(table).where(*conditions)) or 0
+    number = max(1, min(number, -(-total // size) or 1))
+    start, length = (number - 1) * size, min(size, max(0, total - (number - 1) * size))
+    from_end = start > total // 2
+    offset = total - start - length if from_end else start
+    downward = descending != from_end
+    order = (sort.desc(), table.id.desc()) if downward else (sort.asc(), table.id.asc())
+    ids = list(session.scalars(select(table.id).where(*conditions).order_by(*order).limit(length).offset(offset)))
+    if from_end:
+        ids.reverse()
+    rows = {row["id"]: row for row in session.execute(joined(table, columns).where(table.id.in_(ids))).mappings()}
+    return Page([dict(rows[i]) for i in ids if i in rows], total, number, size)
+
+
+def joined(table: type[Any], columns: Sequence[str]) -> Select[Any]:
+    statement = select(*(getattr(table, name) for name in columns), Domain.name.label("domain"))
+    statement = statement.join(Domain, Domain.id == table.domain_id)
+    if table is Alias:
+        statement = statement.add_columns(Mailbox.address.label("mailbox")).outerjoin(
+            Mailbox, Mailbox.id == Alias.mailbox_id
+        )
+    return statement
+
+
+def domain_id(session: Session, name: str) -> int:
+    return session.scalar(select(Domain.id).where(Domain.name == name)) or -1
+
+
+def escaped(pattern: str) -> str:
+    return pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -1,0 +1,93 @@
+"""The provision log and the audit chain."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.orm import Session
+
+from provision import audit
+from provision.access import Actor, Permission
+from provision.models import Domain, LogStatus, ProvisionLog, utc_now
+from provision.queries.lists import Page, Reads
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    operation: str | None = None
+    resource_type: str | None = None
+    resource_id: UUID | None = None
+    status: LogStatus | None = None
+    operator: str | None = None
+    search: str = ""  # beginning of the address or name
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class LogReads(Reads):
+    def logs(self, actor: Actor, where: LogFilter = LogFilter(), *, number: int = 1, size: int = 50) -> Page:
+        """The provision log, newest first. A DomainAdmin sees what concerns his domains."""
+        actor.require(Permission.LOG_READ)
+        with self.database.read() as session:
+            conditions = _log_conditions(session, actor, where)
+            total = session.scalar(select(func.count()).select_from(ProvisionLog).where(*conditions)) or 0
+            statement = select(ProvisionLog.__table__).where(*conditions).order_by(ProvisionLog.id.desc())
+            rows = session.execute(statement.limit(size).offset((number - 1) * size)).mappings()
+            return Page([dict(row) for row in rows], total, number, size)
+
+    def each_log(self, actor: Actor, where: LogFilter = LogFilter()) -> Iterator[Mapping[str, Any]]:
+        """The whole filtered log, oldest first, as a stream."""
+        actor.require(Permission.LOG_READ)
+        with self.database.read() as session:
+            statement = (
+                select(ProvisionLog.__table__).where(*_log_conditions(session, actor, where)).order_by(ProvisionLog.id)
+            )
+            yield from (dict(row) for row in session.execute(statement.execution_options(yield_per=1000)).mappings())
+
+    def verify_audit(self, actor: Actor, exported: Mapping[str, Any] | None = None) -> audit.ChainReport:
+        """Walk the audit chain; `exported`: a head kept outside."""
+        actor.require(Permission.AUDIT_VERIFY)
+        with self.database.read() as session:
+            return audit.verify(session, exported)
+
+    def audit_head(self, actor: Actor) -> dict[str, Any]:
+        actor.require(Permission.AUDIT_VERIFY)
+        with self.database.read() as session:
+            return audit.export_head(session)
+
+    def operations_per_day(self, actor: Actor, days: int = 14) -> list[Mapping[str, Any]]:
+        """Finished operations by day (UTC) and status."""
+        actor.require(Permission.LOG_READ)
+        day = func.date(ProvisionLog.started_at).label("day")
+        since = utc_now() - timedelta(days=days)
+        with self.database.read() as session:
+            conditions = [
+                *_log_conditions(session, actor, LogFilter(since=since)),
+                ProvisionLog.status != LogStatus.PENDING,
+            ]
+            statement = select(day, ProvisionLog.status, func.count().label("operations")).where(*conditions)
+            rows = session.execute(statement.group_by(day, ProvisionLog.status).order_by(day)).mappings()
+            return [dict(row) for row in rows]
+
+
+def _log_conditions(session: Session, actor: Actor, where: LogFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if actor.domains is not None:
+        names = select(Domain.name).where(Domain.id.in_(actor.domains))
+        found.append(ProvisionLog.domain.in_(list(session.scalars(names))))
+    pairs = (
+        (ProvisionLog.operation, where.operation), (ProvisionLog.resource_type, where.resource_type),
+        (ProvisionLog.resource_id, str(where.resource_id) if where.resource_id else None),
+        (ProvisionLog.status, where.status), (ProvisionLog.operator, where.operator),
+    )  # fmt: skip
+    found += [column == value for column, value in pairs if value is not None]
+    if where.since:
+        found.append(ProvisionLog.started_at >= where.since)
+    if where.until:
+        found.append(ProvisionLog.started_at < where.until)
+    if start := where.search.strip().lower():
+        found.append(and_(ProvisionLog.resource_name >= start, ProvisionLog.resource_name < start + "\U0010ffff"))
+    return found

@@ -1,0 +1,133 @@
+"""Mailboxes and aliases: lists, single ones, streams for an export."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Text, func, or_, select
+from sqlalchemy.orm import Session
+
+from provision.access import Actor, Permission
+from provision.errors import InvalidInput
+from provision.models import (
+    Alias,
+    Mailbox,
+    Status,
+    SyncStatus,
+)
+from provision.queries.lists import (
+    ALIAS_COLUMNS,
+    MAILBOX_COLUMNS,
+    PRESENT,
+    Page,
+    Reads,
+    domain_id,
+    escaped,
+    joined,
+    page,
+    scope,
+)
+from provision.search import matches
+
+MAILBOX_SORTS: Mapping[str, Any] = {
+    "address": Mailbox.address, "display_name": Mailbox.display_name, "quota": Mailbox.quota_bytes, "used": Mailbox.used_bytes,
+    "used_percent": Mailbox.used_percent, "updated_at": Mailbox.updated_at, "last_synced_at": Mailbox.last_synced_at,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxFilter:
+    """What a list of mailboxes is narrowed to; None means any."""
+
+    search: str = ""
+    domain: str | None = None
+    status: Status | None = None  # None: all that are not deleted
+    sync_status: SyncStatus | None = None
+    used_percent_from: int | None = None
+
+
+class MailboxReads(Reads):
+    def mailboxes(
+        self, actor: Actor, where: MailboxFilter = MailboxFilter(), *, sort: str = "address", descending: bool = False,
+        number: int = 1, size: int = 50,
+    ) -> Page:  # fmt: skip
+        """A page of mailboxes, with their domain's name."""
+        actor.require(Permission.MAILBOX_READ)
+        if sort not in MAILBOX_SORTS:
+            raise InvalidInput(f"Mailboxes cannot be sorted by {sort}; there are: {', '.join(MAILBOX_SORTS)}.")
+        with self.database.read() as session:
+            conditions = self._mailbox_conditions(session, actor, where)
+            return page(session, Mailbox, MAILBOX_COLUMNS, conditions, MAILBOX_SORTS[sort], descending, number, size)
+
+    def each_mailbox(self, actor: Actor, where: MailboxFilter = MailboxFilter()) -> Iterator[Mapping[str, Any]]:
+        """Every mailbox of the list by address, as a stream, with its aliases: for an export."""
+        actor.require(Permission.MAILBOX_READ)
+        with self.database.read() as session:
+            conditions = self._mailbox_conditions(session, actor, where)
+            statement = joined(Mailbox, MAILBOX_COLUMNS).where(*conditions).order_by(Mailbox.address)
+            for part in session.execute(statement.execution_options(yield_per=1000)).mappings().partitions(1000):
+                aliases = _aliases_of(session, [row["id"] for row in part])
+                for row in part:
+                    yield {**row, "aliases": aliases.get(row["id"], [])}
+
+    def mailbox(self, actor: Actor, uid: UUID) -> Mailbox:
+        """Raises: NotFound, also for a mailbox in somebody else's domain."""
+        actor.require(Permission.MAILBOX_READ)
+        return self._one(actor, Mailbox, Mailbox.uid == uid, "mailbox")  # type: ignore[no-any-return]
+
+    def mailbox_by_address(self, actor: Actor, address: str) -> Mailbox:
+        actor.require(Permission.MAILBOX_READ)
+        return self._one(actor, Mailbox, Mailbox.address == address, "mailbox", address)  # type: ignore[no-any-return]
+
+    def _mailbox_conditions(self, session: Session, actor: Actor, where: MailboxFilter) -> list[ColumnElement[bool]]:
+        found = [Mailbox.status == where.status if where.status else PRESENT, *scope(actor, Mailbox.domain_id)]
+        if where.domain:
+            found.append(Mailbox.domain_id == domain_id(session, where.domain))
+        if where.sync_status:
+            found.append(Mailbox.sync_status == where.sync_status)
+        if where.used_percent_from is not None:
+            found.append(Mailbox.used_percent >= where.used_percent_from)
+        if where.search.strip():
+            found.append(matches(session, where.search.strip().lower()))
+        return found
+
+    def aliases(
+        self, actor: Actor, *, search: str = "", domain: str | None = None, mailbox_id: UUID | None = None,
+        sync_status: SyncStatus | None = None, number: int = 1, size: int = 50,
+    ) -> Page:  # fmt: skip
+        """A page of aliases by owner and address; those that are on their way out included."""
+        actor.require(Permission.ALIAS_READ)
+        with self.database.read() as session:
+            conditions = scope(actor, Alias.domain_id)
+            if domain:
+                conditions.append(Alias.domain_id == domain_id(session, domain))
+            if sync_status:
+                conditions.append(Alias.sync_status == sync_status)
+            if mailbox_id:
+                conditions.append(
+                    Alias.mailbox_id == select(Mailbox.id).where(Mailbox.uid == mailbox_id).scalar_subquery()
+                )
+            if search.strip():
+                like = f"%{escaped(search.strip().lower())}%"
+                in_destinations = func.lower(Alias.destinations.cast(Text)).like(like, escape="\\")
+                conditions.append(or_(Alias.address.like(like, escape="\\"), in_destinations))
+            return page(session, Alias, ALIAS_COLUMNS, conditions, Alias.address, False, number, size)
+
+    def alias(self, actor: Actor, uid: UUID) -> Alias:
+        actor.require(Permission.ALIAS_READ)
+        return self._one(actor, Alias, Alias.uid == uid, "alias")  # type: ignore[no-any-return]
+
+    def alias_by_address(self, actor: Actor, address: str) -> Alias:
+        actor.require(Permission.ALIAS_READ)
+        return self._one(actor, Alias, Alias.address == address, "alias", address)  # type: ignore[no-any-return]
+
+
+def _aliases_of(session: Session, mailbox_ids: Sequence[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    statement = select(Alias.mailbox_id, Alias.address).where(
+        Alias.mailbox_id.in_(mailbox_ids), Alias.removing.is_(False)
+    )
+    for mailbox_id, address in session.execute(statement.order_by(Alias.address)):
+        found.setdefault(mailbox_id or 0, []).append(address)
+    return found

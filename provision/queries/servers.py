@@ -1,0 +1,116 @@
+"""Domains with their sums, mail servers with their health, operators."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import BigInteger, case, func, literal_column, select, union_all
+
+from provision.access import Actor, Permission
+from provision.errors import NotFound
+from provision.models import Alias, Domain, Mailbox, Operator, Server, Status, SyncStatus, operator_domain
+from provision.queries.lists import PRESENT, Page, Reads, scope
+
+OPERATOR_COLUMNS = (
+    "id", "uid", "username", "display_name", "email", "role", "enabled", "must_change_password", "locked_until", "last_login_at",
+    "created_at", "version",
+)  # fmt: skip
+
+
+class ServerReads(Reads):
+    def domains(self, actor: Actor) -> list[Mapping[str, Any]]:
+        """The domains with server, number of mailboxes, sum of their quotas and of what they use."""
+        actor.require(Permission.DOMAIN_READ)
+        sums = (
+            select(
+                Mailbox.domain_id, func.count().label("mailboxes"), func.sum(Mailbox.quota_bytes).label("quota_bytes"),
+                func.sum(Mailbox.used_bytes).label("used_bytes"),
+                func.sum(case((Mailbox.quota_bytes == 0, 1), else_=0)).label("unlimited"),
+            ).where(PRESENT).group_by(Mailbox.domain_id).subquery()
+        )  # fmt: skip
+        statement = (
+            select(
+                Domain.uid, Domain.name, Domain.description, Domain.default_quota_bytes, Domain.version, Server.name.label("server"),
+                func.coalesce(sums.c.mailboxes, 0).label("mailboxes"), func.coalesce(sums.c.quota_bytes, 0).cast(BigInteger).label("quota_bytes"),
+                func.coalesce(sums.c.used_bytes, 0).cast(BigInteger).label("used_bytes"), func.coalesce(sums.c.unlimited, 0).label("unlimited"),
+            ).join(Server).outerjoin(sums, sums.c.domain_id == Domain.id).where(*scope(actor, Domain.id)).order_by(Domain.name)
+        )  # fmt: skip
+        with self.database.read() as session:
+            return [dict(row) for row in session.execute(statement).mappings()]
+
+    def domain_by_name(self, actor: Actor, name: str) -> Domain:
+        actor.require(Permission.DOMAIN_READ)
+        with self.database.read() as session:
+            row = session.scalar(select(Domain).where(Domain.name == name, *scope(actor, Domain.id)))
+        if row is None:
+            raise NotFound(f"The domain {name} is not set up here.", code="DOMAIN_NOT_FOUND")
+        return row
+
+    def servers(self, actor: Actor) -> list[Server]:
+        """The mail servers with their health, by name; settings are shown to those who may change them only."""
+        actor.require(Permission.SERVER_READ)
+        with self.database.read() as session:
+            rows = list(session.scalars(select(Server).order_by(Server.name)))
+        if not actor.may(Permission.SERVER_WRITE):
+            for row in rows:
+                row.settings = {}
+        return rows
+
+    def server_by_name(self, actor: Actor, name: str) -> Server:
+        found = next((server for server in self.servers(actor) if server.name == name), None)
+        if found is None:
+            raise NotFound(f"There is no mail server called {name}.", code="SERVER_NOT_FOUND")
+        return found
+
+    def operators(self, actor: Actor) -> list[Mapping[str, Any]]:
+        """Everybody who may sign in, with role and domains; never a hash."""
+        actor.require(Permission.OPERATOR_READ)
+        columns = [getattr(Operator, name) for name in OPERATOR_COLUMNS]
+        with self.database.read() as session:
+            domains: dict[int, list[str]] = {}
+            for row in session.execute(
+                select(operator_domain.c.operator_id, Domain.name).join(Domain).order_by(Domain.name)
+            ):
+                domains.setdefault(row.operator_id, []).append(row.name)
+            rows = session.execute(select(*columns).order_by(Operator.username)).mappings()
+            return [{**row, "domains": domains.get(row["id"], [])} for row in rows]
+
+    def counts(self, actor: Actor) -> dict[str, int]:
+        """Mailboxes and aliases by sync status and mailboxes by status, e.g. `mailbox.PENDING`, `mailbox.DISABLED`."""
+        actor.require(Permission.SYNC_READ)
+        found: dict[str, int] = {}
+        with self.database.read() as session:
+            statement = select(Mailbox.status, Mailbox.sync_status, func.count()).where(
+                *scope(actor, Mailbox.domain_id)
+            )
+            for status, sync_status, number in session.execute(statement.group_by(Mailbox.status, Mailbox.sync_status)):
+                found[f"mailbox.{status}"] = found.get(f"mailbox.{status}", 0) + number
+                if status != Status.DELETED or sync_status != SyncStatus.SYNCED:
+                    found[f"mailbox.{sync_status}"] = found.get(f"mailbox.{sync_status}", 0) + number
+            by_sync = select(Alias.sync_status, func.count()).where(*scope(actor, Alias.domain_id))
+            for sync_status, number in session.execute(by_sync.group_by(Alias.sync_status)):
+                found[f"alias.{sync_status}"] = number
+            over = select(func.count()).where(PRESENT, Mailbox.used_percent >= 90, *scope(actor, Mailbox.domain_id))
+            found["mailbox.over_90_percent"] = session.scalar(over) or 0
+        return found
+
+    def waiting(self, actor: Actor, *, sync_status: SyncStatus | None = None, number: int = 1, size: int = 50) -> Page:
+        """What is PENDING or FAILED, FAILED first, with the reason and the next try."""
+        actor.require(Permission.SYNC_READ)
+        wanted = [sync_status] if sync_status else [SyncStatus.PENDING, SyncStatus.FAILED]
+        parts: list[Any] = [
+            select(
+                literal_column(f"'{table.__tablename__}'").label("resource"), table.uid, table.address, table.sync_status, table.removing,
+                table.attempts, table.next_attempt_at, table.error, table.error_code, table.updated_at, table.server_id,
+            ).where(table.sync_status.in_(wanted), *scope(actor, table.domain_id))
+            for table in (Mailbox, Alias)
+        ]  # fmt: skip
+        rows = union_all(*parts).subquery()
+        statement = (
+            select(rows, Server.name.label("server"), Server.error.label("server_error"), Server.alarm)
+            .join(Server, Server.id == rows.c.server_id)
+            .order_by(rows.c.sync_status, rows.c.address)
+        )
+        with self.database.read() as session:
+            total = session.scalar(select(func.count()).select_from(rows)) or 0
+            page = session.execute(statement.limit(size).offset((number - 1) * size)).mappings()
+            return Page([dict(row) for row in page], total, number, size)
