@@ -1,9 +1,12 @@
 """Fixtures: the Docker engine, containers of it, and each kind of mail server for the contract."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from docker.errors import NotFound
 
 from tests.servers.engine import Engine, NoEngine
 from tests.servers.rig import ContainerRig, FolderRig, Rig, put_files
@@ -50,3 +53,19 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
 def mail_server(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> ContainerRig:
     """A whole docker-mailserver of our making: Dovecot, Postfix, change detection."""
     return ContainerRig(engine, tmp_path_factory.mktemp("volume"), services=True)
+
+
+@pytest.fixture
+def new_container(engine: Engine, tmp_path: Path) -> Iterator[Callable[..., ContainerRig]]:
+    """Makes containers for one test; options as for `docker run`."""
+    made: list[ContainerRig] = []
+
+    def make(**options: Any) -> ContainerRig:
+        folder = options.pop("folder", tmp_path)
+        made.append(ContainerRig(engine, folder, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        with suppress(NotFound):
+            each.remove()

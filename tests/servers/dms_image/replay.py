@@ -1,6 +1,6 @@
 """Run captured `setup` calls inside the container, each on its own files, and print what came of them.
 
-stdin: a list of {argv, stdin, files_before, maildirs}; stdout: a list of {rc, stdout, stderr, files}.
+stdin, $1 bytes: a list of {argv, stdin, files_before, maildirs}; stdout: a list of {rc, stdout, stderr, files}.
 One process for all cases: an exec for each would take minutes.
 """
 
@@ -27,4 +27,4 @@ def replay(case: dict) -> dict:
         return {"rc": ran.returncode, "stdout": shown[0], "stderr": shown[1], "files": files}
 
 
-json.dump([replay(case) for case in json.load(sys.stdin)], sys.stdout)
+json.dump([replay(case) for case in json.loads(sys.stdin.buffer.read(int(sys.argv[1])))], sys.stdout)
