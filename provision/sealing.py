@@ -1,6 +1,7 @@
 """Encrypt what must wait for a mail server: seal before it is stored, unseal when it is sent."""
 
 import os
+import tempfile
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -45,10 +46,11 @@ class Sealer:
 
 
 def _make_key(path: Path) -> None:
-    """Two processes may start at once: the one that links first makes the key."""
+    """Several may start at once, also in containers with the same process id: the one that links first makes the key."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # its mode is 0600
+    temporary = Path(name)
+    with os.fdopen(handle, "wb") as file:
         file.write(Fernet.generate_key() + b"\n")
         file.flush()
         os.fsync(file.fileno())
