@@ -2,11 +2,18 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy import exists, select
+
+from provision.access import Actor
 from provision.config import Settings, get_settings
 from provision.database import Database
+from provision.errors import Conflict
+from provision.models import Operator, Role
 from provision.provisioner import Provisioner
 from provision.queries import Queries
 from provision.sealing import Sealer
+from provision.secret import Secret
+from provision.signin import FIRST_ADMIN, SignIn
 from provision.sync import Sync
 
 
@@ -19,6 +26,7 @@ class Postroom:
     sync: Sync
     provisioner: Provisioner
     queries: Queries
+    sign_in: SignIn
 
     def close(self) -> None:
         self.database.close()
@@ -33,6 +41,16 @@ def open_postroom(settings: Settings | None = None, *, migrate: bool = True, del
         database.migrate()
     sealer = Sealer.from_file(settings.key_file)
     sync = Sync(database, sealer, settings)
-    return Postroom(
-        settings, database, sync, Provisioner(database, sealer, settings, sync, deliver=deliver), Queries(database)
-    )
+    provisioner = Provisioner(database, sealer, settings, sync, deliver=deliver)
+    return Postroom(settings, database, sync, provisioner, Queries(database), SignIn(database, settings))
+
+
+def create_first_admin(app: Postroom) -> Secret | None:
+    """Where nobody can sign in yet: a SuperAdmin called `admin`, and his one-time password, this once only."""
+    with app.database.read() as session:
+        if session.scalar(select(exists().select_from(Operator))):
+            return None
+    try:
+        return app.provisioner.create_operator(Actor.system("first start"), FIRST_ADMIN, Role.SUPER_ADMIN)[1]
+    except Conflict:  # another process was faster
+        return None

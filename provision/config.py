@@ -26,6 +26,11 @@ class Settings(BaseSettings):
     default_quota_mb: int = Field(
         1024, ge=0, description="quota of a new mailbox where its domain says nothing; 0: none"
     )
+    session_idle_minutes: int = Field(30, ge=1, description="a sign-in ends after this long without a click")
+    session_max_hours: int = Field(12, ge=1, description="a sign-in ends after this long in any case")
+    sign_in_attempts: int = Field(5, ge=1, description="wrong passwords in a row that lock an account name")
+    sign_in_attempts_per_ip: int = Field(20, ge=1, description="wrong passwords from one address that lock it out")
+    sign_in_lock_minutes: int = Field(15, ge=1, description="how long a lock lasts, and how long failures count")
 
     @property
     def url(self) -> str:

@@ -221,7 +221,36 @@ class Operator(Row, Base):
     failed_logins: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[datetime | None]
     last_login_at: Mapped[datetime | None]
+    language: Mapped[str | None] = mapped_column(String(5))  # None: what the browser asks for
     domains: Mapped[list[Domain]] = relationship(secondary=operator_domain)
+
+
+class AdminSession(Base):
+    """Somebody signed in to the dashboard. The token itself is only in his browser; here is its SHA-256."""
+
+    __tablename__ = "admin_session"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    operator_id: Mapped[int] = mapped_column(ForeignKey("operator.id", ondelete="CASCADE"), index=True)
+    ip: Mapped[str | None] = mapped_column(String(45))
+    user_agent: Mapped[str] = mapped_column(String(200), default="")
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    last_seen_at: Mapped[datetime] = mapped_column(default=utc_now)
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    operator: Mapped[Operator] = relationship()
+
+
+class SignInGuard(Base):
+    """Failed sign-ins in a row for one account name or one IP; a name counts whether it exists or not."""
+
+    __tablename__ = "sign_in_guard"
+
+    key: Mapped[str] = mapped_column(String(100), primary_key=True)  # "name:…" or "ip:…"
+    failures: Mapped[int] = mapped_column(default=0)
+    since: Mapped[datetime] = mapped_column(default=utc_now)
+    locked_until: Mapped[datetime | None]
 
 
 class ProvisionLog(Base):

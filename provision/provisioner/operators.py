@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-import bcrypt
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -12,11 +11,10 @@ from provision.access import Actor, Permission
 from provision.audit import Subject
 from provision.errors import Conflict, InvalidInput, NotFound
 from provision.models import Domain, Operator, Role
-from provision.passwords import check_password, generate_password
+from provision.passwords import generate_password
 from provision.provisioner.base import HIDDEN, Base, operation, touch
 from provision.secret import Secret
-
-ROUNDS = 12  # bcrypt: about 0.2 s a guess
+from provision.signin import clear_lock, end_sessions, hash_operator_password
 
 
 class OperatorWrites(Base):
@@ -63,6 +61,8 @@ class OperatorWrites(Base):
                 row.role = _check_role(role)
             if enabled is not None:
                 row.enabled = enabled
+                if not enabled:
+                    end_sessions(session, row.id)
             if domains is not None:
                 row.domains = self._domains(session, domains)
             if display_name is not None:
@@ -95,6 +95,8 @@ class OperatorWrites(Base):
             row.password_hash = hash_operator_password(given)
             row.must_change_password = made is not None
             row.failed_logins, row.locked_until = 0, None
+            clear_lock(session, row.username)
+            end_sessions(session, row.id)
             touch(row)
             self._done(
                 session,
@@ -105,6 +107,28 @@ class OperatorWrites(Base):
             )
         return row, made
 
+    @operation("operator.unlock")
+    def unlock_operator(self, actor: Actor, uid: UUID) -> Operator:
+        """End a lock that failed sign-ins made."""
+        actor.require(Permission.OPERATOR_WRITE)
+        with self._writing() as session:
+            row = self._operator(session, uid)
+            row.failed_logins, row.locked_until = 0, None
+            clear_lock(session, row.username)
+            touch(row)
+            self._done(session, actor, "operator.unlock", [_subject(row)], {})
+        return row
+
+    @operation("operator.end_sessions")
+    def end_operator_sessions(self, actor: Actor, uid: UUID) -> Operator:
+        """Sign an operator out everywhere."""
+        actor.require(Permission.OPERATOR_WRITE)
+        with self._writing() as session:
+            row = self._operator(session, uid)
+            end_sessions(session, row.id)
+            self._done(session, actor, "operator.end_sessions", [_subject(row)], {})
+        return row
+
     @staticmethod
     def _operator(session: Session, uid: UUID) -> Operator:
         row = session.scalar(select(Operator).where(Operator.uid == uid))
@@ -114,12 +138,6 @@ class OperatorWrites(Base):
 
     def _domains(self, session: Session, names: Sequence[str]) -> list[Domain]:
         return [self._domain_by_name(session, addresses.normalise_domain(name)) for name in names]
-
-
-def hash_operator_password(password: Secret) -> str:
-    """bcrypt, which streamlit-authenticator verifies. Raises: WeakPassword."""
-    check_password(password)
-    return bcrypt.hashpw(password.reveal().encode(), bcrypt.gensalt(ROUNDS)).decode()
 
 
 def _subject(row: Operator) -> Subject:
