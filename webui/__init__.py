@@ -1,0 +1,1 @@
+"""The dashboard apart from its pages: Streamlit and HTTP."""

@@ -1,0 +1,118 @@
+"""Everything of the server that is not a page: routes, headers, start and stop."""
+
+import base64
+import gc
+import hashlib
+import importlib
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import streamlit
+import structlog
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from provision.bootstrap import create_first_admin
+from provision.signin import FIRST_ADMIN
+from webui import http
+from webui.app import postroom
+from webui.ui import on_script_error as on_script_error
+
+SCRIPT = Path(__file__).resolve().parent / "main.py"
+HIDDEN = ("/_stcore/metrics", "/_stcore/agent")  # of Streamlit: would tell strangers about sessions
+PRELOADED = ("pandas", "pyarrow", "streamlit_authenticator", "altair", "webui.entry", "webui.listing")
+log = structlog.get_logger(__name__)
+
+
+def routes() -> list[BaseRoute]:
+    found: list[BaseRoute] = [
+        Route("/health", http.health),
+        Route("/auth/session", http.set_cookie),
+        Route("/auth/logout", http.drop_cookie),
+        Route("/export/mailboxes.csv", http.export_mailboxes),
+        Route("/export/logs.csv", http.export_logs),
+    ]
+    return found
+
+
+def middleware() -> list[Middleware]:
+    return [Middleware(SecurityHeaders)]
+
+
+@asynccontextmanager
+async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
+    """Open the product, tell the first admin's password, start the jobs; then keep what is loaded out of the
+    garbage collector's way: Streamlit collects after each run, which would cost 70 ms."""
+    product = postroom()
+    password = create_first_admin(product)
+    if password:
+        print(f"Postroom: sign in as “{FIRST_ADMIN}” with the one-time password {password.reveal()}", flush=True)
+    for name in PRELOADED:
+        importlib.import_module(name)
+    jobs = _jobs(product)
+    gc.collect()
+    gc.freeze()
+    try:
+        yield {}
+    finally:
+        if jobs:
+            jobs.stop()
+        product.close()
+
+
+def _jobs(product: Any) -> Any:
+    try:
+        from provision.jobs import Jobs
+    except ImportError:
+        log.warning("no background jobs: changes are delivered within the request only")
+        return None
+    jobs = Jobs(product)
+    jobs.start()
+    return jobs
+
+
+def content_security_policy() -> str:
+    """Only what this server serves. Streamlit's own inline script is let through by its hash."""
+    page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text()
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)
+    return (
+        f"default-src 'self'; script-src 'self' 'wasm-unsafe-eval' {hashes}; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; "
+        "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+    )
+
+
+class SecurityHeaders:
+    """Headers on every HTTP answer; and what strangers need not see is not there."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        fixed = {
+            "content-security-policy": content_security_policy(), "x-content-type-options": "nosniff",
+            "x-frame-options": "DENY", "referrer-policy": "same-origin", "cross-origin-opener-policy": "same-origin",
+            "permissions-policy": "camera=(), microphone=(), geolocation=()",
+        }  # fmt: skip
+        self.headers = [(name.encode(), value.encode()) for name, value in fixed.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = {name.lower() for name, _ in message["headers"]}
+                extra = [pair for pair in self.headers if pair[0] not in given]
+                if scope["scheme"] == "https":
+                    extra.append((b"strict-transport-security", b"max-age=31536000"))
+                message["headers"] = [*message["headers"], *extra]
+            await send(message)
+
+        hidden = scope["path"].startswith(HIDDEN)
+        await (PlainTextResponse("Not found", 404) if hidden else self.app)(scope, receive, send_with_headers)

@@ -1,0 +1,71 @@
+"""What every run begins with: the sign-in gate, the navigation of one's role, the sidebar."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from provision.access import Permission
+from provision.signin import SignedIn
+from webui import login, session, sidebar, ui
+from webui.i18n import _
+
+ICON = Path(__file__).parent / "static" / "icon.png"
+# Section → (page, title, icon, the permission without which it does not exist).
+SECTIONS: dict[str, list[tuple[str, str, str, Permission]]] = {
+    "": [("overview", "Overview", "dashboard", Permission.SYNC_READ)],
+    "Directory": [
+        ("mailboxes", "Mailboxes", "mail", Permission.MAILBOX_READ),
+        ("aliases", "Aliases", "alternate_email", Permission.ALIAS_READ),
+        ("domains", "Domains", "language", Permission.DOMAIN_READ),
+    ],
+    "Operations": [
+        ("sync", "Sync", "sync", Permission.SYNC_READ),
+        ("logs", "Logs", "history", Permission.LOG_READ),
+        ("settings", "Settings", "settings", Permission.SERVER_WRITE),
+    ],
+}
+
+
+def render() -> None:
+    """One run of the dashboard."""
+    st.set_page_config("Postroom", str(ICON), layout="wide")
+    with ui.attempt():
+        who = session.current()
+        sidebar.choose_language(who)
+        if who is None:
+            _everywhere(login.sign_in_page)
+        elif who.must_change_password:
+            _everywhere(lambda: login.new_password_page(who))
+        else:
+            _dashboard(who)
+
+
+def _dashboard(who: SignedIn) -> None:
+    st.logo(str(ICON), size="large")
+    page = st.navigation({_(section) if section else "": _pages(who, section) for section in SECTIONS})
+    sidebar.account(who)
+    ui.show_flashes()
+    page.run()
+
+
+def _pages(who: SignedIn, section: str) -> list[st.Page]:
+    return [
+        st.Page(
+            ui.PAGES / f"{name}.py",
+            title=_(title),
+            icon=f":material/{icon}:",
+            url_path=name,
+            default=name == "overview",
+        )
+        for name, title, icon, permission in SECTIONS[section]
+        if who.may(permission) and (ui.PAGES / f"{name}.py").exists()
+    ]
+
+
+def _everywhere(show: Callable[[], None]) -> None:
+    """The same page at each address, so that the address survives the sign-in; nothing else exists."""
+    names = [name for pages in SECTIONS.values() for name, *_rest in pages]
+    pages = [st.Page(show, title="Postroom", url_path=name, default=name == "overview") for name in names]
+    ui.show_flashes()
+    st.navigation(pages, position="hidden").run()

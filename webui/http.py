@@ -1,0 +1,147 @@
+"""HTTP routes beside the pages: health, the sign-in cookie, exports."""
+
+import csv
+import io
+from collections.abc import Iterator
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from sqlalchemy import text
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
+
+from provision.access import Permission
+from provision.errors import AccessDenied, NotSignedIn, ProvisionError
+from provision.models import LogStatus, Status, SyncStatus
+from provision.queries import LogFilter, MailboxFilter
+from provision.signin import SignedIn
+from webui import session
+from webui.app import postroom
+
+LOG_COLUMNS = (
+    "started_at", "operator", "ip", "operation", "resource_type", "resource_name", "status", "command", "exit_code",
+    "error", "duration_ms", "uid",
+)  # fmt: skip
+
+
+async def health(request: Request) -> Response:
+    """Whether the database answers; without sign-in."""
+    body = {"service": "postroom", "version": _version()}
+    try:
+        await run_in_threadpool(_ask_database)
+    except Exception as error:
+        reason = error.message if isinstance(error, ProvisionError) else type(error).__name__
+        return JSONResponse({"status": "unhealthy", **body, "database": "unavailable", "error": reason}, 503)
+    return JSONResponse({"status": "healthy", **body, "database": "connected"})
+
+
+def _ask_database() -> None:
+    with postroom().database.read() as connection:
+        connection.execute(text("SELECT 1"))
+
+
+def _version() -> str:
+    try:
+        return version("postroom")
+    except PackageNotFoundError:
+        return "0.1.0"
+
+
+# ---- the sign-in cookie --------------------------------------------------------------------
+
+
+async def set_cookie(request: Request) -> Response:
+    """Trade the ticket for the cookie; then back to the page."""
+    back = session.local_path(request.query_params.get("next", "/"))
+    response = RedirectResponse(back, 303, headers={"cache-control": "no-store"})
+    browser = request.cookies.get(session.XSRF_COOKIE, "")
+    token = session.redeem(request.query_params.get("ticket", ""), browser)
+    if token:
+        response.set_cookie(session.COOKIE, token.reveal(), secure=True, httponly=True, samesite="strict", path="/")
+    return response
+
+
+async def drop_cookie(request: Request) -> Response:
+    """Only from our own pages: another site shall not sign people out."""
+    response = RedirectResponse("/", 303, headers={"cache-control": "no-store"})
+    if request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none"):
+        response.delete_cookie(session.COOKIE, secure=True, httponly=True, samesite="strict", path="/")
+    return response
+
+
+# ---- exports -------------------------------------------------------------------------------
+
+
+async def export_mailboxes(request: Request) -> Response:
+    """The mailboxes of a filtered list as CSV: `?search=&domain=&status=&sync_status=&used_percent_from=`."""
+    from provision.csvfile import export_csv
+
+    def lines(who: SignedIn) -> Iterator[str]:
+        return iter(export_csv(postroom().queries, who.actor, _mailbox_filter(request)))
+
+    return await _stream(request, Permission.MAILBOX_READ, "mailboxes.csv", lines)
+
+
+async def export_logs(request: Request) -> Response:
+    """The provision log as CSV: `?operation=&resource_type=&status=&operator=&search=&since=&until=`."""
+
+    def lines(who: SignedIn) -> Iterator[str]:
+        return _log_lines(who, _log_filter(request))
+
+    return await _stream(request, Permission.LOG_READ, "logs.csv", lines)
+
+
+def _log_lines(who: SignedIn, where: LogFilter) -> Iterator[str]:
+    yield _line(LOG_COLUMNS)
+    for row in postroom().queries.each_log(who.actor, where):
+        yield _line([row[name] for name in LOG_COLUMNS])
+
+
+async def _stream(request: Request, permission: Permission, filename: str, lines: Any) -> Response:
+    """Rows as they come from the database, to somebody who may see them."""
+    try:
+        who = await run_in_threadpool(session.of_request, request)
+        if who is None or who.must_change_password:
+            raise NotSignedIn("Sign in first.")
+        who.actor.require(permission)
+        body = lines(who)
+    except (NotSignedIn, AccessDenied) as error:
+        return PlainTextResponse(error.message, error.status)
+    except ValueError:
+        return PlainTextResponse("A filter in the address is not known.", 400)
+    headers = {"content-disposition": f'attachment; filename="{filename}"', "cache-control": "no-store"}
+    return StreamingResponse(body, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _mailbox_filter(request: Request) -> MailboxFilter:
+    """Raises: ValueError for a word that is no status."""
+    given = {name: value for name, value in request.query_params.items() if value}
+    return MailboxFilter(
+        search=given.get("search", ""), domain=given.get("domain"),
+        status=Status(given["status"]) if "status" in given else None,
+        sync_status=SyncStatus(given["sync_status"]) if "sync_status" in given else None,
+        used_percent_from=int(given["used_percent_from"]) if "used_percent_from" in given else None,
+    )  # fmt: skip
+
+
+def _log_filter(request: Request) -> LogFilter:
+    given = {name: value for name, value in request.query_params.items() if value}
+    times = {name: datetime.fromisoformat(given[name]) for name in ("since", "until") if name in given}
+    return LogFilter(
+        operation=given.get("operation"), resource_type=given.get("resource_type"), operator=given.get("operator"),
+        status=LogStatus(given["status"]) if "status" in given else None, search=given.get("search", ""), **times,
+    )  # fmt: skip
+
+
+def _line(cells: Any) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow([_cell(cell) for cell in cells])
+    return buffer.getvalue()
+
+
+def _cell(value: object) -> str:
+    """Text that a spreadsheet will not take for a formula."""
+    plain = "" if value is None else value.isoformat() if isinstance(value, datetime) else str(value)
+    return f"'{plain}" if plain.startswith(("=", "+", "-", "@", "\t", "\r")) else plain

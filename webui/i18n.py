@@ -1,0 +1,62 @@
+"""Every word on the screen in the reader's language. Texts are keyed by their English.
+
+`_("…")` takes a literal; values go in as `{names}`. Each text stands in `webui/texts/`, with its Japanese and Chinese.
+"""
+
+import pkgutil
+from functools import cache
+from importlib import import_module
+
+import streamlit as st
+
+import webui.texts
+
+LANGUAGES = {"en": "English", "ja": "日本語", "zh": "中文"}
+STATE = "language"
+
+
+@cache
+def catalogue() -> dict[str, tuple[str, str]]:
+    """English → (Japanese, Chinese), of all modules in webui/texts."""
+    found: dict[str, tuple[str, str]] = {}
+    for module in pkgutil.iter_modules(webui.texts.__path__):
+        found.update(import_module(f"webui.texts.{module.name}").TEXTS)
+    return found
+
+
+def language() -> str:
+    """Chosen in the sidebar, else what the browser asks for."""
+    chosen = st.session_state.get(STATE)
+    return chosen if chosen in LANGUAGES else browser_language()
+
+
+def browser_language() -> str:
+    locale = st.context.locale
+    short = locale[:2].lower() if isinstance(locale, str) else "en"
+    return short if short in LANGUAGES else "en"
+
+
+def _(text: str, **values: object) -> str:
+    return say(text, language(), **values)
+
+
+def say(text: str, spoken: str, **values: object) -> str:
+    """The text in one language; English where there is no other."""
+    if spoken != "en":
+        pair = catalogue().get(text)
+        text = (pair[0] if spoken == "ja" else pair[1]) if pair else text
+    return text.format(**values) if values else text
+
+
+@cache
+def _forms() -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for english, others in catalogue().items():
+        for text in (english, *others):
+            found.setdefault(text, set()).update((english, *others))
+    return {text: frozenset(forms) for text, forms in found.items()}
+
+
+def in_every_language(text: str) -> frozenset[str]:
+    """The same word in all languages, given in any of them."""
+    return _forms().get(text, frozenset((text,)))

@@ -1,0 +1,124 @@
+"""A list with filters, pages and a selection. Filters and page live in the URL, so that a link shows the same list."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import pandas as pd
+import streamlit as st
+
+from provision.queries import Page
+from webui import show
+from webui.i18n import _, in_every_language
+
+T = TypeVar("T")
+ROW_PIXELS = 35
+
+
+class Listing:
+    """One list of a page. `prefix` is its own in the whole dashboard, because the URL is shared: `mb`, `al` …"""
+
+    def __init__(self, prefix: str, size: int = 50) -> None:
+        self.prefix, self.size = prefix, size
+
+    # ---- filters ---------------------------------------------------------------------------
+
+    def search(self, title: str, placeholder: str = "") -> str:
+        text = st.text_input(
+            title, key=self._key("q"), type="search", live="300ms", icon=":material/search:", bind="query-params",
+            placeholder=placeholder, max_chars=200, on_change=self.first_page,
+        )  # fmt: skip
+        return text or ""
+
+    def choice(
+        self, name: str, title: str, options: Sequence[T], *, words: Callable[[T], str] = show.label,
+        every: str | None = None,
+    ) -> T | None:  # fmt: skip
+        """A drop-down; None is `every`, e.g. All. It follows links in other languages."""
+        self._understand(name, options, words)
+        return st.selectbox(
+            title, list(options), index=None, format_func=words, key=self._key(name), placeholder=every or _("All"),
+            bind="query-params", on_change=self.first_page,
+        )  # fmt: skip
+
+    def segments(
+        self, name: str, title: str, options: Sequence[T], *, words: Callable[[T], str] = show.label
+    ) -> T | None:
+        """A row of buttons of which one or none is pressed."""
+        self._understand(name, options, words)
+        return st.segmented_control(
+            title, list(options), format_func=words, key=self._key(name), bind="query-params", on_change=self.first_page
+        )
+
+    def sort(self, options: Mapping[str, str], default: str) -> tuple[str, bool]:
+        """A drop-down of column → title; returns the column and whether it is descending (`-column`)."""
+        names = list(options)
+        chosen = st.selectbox(
+            _("Sort by"), names, index=names.index(default), format_func=lambda name: options[name],
+            key=self._key("sort"), bind="query-params", on_change=self.first_page,
+        )  # fmt: skip
+        picked = chosen if chosen in options else default
+        return picked.removeprefix("-"), picked.startswith("-")
+
+    def _understand(self, name: str, options: Sequence[T], words: Callable[[T], str]) -> None:
+        """A link carries the word of its sender's language, or the plain value: take any of them."""
+        key, said = self._key(name), st.query_params.get(self._key(name))
+        if not isinstance(said, str) or key in st.session_state or said in map(words, options):
+            return
+        for option in options:
+            if said == str(option) or said in in_every_language(words(option)):
+                st.session_state[key] = option
+
+    # ---- pages -----------------------------------------------------------------------------
+
+    @property
+    def number(self) -> int:
+        """Which page is wanted; known before `pages` draws its buttons."""
+        raw = st.session_state.get(self._key("page")) or st.query_params.get(self._key("page"))
+        text = str(raw) if isinstance(raw, int | str) else "1"
+        return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 9 else 1
+
+    def first_page(self) -> None:
+        st.session_state[self._key("page")] = 1
+
+    def pages(self, page: Page, noun: str) -> None:
+        """How many there are, and the buttons. `noun`: `1,234 mailboxes`."""
+        left, right = st.columns([1, 3], vertical_alignment="center")
+        left.caption(noun)
+        if page.pages > 1:
+            if st.session_state.get(self._key("page"), 1) > page.pages:
+                st.session_state[self._key("page")] = page.pages
+            right.pagination(page.pages, key=self._key("page"), bind="query-params")
+
+    # ---- table -----------------------------------------------------------------------------
+
+    def table(
+        self, page: Page, cells: Sequence[Mapping[str, Any]], columns: Mapping[str, Any], *, alt: str,
+        select: str | None = "multi-row", rows_shown: int = 12,
+    ) -> list[Mapping[str, Any]]:  # fmt: skip
+        """Show `cells`, one per row of the page; returns the rows of the page that are selected.
+
+        The widget's key holds which rows are shown: Streamlit remembers positions, and would else carry a selection
+        over to the rows of another page, filter, or moment.
+        """
+        frame = pd.DataFrame(list(cells), columns=list(columns))
+        shown = min(len(frame), rows_shown) + 1
+        options = {"column_config": dict(columns), "hide_index": True, "height": shown * ROW_PIXELS + 3, "alt": alt}
+        if select is None:
+            st.dataframe(frame, **options)
+            return []
+        event = st.dataframe(frame, key=self._table_key(page.rows), on_select="rerun", selection_mode=select, **options)
+        return [page.rows[i] for i in event.selection.rows if i < len(page.rows)]
+
+    def clear_selection(self) -> None:
+        """After an action on the selected rows."""
+        name = self._key("generation")
+        st.session_state[name] = st.session_state.get(name, 0) + 1
+
+    def _table_key(self, rows: Sequence[Mapping[str, Any]]) -> str:
+        ids = "".join(str(row.get("uid")) for row in rows)
+        digest = hashlib.blake2b(ids.encode(), digest_size=8).hexdigest()
+        return f"{self.prefix}_table_{st.session_state.get(self._key('generation'), 0)}_{digest}"
+
+    def _key(self, name: str) -> str:
+        return f"{self.prefix}_{name}"

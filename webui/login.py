@@ -1,0 +1,132 @@
+"""The sign-in page, around streamlit-authenticator; what it compares with is the product's own sign-in.
+
+Of the package: the controller and its model. Not used: its cookie, which scripts can read and nobody can revoke.
+"""
+
+import secrets
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import streamlit as st
+from streamlit_authenticator.controllers import AuthenticationController
+from streamlit_authenticator.models import AuthenticationModel
+
+from provision.errors import InvalidInput, NotSignedIn, ProvisionError
+from provision.secret import Secret
+from provision.signin import SignedIn
+from webui import session, ui
+from webui.app import postroom
+from webui.i18n import _
+from webui.sidebar import language_switch
+
+HERE = ("localhost", "127.0.0.1", "::1")
+
+
+class OperatorModel(AuthenticationModel):
+    """The package's model over our operators; on success it also opens a session."""
+
+    token: Secret | None = None
+
+    def check_credentials(self, username: str, password: str) -> bool:
+        """Raises: NotSignedIn, when it is wrong or locked."""
+        sign_in, ip = postroom().sign_in, session.ip_address()
+        uid = sign_in.check(username, Secret(password), ip)
+        self.token = sign_in.open_session(uid, ip, session.user_agent())
+        self.credentials["usernames"][username] = {"name": username, "email": "", "roles": []}
+        return True
+
+
+@cache
+def _cookie_key() -> str:
+    """The package wants one, for a cookie that is not used."""
+    return secrets.token_hex(32)
+
+
+def _controller() -> Any:
+    credentials: dict[str, Any] = {"usernames": {}}
+    controller = AuthenticationController(credentials, auto_hash=False, secret_key=_cookie_key())
+    controller.authentication_model = OperatorModel(credentials, auto_hash=False, secret_key=_cookie_key())
+    return controller
+
+
+def sign_in_page() -> None:
+    """Shown at every address to whoever is not signed in; afterwards he is back at the same address."""
+    with _card():
+        st.title("Postroom", anchor=False)
+        st.caption(_("Mail administration"))
+        _warn_of_plain_http()
+        with st.form("sign_in", enter_to_submit=True):
+            username = st.text_input(_("User name"), autocomplete="username", max_chars=80)
+            password = st.text_input(_("Password"), type="password", autocomplete="current-password", max_chars=200)
+            sent = st.form_submit_button(_("Sign in"), type="primary", width="stretch")
+        if sent:
+            _sign_in(username or "", password or "")
+        language_switch(None)
+
+
+def _sign_in(username: str, password: str) -> None:
+    if not username.strip() or not password.strip():
+        st.error(_("Type your user name and your password."), icon=":material/error:")
+        return
+    controller = _controller()
+    with ui.attempt():
+        try:
+            controller.login(username, password)
+        except NotSignedIn as error:
+            st.error(refusal(error), icon=":material/error:")
+            return
+        token = controller.authentication_model.token
+        if token:
+            session.begin(token)
+            st.caption(_("Signing in …"))
+            st.stop()
+
+
+def refusal(error: ProvisionError) -> str:
+    if error.code == "LOCKED":
+        return _("Too many failed sign-ins. Try again in {minutes} minutes.", minutes=error.details["minutes"])
+    return _("The user name or the password is wrong.")
+
+
+def _warn_of_plain_http() -> None:
+    """A browser keeps the sign-in cookie over HTTPS only, and on this machine."""
+    url = urlsplit(st.context.url if isinstance(st.context.url, str) else "")
+    if url.scheme == "http" and url.hostname not in HERE:
+        st.warning(_("Open this page by https://: over http your browser will not keep you signed in."))
+
+
+def new_password_page(who: SignedIn) -> None:
+    """First sign-in with a one-time password: choose one's own before anything else."""
+    with _card():
+        st.title(_("Choose your password"), anchor=False)
+        st.caption(_("You signed in with a one-time password. Choose your own to go on."))
+        password_form(who, _("One-time password"))
+        if st.button(_("Sign out"), type="tertiary", icon=":material/logout:"):
+            session.end(who)
+        language_switch(who)
+
+
+def password_form(who: SignedIn, old_label: str) -> None:
+    """Old password, and the new one twice."""
+    with st.form("own_password", border=True):
+        old = st.text_input(old_label, type="password", autocomplete="current-password")
+        new = st.text_input(_("New password"), type="password", autocomplete="new-password")
+        again = st.text_input(_("New password again"), type="password", autocomplete="new-password")
+        st.caption(_("8 to 32 characters, with three of: capital letter, small letter, digit, other character."))
+        sent = ui.submit(_("Change password"))
+    if sent:
+        with ui.attempt():
+            if new != again:
+                raise InvalidInput(_("The two new passwords are not the same."))
+            try:
+                postroom().sign_in.change_password(who, Secret(old or ""), Secret(new or ""))
+            except NotSignedIn as error:
+                st.error(_("The old password is wrong.") if error.code != "LOCKED" else refusal(error))
+                return
+            ui.done(_("Your password is changed. Other devices are signed out."))
+
+
+def _card() -> Any:
+    """A narrow column in the middle."""
+    return st.columns([1, 1.3, 1])[1]

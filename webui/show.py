@@ -1,0 +1,119 @@
+"""How values look: sizes, times, status badges, columns of tables."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import streamlit as st
+
+from provision.models import LogStatus, Role, Status, SyncStatus, utc_now
+from webui.i18n import _
+
+UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
+SYNC_COLOURS = {SyncStatus.SYNCED: "green", SyncStatus.PENDING: "orange", SyncStatus.FAILED: "red"}
+STATUS_COLOURS = {Status.ACTIVE: "green", Status.DISABLED: "gray", Status.DELETED: "red"}
+LOG_COLOURS = {LogStatus.SUCCESS: "green", LogStatus.PENDING: "orange", LogStatus.FAILED: "red"}
+ICONS = {
+    SyncStatus.SYNCED: ":material/check_circle:", SyncStatus.PENDING: ":material/schedule:",
+    SyncStatus.FAILED: ":material/error:",
+}  # fmt: skip
+
+
+def label(value: StrEnum | str) -> str:
+    """The word for a state or role."""
+    names = {
+        SyncStatus.SYNCED: _("Synced"), SyncStatus.PENDING: _("Pending"), SyncStatus.FAILED: _("Failed"),
+        Status.ACTIVE: _("Active"), Status.DISABLED: _("Disabled"), Status.DELETED: _("Deleted"),
+        LogStatus.SUCCESS: _("Success"), Role.SUPER_ADMIN: _("Super admin"), Role.DOMAIN_ADMIN: _("Domain admin"),
+        Role.VIEWER: _("Viewer"),
+    }  # fmt: skip
+    return names.get(value, str(value))
+
+
+def size(amount: int | None) -> str:
+    """Bytes as people read them, 1024 to the next unit: `1.5 GB`."""
+    if amount is None:
+        return "–"
+    value, unit = float(amount), 0
+    while value >= 1024 and unit < len(UNITS) - 1:
+        value, unit = value / 1024, unit + 1
+    number = f"{value:.0f}" if unit == 0 or value >= 100 or value == int(value) else f"{value:.1f}"
+    return f"{number} {UNITS[unit]}"
+
+
+def quota(used: int | None, limit: int) -> str:
+    """`0.7 / 1 GB`; without a limit only what is used."""
+    if not limit:
+        return f"{size(used)} / {_('no limit')}" if used is not None else _("no limit")
+    return f"{size(used)} / {size(limit)}"
+
+
+def ago(at: datetime | None) -> str:
+    """How long it is since then, or until then."""
+    if at is None:
+        return _("never")
+    seconds = int((utc_now() - at).total_seconds())
+    if abs(seconds) < 45:
+        return _("just now") if seconds >= 0 else _("in a moment")
+    minutes, hours, days = abs(seconds) // 60 or 1, abs(seconds) // 3600, abs(seconds) // 86400
+    if seconds < 0:
+        return _("in {n} min", n=minutes) if hours == 0 else _("in {n} h", n=hours)
+    if hours == 0:
+        return _("{n} min ago", n=minutes)
+    return _("{n} h ago", n=hours) if days == 0 else _("{n} days ago", n=days)
+
+
+def local(at: datetime | None) -> str:
+    """A time in the reader's zone."""
+    if at is None:
+        return "–"
+    return at.astimezone(zone()).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def zone() -> Any:
+    """The reader's time zone; UTC where the browser does not say."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    name = st.context.timezone
+    try:
+        return ZoneInfo(name if isinstance(name, str) and name else "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def sync_badge(status: str, error: str | None = None) -> None:
+    """Icon, colour and word; the error on hover (P23)."""
+    known = SyncStatus(status)
+    st.badge(label(known), icon=ICONS[known], color=SYNC_COLOURS[known], help=error)
+
+
+# ---- columns -------------------------------------------------------------------------------
+# A cell of a badge column is a list: [show.label(status)].
+
+
+def sync_column(title: str) -> Any:
+    return _badges(title, SYNC_COLOURS)
+
+
+def status_column(title: str) -> Any:
+    return _badges(title, STATUS_COLOURS)
+
+
+def log_column(title: str) -> Any:
+    return _badges(title, LOG_COLOURS)
+
+
+def _badges(title: str, colours: dict[Any, str]) -> Any:
+    names: Sequence[str] = [label(value) for value in colours]
+    return st.column_config.MultiselectColumn(title, options=names, color=list(colours.values()), width="small")
+
+
+def usage_column(title: str) -> Any:
+    """A cell is the share used, 0 to 1, or None."""
+    return st.column_config.ProgressColumn(title, format="percent", min_value=0, max_value=1)
+
+
+def time_column(title: str) -> Any:
+    """A cell is an aware time; it is shown in the reader's zone."""
+    return st.column_config.DatetimeColumn(title, format="YYYY-MM-DD HH:mm", timezone=str(zone()))

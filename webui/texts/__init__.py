@@ -1,0 +1,1 @@
+"""Texts of the screen: one module per page, each with TEXTS = {English: (Japanese, Chinese)}."""

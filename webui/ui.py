@@ -1,0 +1,219 @@
+"""What pages are made of: the gate, actions that may fail, messages, confirmation. See docs/ui-conventions.md."""
+
+import secrets
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+import structlog
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from provision.access import Permission
+from provision.bootstrap import Postroom
+from provision.errors import NotSignedIn, ProvisionError
+from provision.secret import Secret
+from provision.signin import SignedIn
+from webui import app as running
+from webui import session
+from webui.i18n import _, language
+from webui.listing import Listing as Listing
+
+log = structlog.get_logger(__name__)
+PAGES = Path(__file__).resolve().parent.parent / "pages"
+FLASH = "_flash"
+
+
+def app() -> Postroom:
+    """The product: `app().queries` to read, `app().provisioner` to write."""
+    return running.postroom()
+
+
+# ---- the gate ------------------------------------------------------------------------------
+
+
+def signed_in(permission: Permission | None = None, *, seen: bool = True) -> SignedIn:
+    """The first line of every page, dialog and fragment: who is here, or nothing more is run.
+
+    `seen` False: in a fragment that refreshes itself, which must not keep the session alive.
+    """
+    who = session.current(seen=seen)
+    if who is None or who.must_change_password:
+        _leave()
+        st.info(_("Please sign in."))
+        st.stop()
+    if permission and not who.may(permission):
+        st.error(_("Your role does not allow this."), icon=":material/lock:")
+        st.stop()
+    return who
+
+
+def _leave() -> None:
+    """In a dialog or fragment the whole page is run again, which then asks for the sign-in."""
+    context = get_script_run_ctx()
+    if context and context.fragment_ids_this_run:
+        st.rerun(scope="app")
+
+
+# ---- actions -------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Attempt:
+    """How it went."""
+
+    ok: bool = True
+    error: ProvisionError | None = None
+
+
+@contextmanager
+def attempt() -> Iterator[Attempt]:
+    """Do something that may fail: the reader gets a sentence, never a traceback."""
+    tried = Attempt()
+    try:
+        yield tried
+    except ProvisionError as error:
+        tried.ok, tried.error = False, error
+        show_error(error)
+    except Exception as error:
+        tried.ok = False
+        show_unexpected(error)
+
+
+def show_error(error: ProvisionError) -> None:
+    if isinstance(error, NotSignedIn) and error.code == "NOT_SIGNED_IN":
+        _leave()
+    icon = ":material/lock:" if error.status == 403 else ":material/error:"
+    st.error(error_text(error), icon=icon)
+
+
+def error_text(error: ProvisionError) -> str:
+    """The sentence; in other languages after a heading, for the reasons come in English."""
+    heading = _(_ERROR_HEADINGS.get(error.code, "")) if language() != "en" else ""  # i18n: headings
+    return plain(f"{heading}: {error.message}" if heading else error.message)
+
+
+def show_unexpected(error: Exception) -> None:
+    """A fault of ours. The log has its place under the id, but not its text, which could hold a secret."""
+    number = secrets.token_hex(4)
+    trace = "".join(traceback.format_tb(error.__traceback__)[-8:])
+    log.error("unexpected error on a page", error_id=number, type=type(error).__name__, trace=trace)
+    st.error(_("Something went wrong here. The log tells more under the number {id}.", id=number))
+
+
+def plain(text: str) -> str:
+    """Text that somebody else wrote, for st.markdown and its kind: none of it is markup."""
+    return "".join("\\" + c if c in "\\`*_{}[]<>()#+-!|$:~" else c for c in text)
+
+
+def done(text: str) -> None:
+    """Success: close the dialog, run the page anew, and say so there."""
+    flash(text)
+    st.rerun()
+
+
+def flash(text: str) -> None:
+    st.session_state.setdefault(FLASH, []).append(text)
+
+
+def show_flashes() -> None:
+    """Called by the entry, once a run."""
+    for text in st.session_state.pop(FLASH, []):
+        st.toast(plain(text), icon=":material/check:")
+
+
+# ---- parts of a page -----------------------------------------------------------------------
+
+
+def title(text: str, note: str = "") -> Any:
+    """The heading; returns the place to its right, for the page's main buttons: `with ui.title(…):`."""
+    left, right = st.columns([2, 3], vertical_alignment="center")
+    left.title(text, anchor=False)
+    if note:
+        left.caption(note)
+    return right.container(horizontal=True, horizontal_alignment="right")
+
+
+def empty(text: str, icon: str = ":material/inbox:") -> None:
+    """Nothing to list: what it means, and what to do."""
+    with st.container(border=True, horizontal_alignment="center", vertical_alignment="center", height=180):
+        st.markdown(f"{icon} {text}", width="content", text_alignment="center")
+
+
+def link(page: str, text: str, *, icon: str | None = None, **filters: str | None) -> None:
+    """A link to another page's list: `ui.link("mailboxes", "3", mb_sync=show.label(SyncStatus.FAILED))`."""
+    known = {name: value for name, value in filters.items() if value is not None}
+    path = PAGES / f"{page}.py"
+    if path.exists():
+        st.page_link(str(path), label=text, icon=icon, query_params=known or None)
+
+
+def typed(word: str) -> bool:
+    """Ask to type a word before something that cannot be undone."""
+    value = st.text_input(_("Type {word} to confirm", word=f"**{plain(word)}**"), live="300ms", key=f"typed_{word}")
+    return (value or "").strip() == word
+
+
+def confirm(
+    heading: str, text: str, button: str, action: Callable[[], str | None], *, word: str = "",
+    permission: Permission | None = None,
+) -> None:  # fmt: skip
+    """A dialog that asks first. `action` returns what to say afterwards. `word`: must be typed."""
+
+    @st.dialog(heading)
+    def ask() -> None:
+        signed_in(permission)
+        st.write(text)
+        sure = typed(word) if word else True
+        if buttons(button, disabled=not sure) and sure:
+            with attempt():
+                flash(action() or _("Done."))
+                st.rerun()
+
+    ask()
+
+
+def buttons(text: str, *, disabled: bool = False, key: str | None = None) -> bool:
+    """The foot of a dialog: cancel, and the action at the right."""
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button(_("Cancel"), key=f"cancel_{key or text}"):
+            st.rerun()
+        return st.button(text, type="primary", disabled=disabled, key=f"act_{key or text}")
+
+
+def submit(text: str) -> bool:
+    """The button of a form, at the right."""
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        return st.form_submit_button(text, type="primary")
+
+
+def show_once(secret: Secret, whose: str) -> None:
+    """A one-time password, in a dialog: with a copy button, and gone when the dialog closes."""
+    st.markdown(_("The one-time password of {name}:", name=f"**{plain(whose)}**"))
+    st.code(secret.reveal(), language=None)
+    st.caption(_("Copy it now: it is not kept, and will not be shown again."))
+    if st.button(_("Close"), type="primary", key="close_once"):
+        st.rerun()
+
+
+def on_script_error(error: Exception) -> bool:
+    """For st.App: what no page caught, e.g. in a callback. True: Streamlit shows nothing of its own."""
+    sys.stderr.flush()
+    if isinstance(error, ProvisionError):
+        show_error(error)
+    else:
+        show_unexpected(error)
+    return True
+
+
+_ERROR_HEADINGS = {
+    "INVALID_EMAIL": "The address is not valid", "WEAK_PASSWORD": "The password is too weak",
+    "DUPLICATE_MAILBOX": "The mailbox exists already", "MAILBOX_NOT_FOUND": "The mailbox does not exist",
+    "INSUFFICIENT_PERMISSION": "You may not do this", "SERVER_UNREACHABLE": "The mail server cannot be reached",
+    "EDIT_CONFLICT": "Somebody else has changed this", "DATABASE_UNAVAILABLE": "The database cannot be used now",
+    "WRONG_CREDENTIALS": "Wrong user name or password", "LOCKED": "Locked for now", "INVALID_INPUT": "This cannot be used",
+}  # fmt: skip
