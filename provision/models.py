@@ -75,7 +75,7 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("a time without zone")
-        return value.astimezone(UTC)
+        return value if value.tzinfo is UTC else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
@@ -96,7 +96,7 @@ class Row:
     """What every table has: an integer inside, a UUIDv7 outside."""
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    uid: Mapped[UUID] = mapped_column(unique=True, default=uuid7)
+    uid: Mapped[UUID] = mapped_column(unique=True, default=uuid7, insert_sentinel=True)  # many INSERTs in one
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now)
     version: Mapped[int] = mapped_column(default=1)
@@ -174,7 +174,6 @@ class Mailbox(Row, Synced, Base):
     __table_args__ = (
         CheckConstraint("status IN ('ACTIVE', 'DISABLED', 'DELETED')", name="status"),
         CheckConstraint("quota_bytes >= 0", name="quota"),
-        Index("ix_mailbox_domain_id_status_address", "domain_id", "status", "address"),
         Index("ix_mailbox_status_sync_status", "status", "sync_status"),
         Index("ix_mailbox_server_id_sync_status", "server_id", "sync_status", "confirming"),
     )

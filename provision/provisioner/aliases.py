@@ -150,12 +150,15 @@ def refuse_taken_alias(
         domain = domains.get(addresses.domain_of(alias))
         if domain is None or domain.server_id != own.server_id:
             return NotFound(
-                f"The domain of the alias {alias} is not set up on this mail server.", code="DOMAIN_NOT_FOUND"
+                f"The domain of the alias {alias} is not set up on this mail server.",
+                code="DOMAIN_NOT_FOUND",
+                alias=alias,
             )
         actor.require(Permission.ALIAS_WRITE, domain.id, what=alias)
         if alias in taken or alias == new.address:
             return Conflict(
                 f"The alias {alias} cannot be made: {taken.get(alias, 'it is the mailbox itself')}.",
                 code="DUPLICATE_ALIAS",
+                alias=alias,
             )
     return None

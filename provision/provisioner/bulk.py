@@ -1,6 +1,6 @@
 """The bulk forms: thousands in one transaction and one push. What cannot be done is reported per item."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -17,9 +17,13 @@ from provision.provisioner.aliases import new_alias, refuse_taken_alias
 from provision.provisioner.base import check_quota, operation, subject_of
 from provision.provisioner.mailboxes import MailboxWrites, park
 from provision.provisioner.newcomers import NewMailbox, find_domains, insert_mailboxes, refusal, taken_addresses
+from provision.secret import Secret
 from provision.servers import server_class
 
 CHUNK = 5_000
+PART = 1_000
+PROGRESS_EVERY = 100
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,14 @@ class BulkResult:
 class BulkWrites(MailboxWrites):
     @operation("mailbox.create_many")
     def create_mailboxes(
-        self, actor: Actor, news: Sequence[NewMailbox], *, dry_run: bool = False, idempotency_key: str | None = None
-    ) -> BulkResult:
-        """Make many mailboxes with their aliases. `dry_run`: only report what would be refused."""
+        self, actor: Actor, news: Sequence[NewMailbox], *, dry_run: bool = False, idempotency_key: str | None = None,
+        progress: Progress | None = None,
+    ) -> BulkResult:  # fmt: skip
+        """Make many mailboxes with their aliases. `dry_run`: only report what would be refused.
+
+        A thousand in one transaction (with an idempotency key: all), and one push of all. `progress(done, of)` is
+        called while passwords are hashed, which takes nearly all of the time.
+        """
         actor.require(Permission.MAILBOX_WRITE)
         result = BulkResult()
         request = [new.request() for new in news]
@@ -56,18 +65,26 @@ class BulkWrites(MailboxWrites):
             good = self._acceptable(session, actor, checked, result)
         if dry_run:
             return result
-        good = _hashed(good)
-        with self._writing() as session:
-            good = self._acceptable(session, actor, good, result)  # hashing took a while: look again
-            newcomers = [new for _, new in good]
-            rows = insert_mailboxes(self, session, actor, newcomers, plain=False)
-            self._intend(session, actor, "mailbox.create", rows, [new.payload() for new in newcomers])
-            aliases = _aliases(session, rows, newcomers)
-            self._intend(session, actor, "alias.create", aliases, [{"destinations": a.destinations} for a in aliases])
-            result.done = [row.uid for row in rows]
-            self._remember(session, actor, "mailbox.create_many", idempotency_key, request, result.done)
-        self._push(row.server_id for row in rows)
+        servers: set[int] = set()
+        for part in _hashed(good, max(PART, len(good)) if idempotency_key else PART, progress):
+            with self._writing() as session:
+                rows = self._insert_part(session, actor, part, result)
+                self._remember(session, actor, "mailbox.create_many", idempotency_key, request, result.done)
+            servers.update(row.server_id for row in rows)
+        self._push(servers)
         return result
+
+    def _insert_part(
+        self, session: Session, actor: Actor, part: Sequence[tuple[int, NewMailbox]], result: BulkResult
+    ) -> list[Mailbox]:
+        good = self._acceptable(session, actor, part, result)  # hashing took a while: look again
+        newcomers = [new for _, new in good]
+        rows = insert_mailboxes(self, session, actor, newcomers, plain=False)
+        self._intend(session, actor, "mailbox.create", rows, [new.payload() for new in newcomers])
+        aliases = _aliases(session, rows, newcomers)
+        self._intend(session, actor, "alias.create", aliases, [{"destinations": a.destinations} for a in aliases])
+        result.done += [row.uid for row in rows]
+        return rows
 
     def _acceptable(
         self, session: Session, actor: Actor, items: Sequence[tuple[int, NewMailbox]], result: BulkResult
@@ -202,14 +219,24 @@ def _aliases(session: Session, rows: Sequence[Mailbox], newcomers: Sequence[NewM
     return aliases
 
 
-def _hashed(items: Sequence[tuple[int, NewMailbox]]) -> list[tuple[int, NewMailbox]]:
-    """Readable passwords turned into hashes, on all cores."""
+def _hashed(
+    items: Sequence[tuple[int, NewMailbox]], at_once: int, progress: Progress | None
+) -> Iterator[list[tuple[int, NewMailbox]]]:
+    """Readable passwords turned into hashes, on all cores; while one part is used the next ones are hashed."""
     plain = [new.password for _, new in items if new.password is not None]
-    hashes = hash_passwords(plain)
-    return [
-        (index, new if new.password is None else replace(new, password=None, password_hash=next(hashes)))
-        for index, new in items
-    ]
+    hashes = _counted(hash_passwords(plain), len(plain), progress or (lambda done, of: None))
+    for start in range(0, len(items), at_once):
+        yield [
+            (index, new if new.password is None else replace(new, password=None, password_hash=next(hashes)))
+            for index, new in items[start : start + at_once]
+        ]
+
+
+def _counted(hashes: Iterator[Secret], of: int, progress: Progress) -> Iterator[Secret]:
+    for done, made in enumerate(hashes, 1):
+        if done % PROGRESS_EVERY == 0 or done == of:
+            progress(done, of)
+        yield made
 
 
 def _status(status: Status) -> Callable[[Mailbox], bool]:

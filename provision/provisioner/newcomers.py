@@ -51,7 +51,7 @@ class NewMailbox:
             display_name=check_display_name(self.display_name),
             quota_bytes=None if self.quota_bytes is None else check_quota(self.quota_bytes),
             quota_messages=check_quota(self.quota_messages or 0) or None,
-            aliases=tuple(addresses.normalise_alias(alias) for alias in self.aliases),
+            aliases=tuple(dict.fromkeys(addresses.normalise_alias(alias) for alias in self.aliases)),
         )
 
     def payload(self) -> dict[str, Any]:

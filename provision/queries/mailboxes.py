@@ -1,6 +1,6 @@
 """Mailboxes and aliases: lists, single ones, streams for an export."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ from provision.queries.lists import (
     page,
     scope,
 )
-from provision.search import matches
+from provision.search import Search, matches
 
 MAILBOX_SORTS: Mapping[str, Any] = {
     "address": Mailbox.address, "display_name": Mailbox.display_name, "quota": Mailbox.quota_bytes, "used": Mailbox.used_bytes,
@@ -58,16 +58,20 @@ class MailboxReads(Reads):
             raise InvalidInput(f"Mailboxes cannot be sorted by {sort}; there are: {', '.join(MAILBOX_SORTS)}.")
         with self.database.read() as session:
             conditions = self._mailbox_conditions(session, actor, where)
-            return page(session, Mailbox, MAILBOX_COLUMNS, conditions, MAILBOX_SORTS[sort], descending, number, size)
+            search = _search(session, where)
+            order = MAILBOX_SORTS[sort]
+            return page(session, Mailbox, MAILBOX_COLUMNS, conditions, order, descending, number, size, search)
 
     def each_mailbox(self, actor: Actor, where: MailboxFilter = MailboxFilter()) -> Iterator[Mapping[str, Any]]:
-        """Every mailbox of the list by address, as a stream, with its aliases: for an export."""
+        """Every mailbox of the list by address, as a stream, for an export; with the aliases that lead to it alone."""
         actor.require(Permission.MAILBOX_READ)
         with self.database.read() as session:
             conditions = self._mailbox_conditions(session, actor, where)
+            if search := _search(session, where):
+                conditions.append(search.walk)
             statement = joined(Mailbox, MAILBOX_COLUMNS).where(*conditions).order_by(Mailbox.address)
             for part in session.execute(statement.execution_options(yield_per=1000)).mappings().partitions(1000):
-                aliases = _aliases_of(session, [row["id"] for row in part])
+                aliases = _aliases_of(session, {row["id"]: row["address"] for row in part})
                 for row in part:
                     yield {**row, "aliases": aliases.get(row["id"], [])}
 
@@ -88,8 +92,6 @@ class MailboxReads(Reads):
             found.append(Mailbox.sync_status == where.sync_status)
         if where.used_percent_from is not None:
             found.append(Mailbox.used_percent >= where.used_percent_from)
-        if where.search.strip():
-            found.append(matches(session, where.search.strip().lower()))
         return found
 
     def aliases(
@@ -123,11 +125,18 @@ class MailboxReads(Reads):
         return self._one(actor, Alias, Alias.address == address, "alias", address)  # type: ignore[no-any-return]
 
 
-def _aliases_of(session: Session, mailbox_ids: Sequence[int]) -> dict[int, list[str]]:
+def _search(session: Session, where: MailboxFilter) -> Search | None:
+    needle = where.search.strip().lower()
+    return matches(session, needle) if needle else None
+
+
+def _aliases_of(session: Session, mailboxes: Mapping[int, str]) -> dict[int, list[str]]:
+    """By mailbox id. An alias with more destinations is more than a second name of the mailbox, so it is left out."""
     found: dict[int, list[str]] = {}
-    statement = select(Alias.mailbox_id, Alias.address).where(
-        Alias.mailbox_id.in_(mailbox_ids), Alias.removing.is_(False)
+    statement = select(Alias.mailbox_id, Alias.address, Alias.destinations).where(
+        Alias.mailbox_id.in_(mailboxes), Alias.removing.is_(False)
     )
-    for mailbox_id, address in session.execute(statement.order_by(Alias.address)):
-        found.setdefault(mailbox_id or 0, []).append(address)
+    for mailbox_id, address, destinations in session.execute(statement.order_by(Alias.address)):
+        if mailbox_id and destinations == [mailboxes[mailbox_id]]:
+            found.setdefault(mailbox_id, []).append(address)
     return found
