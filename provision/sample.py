@@ -1,0 +1,77 @@
+"""A small company to try things with: three domains on two mail servers, one of which cannot be reached.
+
+Everything is made by the front door, so the states are real ones: most is synced, what belongs to the unreachable
+server is pending, one mailbox failed because its address is taken on the server.
+"""
+
+from pathlib import Path
+
+from sqlalchemy import select, update
+
+from provision.access import Actor
+from provision.bootstrap import Postroom
+from provision.models import Mailbox
+from provision.passwords import generate_password, hash_password
+from provision.provisioner.newcomers import NewMailbox
+
+GB = 1 << 30
+PEOPLE = (
+    "Anna Abe", "Ben Carter", "Chen Wei", "Daniela Rossi", "Emil Novak", "Fatima Khan", "Goro Ito", "Hanna Berg", "Ivan Petrov",
+    "Julia Lang", "Kenji Mori", "Laura Diaz", "Mei Lin", "Noah Weber", "Olga Smirnova", "Paul Martin", "Rin Sato", "Sofia Costa",
+    "Tom Baker", "Yuki Tanaka",
+)  # fmt: skip
+MAIN, SALES, BRANCH = "example.com", "sales.example.com", "example.org"
+SHARES = (0.12, 0.55, 0.93, 0.34, 0.0, 0.71, 0.99, 0.08, 0.46, 0.27)
+
+
+def make_sample(app: Postroom, volume: Path) -> None:
+    """Fill an empty product; `volume`: an empty folder for the config files of the server that answers."""
+    actor = Actor.system("sample")
+    write = app.provisioner
+    volume.mkdir(parents=True, exist_ok=True)
+    stranger = hash_password(generate_password()).reveal()
+    (volume / "postfix-accounts.cf").write_text(f"info@{MAIN}|{stranger}\nscanner@{MAIN}|{stranger}\n")
+    write.create_server(actor, "headquarters", "dms_files", {"path": str(volume)}, quiet_seconds=0)
+    write.create_server(actor, "branch", "dms_files", {"path": str(volume.with_name("not-mounted"))}, quiet_seconds=0)
+    write.create_domain(actor, MAIN, "headquarters", description="Head office", default_quota_bytes=2 * GB)
+    write.create_domain(actor, SALES, "headquarters", description="Sales teams", default_quota_bytes=GB)
+    write.create_domain(actor, BRANCH, "branch", description="Branch office")
+    write.create_mailboxes(actor, [_person(name, MAIN) for name in PEOPLE])
+    write.create_mailboxes(actor, [_person(name, SALES) for name in PEOPLE[::2]])
+    write.create_mailboxes(actor, [_person(name, BRANCH) for name in PEOPLE[1::3]])
+    write.create_mailbox(actor, NewMailbox(f"info@{MAIN}", generate_password(), display_name="Information desk"))
+    _aliases(app, actor)
+    _states(app, actor)
+    _usage(app)
+
+
+def _person(name: str, domain: str) -> NewMailbox:
+    address = f"{name.lower().replace(' ', '.')}@{domain}"
+    return NewMailbox(address, generate_password(), display_name=name)
+
+
+def _aliases(app: Postroom, actor: Actor) -> None:
+    write = app.provisioner
+    for name, people in (
+        ("postmaster", PEOPLE[:1]), ("jobs", PEOPLE[1:2]), ("office", PEOPLE[2:4]), ("press", PEOPLE[4:5]),
+        ("everybody", PEOPLE[:12]),
+    ):  # fmt: skip
+        write.create_alias(actor, f"{name}@{MAIN}", [_person(person, MAIN).address for person in people])
+    write.create_alias(actor, f"orders@{SALES}", [_person(PEOPLE[0], SALES).address, "orders@partner.example.net"])
+    write.create_alias(actor, f"@{SALES}", [_person(PEOPLE[2], SALES).address])
+
+
+def _states(app: Postroom, actor: Actor) -> None:
+    """Somebody left, somebody is on leave."""
+    write, read = app.provisioner, app.queries
+    for name in PEOPLE[17:19]:
+        write.disable_mailbox(actor, read.mailbox_by_address(actor, _person(name, MAIN).address).uid)
+    write.delete_mailbox(actor, read.mailbox_by_address(actor, _person(PEOPLE[14], SALES).address).uid)
+
+
+def _usage(app: Postroom) -> None:
+    """What a server that can be asked would have told."""
+    with app.database.write() as session:
+        for row in session.scalars(select(Mailbox)).all():
+            used = int(row.quota_bytes * SHARES[row.id % len(SHARES)])
+            session.execute(update(Mailbox).where(Mailbox.id == row.id).values(used_bytes=used, used_messages=used >> 16))

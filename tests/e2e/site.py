@@ -1,0 +1,127 @@
+"""A real dashboard for a browser: a server process on a free port, with a small company in a temporary folder."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import time_machine
+from playwright.sync_api import Browser, Page, Playwright, expect
+
+from provision.access import Actor
+from provision.bootstrap import Postroom, open_postroom
+from provision.config import Settings
+from provision.models import Role
+from provision.sample import MAIN, make_sample
+from provision.secret import Secret
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORD = "Correct-Horse-1"
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+ARGUMENTS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Site:
+    """`app` works on the same database as the server process."""
+
+    url: str
+    app: Postroom
+    volume: Path
+    log: Path
+
+
+def seed(folder: Path, *, history_days: int = 0) -> Postroom:
+    """The company, and alice (SuperAdmin), dora (DomainAdmin of the main domain), vera (Viewer)."""
+    app = open_postroom(Settings(data_dir=folder / "data", sign_in_attempts_per_ip=1000))
+    start = datetime.now(UTC) - timedelta(days=history_days)
+    with time_machine.travel(start, tick=True):
+        make_sample(app, folder / "config")
+        system = Actor.system("set-up")
+        people = (
+            ("alice", "Alice Arden", Role.SUPER_ADMIN, ()), ("dora", "Dora Dietz", Role.DOMAIN_ADMIN, (MAIN,)),
+            ("vera", "Vera Vogt", Role.VIEWER, ()),
+        )  # fmt: skip
+        for name, display_name, role, domains in people:
+            app.provisioner.create_operator(
+                system, name, role, display_name=display_name, domains=domains, password=Secret(PASSWORD)
+            )
+    for day in range(1, history_days + 1):
+        _a_day(app, start + timedelta(days=day), day)
+    return app
+
+
+def _a_day(app: Postroom, when: datetime, day: int) -> None:
+    """Some operations of the past, so that charts show something."""
+    actor = Actor("alice" if day % 2 else "dora", Role.SUPER_ADMIN, ip="192.0.2.10")
+    with time_machine.travel(when - timedelta(minutes=7), tick=True):
+        rows = app.queries.mailboxes(actor, size=6 + day * 5 % 7).rows
+        for row in rows[: day * 3 % 8]:
+            app.provisioner.set_quota(actor, row["uid"], row["quota_bytes"] + (64 << 20) * (1 if day % 2 else -1))
+        if day % 5 == 0:
+            app.provisioner.retry_all(actor)
+
+
+@contextmanager
+def serve(folder: Path, *, history_days: int = 0, seeded: bool = True, **environment: str) -> Iterator[Site]:
+    """Start the server as a person does, and stop it at the end."""
+    app = seed(folder, history_days=history_days) if seeded else open_postroom(Settings(data_dir=folder / "data"))
+    port, log = _free_port(), folder / "server.log"
+    command = [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.port", str(port)]
+    settings = {"POSTROOM_DATA_DIR": str(folder / "data"), "POSTROOM_SIGN_IN_ATTEMPTS_PER_IP": "1000", "PYTHONPATH": "."}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **settings, **environment}
+        )
+    try:
+        _wait_until_healthy(f"http://127.0.0.1:{port}", process, log)
+        yield Site(f"http://127.0.0.1:{port}", app, folder / "config", log)
+    finally:
+        process.terminate()
+        process.wait(20)
+        app.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise RuntimeError(f"the server did not start:\n{log.read_text()}")
+
+
+def launch(playwright: Playwright) -> Browser:
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+
+
+def fill_sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
+    page.get_by_label("User name").fill(name)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def sign_in(page: Page, site: Site, name: str, path: str = "/", password: str = PASSWORD) -> None:
+    """Open a page as this operator; afterwards his name stands in the sidebar."""
+    page.goto(site.url + path)
+    fill_sign_in(page, name, password)
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible(timeout=20_000)
