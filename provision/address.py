@@ -56,10 +56,11 @@ def normalise_alias(text: str) -> str:
     return normalise(stripped)
 
 
+@lru_cache(maxsize=1 << 18)
 def refusal(address: str) -> str | None:
     """Why an address in stored form cannot be managed here, or None.
 
-    Pure and quick: it also judges every line found on a server.
+    Pure, and remembered: it judges every line found on a server, several times in one comparison.
     """
     local, at, domain = address.rpartition("@")
     if not at:

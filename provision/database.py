@@ -15,7 +15,7 @@ from sqlalchemy_dlock.factory import create_sadlock
 
 from provision.errors import ProvisionError
 
-LOCK_POLL_SECONDS = 0.02
+LOCK_POLL_SECONDS = 0.1
 ROOT = Path(__file__).resolve().parent.parent
 
 

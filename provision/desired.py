@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, delete, false, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
+from provision.errors import ProvisionError
 from provision.models import Alias, LogStatus, Mailbox, ProvisionLog, Status, SyncStatus
 from provision.sealing import Sealer
 from provision.secret import Secret
@@ -21,6 +22,10 @@ CHUNK = 5_000  # ids per statement: SQLite takes 32,766 parameters, PostgreSQL 6
 CONFIRM_AFTER = timedelta(seconds=3)  # a concurrent `setup` has overwritten our line by then, or never will
 CONFIRM_WITHIN = timedelta(seconds=60)  # later than this a difference is a person's wish, not a lost write
 
+OWN_COLUMNS: dict[type[Mailbox] | type[Alias], tuple[str, ...]] = {
+    Mailbox: ("status", "quota_bytes", "quota_messages", "sealed_password", "erase_mail"),
+    Alias: ("destinations",),
+}
 TABLES: dict[Resource, type[Mailbox] | type[Alias]] = {Resource.MAILBOX: Mailbox, Resource.ALIAS: Alias}
 
 
@@ -43,7 +48,7 @@ class Work:
 
     items: dict[Key, Item]
     desired: DesiredState
-    others: list[Key]
+    others: dict[Resource, list[str]]
     unreadable: list[Key]  # their waiting password cannot be unsealed
 
 
@@ -61,31 +66,65 @@ def load_work(session: Session, sealer: Sealer, server_id: int, now: datetime, h
     for row in session.execute(_columns(Mailbox, server_id).where(_due(Mailbox, now, hurry))):
         item = _item(Resource.MAILBOX, row)
         items[item.key] = item
-        try:
-            password = sealer.unseal(row.sealed_password) if row.sealed_password else None
-        except Exception:  # a key that is gone concerns this row, not the batch
+        password = _readable(sealer, row.sealed_password) if row.sealed_password else None
+        if row.sealed_password and password is None:
             unreadable.append(item.key)
             continue
-        mailboxes[row.address] = _wanted_mailbox(row, password, is_due=True)
+        mailboxes[row.address] = WantedMailbox(
+            _wish(row.removing, row.status), row.quota_bytes, row.status == Status.ACTIVE, row.quota_messages, password,
+            row.claimed, True, row.erase_mail,
+        )  # fmt: skip
     for row in session.execute(_columns(Alias, server_id).where(_due(Alias, now, hurry))):
         item = _item(Resource.ALIAS, row)
         items[item.key] = item
-        aliases[row.address] = _wanted_alias(row, is_due=True)
-    others = list(_other_keys(session, server_id, items)) if items else []
+        aliases[row.address] = WantedAlias(_wish(row.removing), tuple(row.destinations), row.claimed, due=True)
+    others = _other_addresses(session, server_id, items) if items else {}
     return Work(items, DesiredState(mailboxes, aliases), others, unreadable)
 
 
 def load_whole(session: Session, sealer: Sealer, server_id: int, now: datetime) -> DesiredState:
     """Every row of a server, for a preview or a pull; what a person gave up on (FAILED) is not due."""
     mailboxes = {}
-    for row in session.execute(_columns(Mailbox, server_id).execution_options(yield_per=10_000)):
-        is_due = row.sync_status == SyncStatus.PENDING
-        password = sealer.unseal(row.sealed_password) if is_due and row.sealed_password else None
-        mailboxes[row.address] = _wanted_mailbox(row, password, is_due)
+    for row in _stream(session, Mailbox, server_id):
+        address, removing, claimed, sync_status, status, quota_bytes, quota_messages, sealed, erase_mail = row
+        is_due = sync_status == SyncStatus.PENDING
+        password = _readable(sealer, sealed) if is_due and sealed else None
+        mailboxes[address] = WantedMailbox(
+            _wish(removing, status),
+            quota_bytes,
+            status == Status.ACTIVE,
+            quota_messages,
+            password,
+            claimed,
+            is_due,
+            erase_mail,
+        )
     aliases = {}
-    for row in session.execute(_columns(Alias, server_id).execution_options(yield_per=10_000)):
-        aliases[row.address] = _wanted_alias(row, row.sync_status == SyncStatus.PENDING)
+    for address, removing, claimed, sync_status, destinations in _stream(session, Alias, server_id):
+        is_due = sync_status == SyncStatus.PENDING
+        aliases[address] = WantedAlias(_wish(removing), tuple(destinations), claimed, is_due)
     return DesiredState(mailboxes, aliases)
+
+
+def _stream(session: Session, table: type[Mailbox] | type[Alias], server_id: int) -> Any:
+    """Plain tuples of the columns a comparison needs: 100,000 rows of the full kind would take seconds."""
+    columns = table.__table__.c
+    names = ("address", "removing", "claimed", "sync_status", *OWN_COLUMNS[table])
+    statement = select(*(columns[name] for name in names)).where(columns.server_id == server_id)
+    return session.connection().execute(statement, execution_options={"yield_per": 10_000})
+
+
+def _wish(removing: bool, status: str = Status.ACTIVE) -> Wish:
+    if removing:
+        return Wish.ABSENT
+    return Wish.IGNORED if status == Status.DELETED else Wish.PRESENT
+
+
+def _readable(sealer: Sealer, sealed: str) -> Secret | None:
+    try:
+        return sealer.unseal(sealed)
+    except ProvisionError:  # a key that is gone concerns this row, not the comparison
+        return None
 
 
 def _columns(table: type[Mailbox] | type[Alias], server_id: int) -> Any:
@@ -93,11 +132,7 @@ def _columns(table: type[Mailbox] | type[Alias], server_id: int) -> Any:
         table.id, table.uid, table.address, table.generation, table.attempts, table.removing, table.confirming,
         table.claimed, table.sync_status, table.last_synced_at,
     )  # fmt: skip
-    own = (
-        (Alias.destinations,)
-        if table is Alias
-        else (Mailbox.status, Mailbox.quota_bytes, Mailbox.quota_messages, Mailbox.sealed_password, Mailbox.erase_mail)
-    )
+    own = (getattr(table, name) for name in OWN_COLUMNS[table])
     return select(*common, *own).where(table.server_id == server_id)
 
 
@@ -107,29 +142,17 @@ def _item(resource: Resource, row: Any) -> Item:
     return Item(key, row.id, row.uid, row.generation, row.attempts, row.removing, confirming, row.last_synced_at)
 
 
-def _wanted_mailbox(row: Any, password: Secret | None, is_due: bool) -> WantedMailbox:
-    parked = Wish.IGNORED if row.status == Status.DELETED else Wish.PRESENT
-    wish = Wish.ABSENT if row.removing else parked
-    enabled = row.status == Status.ACTIVE
-    return WantedMailbox(
-        wish, row.quota_bytes, enabled, row.quota_messages, password, row.claimed, is_due, row.erase_mail
-    )
-
-
-def _wanted_alias(row: Any, is_due: bool) -> WantedAlias:
-    return WantedAlias(Wish.ABSENT if row.removing else Wish.PRESENT, tuple(row.destinations), row.claimed, is_due)
-
-
-def _other_keys(session: Session, server_id: int, items: dict[Key, Item]) -> Iterator[Key]:
+def _other_addresses(session: Session, server_id: int, items: dict[Key, Item]) -> dict[Resource, list[str]]:
     """Entries that should be on the server already: a server that lost many of them is not written to."""
+    others = {}
     for resource, table in TABLES.items():
         kept = Mailbox.status != Status.DELETED if table is Mailbox else true()
         statement = select(table.address).where(
             table.server_id == server_id, table.claimed.is_(True), table.removing.is_(False), kept
         )
-        for address in session.execute(statement).scalars():
-            if (key := Key(resource, address)) not in items:
-                yield key
+        looked_at = {key.address for key in items if key.resource is resource}
+        others[resource] = [a for a in session.scalars(statement) if a not in looked_at]
+    return others
 
 
 # ---- writing back --------------------------------------------------------------------------

@@ -87,6 +87,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+# Compared byte by byte on both databases, so that the beginning of an address is a range of an index.
+ASCII = String(255).with_variant(String(255, collation="C"), "postgresql")
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMES)
     type_annotation_map: ClassVar = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON, UUID: Uuid}
@@ -144,7 +148,7 @@ class Server(Row, Base):
 class Domain(Row, Base):
     __tablename__ = "domain"
 
-    name: Mapped[str] = mapped_column(String(255), unique=True)
+    name: Mapped[str] = mapped_column(ASCII, unique=True)
     server_id: Mapped[int] = mapped_column(ForeignKey("server.id"), index=True)
     description: Mapped[str] = mapped_column(Text, default="")
     default_quota_bytes: Mapped[int | None] = mapped_column(BigInteger)
@@ -154,7 +158,7 @@ class Domain(Row, Base):
 class Mailbox(Row, Synced, Base):
     __tablename__ = "mailbox"
 
-    address: Mapped[str] = mapped_column(String(255), unique=True)
+    address: Mapped[str] = mapped_column(ASCII, unique=True)
     domain_id: Mapped[int] = mapped_column(ForeignKey("domain.id"))
     server_id: Mapped[int] = mapped_column(ForeignKey("server.id"))  # the domain's, here for the queue's index
     display_name: Mapped[str] = mapped_column(String(200), default="")
@@ -182,7 +186,7 @@ class Mailbox(Row, Synced, Base):
 class Alias(Row, Synced, Base):
     __tablename__ = "alias"
 
-    address: Mapped[str] = mapped_column(String(255), unique=True)  # `@example.com` is the catch-all
+    address: Mapped[str] = mapped_column(ASCII, unique=True)  # `@example.com` is the catch-all
     domain_id: Mapped[int] = mapped_column(ForeignKey("domain.id"))
     server_id: Mapped[int] = mapped_column(ForeignKey("server.id"))
     mailbox_id: Mapped[int | None] = mapped_column(ForeignKey("mailbox.id", ondelete="SET NULL"), index=True)
@@ -265,7 +269,7 @@ class ProvisionLog(Base):
     operation: Mapped[str] = mapped_column(String(40))
     resource_type: Mapped[str] = mapped_column(String(20))
     resource_id: Mapped[str | None] = mapped_column(String(36))
-    resource_name: Mapped[str | None] = mapped_column(String(255))
+    resource_name: Mapped[str | None] = mapped_column(ASCII)
     domain: Mapped[str | None] = mapped_column(String(255), index=True)
     server_id: Mapped[int | None] = mapped_column(Integer)
     generation: Mapped[int | None]

@@ -4,7 +4,7 @@ Rules: absence never deletes (only a tombstone does); a never-delivered mailbox 
 an account that somebody else made; a server that lost much is an alarm, not work.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from provision.errors import UnsafePlan
@@ -54,7 +54,7 @@ class Plan:
     missing: list[Key] = field(default_factory=list)  # ours, gone from the server
     differing: list[Difference] = field(default_factory=list)  # delivered once, changed there since
     unmanaged: list[Key] = field(default_factory=list)  # on the server, unknown here
-    unmanageable: tuple[Unmanageable, ...] = ()  # on the server, and never touched
+    unmanageable: Sequence[Unmanageable] = ()  # on the server, and never touched
     unsupported: list[tuple[Key, str]] = field(default_factory=list)  # wanted, but this kind cannot
     expected: int = 0  # entries that should be on the server
 
@@ -77,23 +77,39 @@ class Plan:
         )
 
 
-def make_plan(desired: DesiredState, actual: ServerState, supports: Collection[str] = ()) -> Plan:
-    """The plan for one server. `supports`: optional features of its kind (see servers.MailServer)."""
-    plan = Plan(unmanageable=actual.unmanageable)
+def make_plan(
+    desired: DesiredState, actual: ServerState, supports: Collection[str] = (), *, survey: bool = True
+) -> Plan:
+    """The plan for one server. `supports`: optional features of its kind (see servers.MailServer).
+
+    Without `survey` only what is wanted is looked at, not what else the server holds.
+    """
+    plan = Plan()
     for address, mailbox in desired.mailboxes.items():
-        _compare_mailbox(plan, address, mailbox, actual.mailboxes.get(address), supports)
+        _compare_mailbox(plan, address, mailbox, actual, supports)
     for address, alias in desired.aliases.items():
         _compare_alias(plan, address, alias, actual.aliases.get(address))
-    plan.unmanaged += [Key(Resource.MAILBOX, a) for a in actual.mailboxes if a not in desired.mailboxes]
-    plan.unmanaged += [Key(Resource.ALIAS, a) for a in actual.aliases if a not in desired.aliases]
+    if survey:
+        plan.unmanageable = actual.unmanageable
+        _find_unmanaged(plan, Resource.MAILBOX, desired.mailboxes, actual.mailboxes, actual)
+        _find_unmanaged(plan, Resource.ALIAS, desired.aliases, actual.aliases, actual)
     plan.changes.sort(key=lambda change: change.order)
     return plan
 
 
+def _find_unmanaged(
+    plan: Plan, resource: Resource, wanted: Collection[str], there: Collection[str], actual: ServerState
+) -> None:
+    """Only unknown addresses are looked into: of 100,000 entries nearly all are known."""
+    unknown = (address for address in actual.addresses(resource) if address not in wanted)
+    plan.unmanaged += [Key(resource, address) for address in unknown if address in there]
+
+
 def _compare_mailbox(
-    plan: Plan, address: str, want: WantedMailbox, have: MailboxState | None, supports: Collection[str]
+    plan: Plan, address: str, want: WantedMailbox, actual: ServerState, supports: Collection[str]
 ) -> None:
     key = Key(Resource.MAILBOX, address)
+    have = actual.mailboxes.get(address)
     if want.wish is Wish.IGNORED:
         return
     if want.wish is Wish.ABSENT:
@@ -104,7 +120,7 @@ def _compare_mailbox(
         plan.unsupported.append((key, "a limit on the number of messages"))
         want = want._replace(quota_messages=None)
     if have is None:
-        _plan_absent_mailbox(plan, key, want)
+        _plan_absent_mailbox(plan, key, want, address in actual.addresses(Resource.MAILBOX))
     elif want.due:
         _plan_due_mailbox(plan, key, want, have)
     elif not want.claimed:
@@ -121,14 +137,15 @@ def _compare_absent(plan: Plan, key: Key, due: bool, is_there: bool, delete: Del
         plan.settled.append(key)
 
 
-def _plan_absent_mailbox(plan: Plan, key: Key, want: WantedMailbox) -> None:
+def _plan_absent_mailbox(plan: Plan, key: Key, want: WantedMailbox, is_there: bool) -> None:
+    """Not among the mailboxes; `is_there`: an entry that cannot be managed has its address, so it is not gone."""
     if want.due and want.password is not None:
         plan.changes.append(
             CreateMailbox(key.address, want.password, want.quota_bytes, want.enabled, want.quota_messages)
         )
     elif want.due:
         plan.lost.append(key)
-    elif want.claimed:
+    elif want.claimed and not is_there:
         plan.missing.append(key)
 
 

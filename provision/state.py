@@ -4,7 +4,7 @@ Frozen values without behaviour: the database builds the wanted side, a mail-ser
 `provision.plan` compares them. Quotas are bytes, 0 means no limit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, NamedTuple
@@ -48,9 +48,15 @@ class Unmanageable(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
+    """`present`: every address with an entry, also one that cannot be managed; as said by the two maps if left out."""
+
     mailboxes: Mapping[str, MailboxState]
     aliases: Mapping[str, AliasState]
-    unmanageable: tuple[Unmanageable, ...] = ()
+    unmanageable: Sequence[Unmanageable] = ()
+    present: Mapping["Resource", Collection[str]] = field(default_factory=dict)
+
+    def addresses(self, resource: "Resource") -> Collection[str]:
+        return self.present.get(resource, self.mailboxes if resource is Resource.MAILBOX else self.aliases)
 
 
 # ---- what is wanted ------------------------------------------------------------------------

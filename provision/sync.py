@@ -7,7 +7,7 @@ that was read back. No transaction is open while a server is spoken to.
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,7 +29,7 @@ from provision.models import LogStatus, ProvisionLog, Server, SyncStatus, utc_no
 from provision.plan import Plan, make_plan
 from provision.sealing import Sealer
 from provision.servers import MailServer, open_server
-from provision.state import Key, Outcome, ServerState, key_of
+from provision.state import Key, Outcome, Resource, ServerState, key_of
 
 log = structlog.get_logger(__name__)
 
@@ -147,8 +147,8 @@ class Sync:
         timeout = max(1.0, deadline - time.monotonic())
         with closing(self.open_kind(server.kind, server.settings, timeout)) as mail_server:
             actual = mail_server.read()
-            plan = make_plan(work.desired, actual, mail_server.supports)
-            plan.expected += len(work.others)
+            plan = make_plan(work.desired, actual, mail_server.supports, survey=False)
+            plan.expected += sum(map(len, work.others.values()))
             plan.missing += _missing(work.others, actual)
             if not force:
                 plan.require_safe()
@@ -163,12 +163,14 @@ class Sync:
                 try:
                     actual = mail_server.read()
                 except Unreachable as error:
-                    return Round(plan, {}, set(plan.settled), set(), len(actual.mailboxes), error.message)
-            left = make_plan(work.desired, actual, mail_server.supports)
+                    return Round(
+                        plan, {}, set(plan.settled), set(), len(actual.addresses(Resource.MAILBOX)), error.message
+                    )
+            left = make_plan(work.desired, actual, mail_server.supports, survey=False)
         wanting = {key_of(change) for change in left.changes} | {d.key for d in left.conflicts} | set(left.lost)
         held = work.items.keys() - wanting - set(work.unreadable)
         vanished = {key for key, outcome in outcomes.items() if key in wanting and not outcome.error}
-        return Round(plan, outcomes, held, vanished, len(actual.mailboxes), unreachable)
+        return Round(plan, outcomes, held, vanished, len(actual.addresses(Resource.MAILBOX)), unreachable)
 
     # ---- recording -------------------------------------------------------------------------
 
@@ -312,9 +314,13 @@ def _get_server(session: Session, server_id: int) -> Server:
     return server
 
 
-def _missing(keys: Iterable[Key], actual: ServerState) -> list[Key]:
-    there = {"mailbox": actual.mailboxes, "alias": actual.aliases}
-    return [key for key in keys if key.address not in there[key.resource]]
+def _missing(others: Mapping[Resource, list[str]], actual: ServerState) -> list[Key]:
+    return [
+        Key(resource, address)
+        for resource, addresses in others.items()
+        for address in addresses
+        if address not in actual.addresses(resource)
+    ]
 
 
 def _note(outcomes: dict[Key, Outcome], outcome: Outcome) -> None:

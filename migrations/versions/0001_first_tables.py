@@ -9,6 +9,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+ASCII = sa.String(255).with_variant(sa.String(255, collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     op.create_table(
@@ -68,7 +70,7 @@ def upgrade() -> None:
         sa.Column("operation", sa.String(length=40), nullable=False),
         sa.Column("resource_type", sa.String(length=20), nullable=False),
         sa.Column("resource_id", sa.String(length=36), nullable=True),
-        sa.Column("resource_name", sa.String(length=255), nullable=True),
+        sa.Column("resource_name", ASCII, nullable=True),
         sa.Column("domain", sa.String(length=255), nullable=True),
         sa.Column("server_id", sa.Integer(), nullable=True),
         sa.Column("generation", sa.Integer(), nullable=True),
@@ -123,7 +125,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "domain",
-        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("name", ASCII, nullable=False),
         sa.Column("server_id", sa.Integer(), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("default_quota_bytes", sa.BigInteger(), nullable=True),
@@ -142,7 +144,7 @@ def upgrade() -> None:
 
     op.create_table(
         "mailbox",
-        sa.Column("address", sa.String(length=255), nullable=False),
+        sa.Column("address", ASCII, nullable=False),
         sa.Column("domain_id", sa.Integer(), nullable=False),
         sa.Column("server_id", sa.Integer(), nullable=False),
         sa.Column("display_name", sa.String(length=200), nullable=False),
@@ -201,11 +203,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("mailbox", schema=None) as batch_op:
         batch_op.create_index(
-            "ix_mailbox_domain_id_status_address",
-            ["domain_id", "status", "address"],
-            unique=False,
-        )
-        batch_op.create_index(
             "ix_mailbox_server_id_sync_status",
             ["server_id", "sync_status", "confirming"],
             unique=False,
@@ -235,7 +232,7 @@ def upgrade() -> None:
 
     op.create_table(
         "alias",
-        sa.Column("address", sa.String(length=255), nullable=False),
+        sa.Column("address", ASCII, nullable=False),
         sa.Column("domain_id", sa.Integer(), nullable=False),
         sa.Column("server_id", sa.Integer(), nullable=False),
         sa.Column("mailbox_id", sa.Integer(), nullable=True),
@@ -295,13 +292,27 @@ def downgrade() -> None:
     raise NotImplementedError("There is nothing before the first tables.")
 
 
-# Pages of present mailboxes are read from these, in order, whatever the sort.
+# Pages of present mailboxes are read from these, in order, whatever the sort; and the sums of the domains.
+PRESENT_INDEXES = {
+    "address": "address, id",
+    "display_name": "display_name, id",
+    "quota_bytes": "quota_bytes, id",
+    "used_bytes": "used_bytes, id",
+    "used_percent": "used_percent, id",
+    "updated_at": "updated_at, id",
+    "last_synced_at": "last_synced_at, id",
+    "sync_status": "sync_status, address, id",
+    "domain_sums": "domain_id, quota_bytes, used_bytes",
+    "domain_address": "domain_id, address, id",
+}
 INDEXES = [
-    f"CREATE INDEX ix_mailbox_present_{column} ON mailbox ({column}, id) WHERE status <> 'DELETED'"
-    for column in (
-        "address", "display_name", "quota_bytes", "used_bytes", "used_percent", "updated_at", "last_synced_at", "sync_status",
-    )
-]  # fmt: skip
+    f"CREATE INDEX ix_mailbox_present_{name} ON mailbox ({columns}) WHERE status <> 'DELETED'"
+    for name, columns in PRESENT_INDEXES.items()
+]
+INDEXES.append(
+    "CREATE INDEX ix_mailbox_unusual ON mailbox (status, sync_status, domain_id) "
+    "WHERE (status <> 'ACTIVE' OR sync_status <> 'SYNCED')"
+)
 
 FROZEN = (
     "uid",

@@ -10,11 +10,13 @@ from sqlalchemy.orm import Session
 from provision.access import Actor
 from provision.database import Database
 from provision.errors import NotFound
-from provision.models import Alias, Domain, Mailbox
+from provision.models import Alias, Domain, Mailbox, Status
+from provision.search import Search
 
 # Written out, not bound: the databases use their partial indexes only for this very text.
 PRESENT: ColumnElement[bool] = literal_column("mailbox.status <> 'DELETED'")
 MAX_PAGE_SIZE = 1_000
+SEARCH_COUNT = 2_000  # a search that finds more says “more than 2,000”
 COMMON_COLUMNS = (
     "id", "uid", "address", "sync_status", "error", "error_code", "attempts", "next_attempt_at", "last_synced_at", "removing",
     "created_at", "updated_at", "version", "server_id",
@@ -27,12 +29,13 @@ ALIAS_COLUMNS = (*COMMON_COLUMNS, "destinations", "mailbox_id")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list. `number` counts from 1; `total` is of all pages."""
+    """One page of a list. `number` counts from 1; `total` is of all pages; `capped`: there are more than `total`."""
 
     rows: Sequence[Mapping[str, Any]]
     total: int
     number: int
     size: int
+    capped: bool = False
 
     @property
     def pages(self) -> int:
@@ -61,14 +64,20 @@ def scope(actor: Actor, column: Any) -> list[ColumnElement[bool]]:
 
 def page(
     session: Session, table: type[Any], columns: Sequence[str], conditions: Sequence[ColumnElement[bool]], sort: Any,
-    descending: bool, number: int, size: int,
+    descending: bool, number: int, size: int, search: Search | None = None,
 ) -> Page:  # fmt: skip
-    """The ids of the page first, from an index, then their rows. Deep pages are walked to from the nearer end."""
+    """The ids of the page first, from an index, then their rows. Deep pages are walked to from the nearer end.
+
+    With a `search` counting stops at SEARCH_COUNT: it would take longer than showing the page.
+    """
     size = max(1, min(size, MAX_PAGE_SIZE))
-    total = session.scalar(select(func.count()).select_from(table).where(*conditions)) or 0
+    total = _count(session, table, conditions, search)
+    capped = search is not None and total > SEARCH_COUNT
+    total = SEARCH_COUNT if capped else total
+    conditions = [*conditions, search.where] if search else conditions
     number = max(1, min(number, -(-total // size) or 1))
     start, length = (number - 1) * size, min(size, max(0, total - (number - 1) * size))
-    from_end = start > total // 2
+    from_end = start > total // 2 and not capped
     offset = total - start - length if from_end else start
     downward = descending != from_end
     order = (sort.desc(), table.id.desc()) if downward else (sort.asc(), table.id.asc())
@@ -76,7 +85,23 @@ def page(
     if from_end:
         ids.reverse()
     rows = {row["id"]: row for row in session.execute(joined(table, columns).where(table.id.in_(ids))).mappings()}
-    return Page([dict(rows[i]) for i in ids if i in rows], total, number, size)
+    return Page([dict(rows[i]) for i in ids if i in rows], total, number, size, capped)
+
+
+def _count(session: Session, table: type[Any], conditions: Sequence[ColumnElement[bool]], search: Search | None) -> int:
+    if search is not None:
+        some = select(table.id).where(*conditions)
+        if search.found is not None:
+            some = some.join(search.found, search.found.c.id == table.id)
+        else:
+            some = some.where(search.where)
+        return session.scalar(select(func.count()).select_from(some.limit(SEARCH_COUNT + 1).subquery())) or 0
+    if (
+        len(conditions) == 1 and conditions[0] is PRESENT
+    ):  # all but the deleted: two counts from indexes instead of a scan
+        deleted = session.scalar(select(func.count()).where(Mailbox.status == Status.DELETED)) or 0
+        return (session.scalar(select(func.count()).select_from(Mailbox)) or 0) - deleted
+    return session.scalar(select(func.count()).select_from(table).where(*conditions)) or 0
 
 
 def joined(table: type[Any], columns: Sequence[str]) -> Select[Any]:

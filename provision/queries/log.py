@@ -34,6 +34,7 @@ class LogReads(Reads):
         with self.database.read() as session:
             conditions = _log_conditions(session, actor, where)
             total = session.scalar(select(func.count()).select_from(ProvisionLog).where(*conditions)) or 0
+            number = max(1, min(number, -(-total // size)))
             statement = select(ProvisionLog.__table__).where(*conditions).order_by(ProvisionLog.id.desc())
             rows = session.execute(statement.limit(size).offset((number - 1) * size)).mappings()
             return Page([dict(row) for row in rows], total, number, size)

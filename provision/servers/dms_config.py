@@ -5,41 +5,54 @@ Source: docker-mailserver docs (account management, quotas) and its helpers/acco
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from copy import copy
+from typing import TypeVar
 
-from provision import address as addresses
 from provision.errors import Rejected
 from provision.secret import Secret
-from provision.servers.dms_lines import AccountsFile, ConfigFile, QuotasFile, VirtualFile
+from provision.servers.dms_lines import HASH, AccountsFile, ConfigFile, QuotasFile, VirtualFile
+from provision.servers.dms_state import UNITS, AliasEntries, MailboxEntries, Problems, is_disabled
 from provision.state import (
-    AliasState,
     Change,
     CreateMailbox,
     DeleteAlias,
     DeleteMailbox,
-    MailboxState,
+    Resource,
     ServerState,
     SetAlias,
     SetEnabled,
     SetPassword,
     SetQuota,
-    Unmanageable,
 )
 
+File = TypeVar("File", AccountsFile, QuotasFile, VirtualFile)
 FILES = (AccountsFile.name, QuotasFile.name, VirtualFile.name)
-QUOTA = re.compile(r"(\d{1,20})([BkMGT]?)")
-UNITS = {"": 1, "B": 1, "k": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+PASSWORD = re.compile(r"(pass\w*=)\S+")  # fields that hold one, for proxies and master users
 DISABLED = "fail=y"  # passdb field: IMAP, POP3 and submission refuse cleanly; hash and mail survive
 
 
 class DmsConfig:
     """The files of one docker-mailserver. `files` by name; a missing file is an empty text."""
 
-    def __init__(self, texts: Mapping[str, str]) -> None:
-        self.accounts = AccountsFile(texts.get(AccountsFile.name, ""))
-        self.quotas = QuotasFile(texts.get(QuotasFile.name, ""))
-        self.virtual = VirtualFile(texts.get(VirtualFile.name, ""))
+    def __init__(self, texts: Mapping[str, str], before: "DmsConfig | None" = None) -> None:
+        """`before`: files whose text is still the same are taken from there instead of being parsed again."""
+        known = {file.text: file for file in before.files if not file.edited} if before else {}
+
+        def parse(kind: type[File]) -> File:
+            text = texts.get(kind.name, "")
+            same = known.get(text)
+            return same if isinstance(same, kind) else kind(text)
+
+        self.accounts = parse(AccountsFile)
+        self.quotas = parse(QuotasFile)
+        self.virtual = parse(VirtualFile)
+
+    def copy(self) -> "DmsConfig":
+        """The same files, to be edited without touching these."""
+        twin = copy(self)
+        twin.accounts, twin.quotas, twin.virtual = self.accounts.copy(), self.quotas.copy(), self.virtual.copy()
+        return twin
 
     @property
     def files(self) -> tuple[ConfigFile, ...]:
@@ -52,45 +65,11 @@ class DmsConfig:
     # ---- reading ---------------------------------------------------------------------------
 
     def state(self) -> ServerState:
-        problems = [problem for file in self.files for problem in file.problems()]
-        mailboxes = dict(self._mailboxes(problems))
-        aliases = dict(self._aliases(mailboxes, problems))
-        return ServerState(mailboxes, aliases, tuple(problems))
-
-    def _mailboxes(self, problems: list[Unmanageable]) -> Iterator[tuple[str, MailboxState]]:
-        quotas = self._quotas(problems)
-        for address, value in self.accounts.items():
-            if address in self.accounts.doubled:
-                continue
-            password_hash, _, attributes = value.partition("|")
-            if reason := addresses.refusal(address) or (not password_hash and "it has no password hash"):
-                problems.append(Unmanageable(self.accounts.name, addresses.shorten(address), reason))
-                continue
-            enabled = not attributes or not _fails(attributes)
-            yield address, MailboxState(Secret(password_hash), quotas.get(address, 0), enabled)
-
-    def _quotas(self, problems: list[Unmanageable]) -> dict[str, int]:
-        found = {}
-        for address, value in self.quotas.items():
-            size = quota_bytes(value)
-            if size is not None:
-                found[address] = size
-            else:
-                shown = addresses.shorten(f"{address}:{value}")
-                problems.append(Unmanageable(self.quotas.name, shown, "the quota is not a size such as 500M"))
-        return found
-
-    def _aliases(
-        self, mailboxes: Mapping[str, MailboxState], problems: list[Unmanageable]
-    ) -> Iterator[tuple[str, AliasState]]:
-        for alias, value in self.virtual.items():
-            if alias in self.virtual.doubled:
-                continue
-            destinations = VirtualFile.destinations(value)
-            if reason := _alias_refusal(alias, destinations, mailboxes):
-                problems.append(Unmanageable(self.virtual.name, addresses.shorten(alias), reason))
-            else:
-                yield alias, AliasState(destinations)
+        """What the files say. Entries are read when they are asked for, so edit a DmsConfig of its own."""
+        mailboxes = MailboxEntries(self.accounts, self.quotas)
+        aliases = AliasEntries(self.virtual, mailboxes)
+        present = {Resource.MAILBOX: self.accounts.entries, Resource.ALIAS: self.virtual.entries}
+        return ServerState(mailboxes, aliases, Problems(mailboxes, aliases), present)
 
     # ---- editing ---------------------------------------------------------------------------
 
@@ -111,18 +90,18 @@ class DmsConfig:
         self._put_account(change.address, password_hash, attributes)
         self._put_quota(change.address, change.quota_bytes)
         quota = quota_text(change.quota_bytes)
-        return f"postfix-accounts.cf: {_account_line(change.address, '***', attributes)}; dovecot-quotas.cf: {change.address}:{quota}"
+        return f"postfix-accounts.cf: {_shown_line(change.address, attributes)}; dovecot-quotas.cf: {change.address}:{quota}"
 
     def set_password(self, change: SetPassword) -> str:
         attributes = self._account(change.address).partition("|")[2]
         self._put_account(change.address, _complete_hash(change.password, change.address), attributes)
-        return f"postfix-accounts.cf: {_account_line(change.address, '***', attributes)}"
+        return f"postfix-accounts.cf: {_shown_line(change.address, attributes)}"
 
     def set_enabled(self, change: SetEnabled) -> str:
         password_hash, _, attributes = self._account(change.address).partition("|")
         attributes = _with_login(attributes, change.enabled)
         self._put_account(change.address, password_hash, attributes)
-        return f"postfix-accounts.cf: {_account_line(change.address, '***', attributes)}"
+        return f"postfix-accounts.cf: {_shown_line(change.address, attributes)}"
 
     def set_quota(self, change: SetQuota) -> str:
         self._account(change.address)
@@ -187,13 +166,6 @@ EDITS: Mapping[type[Change], Callable[..., str]] = {
 }
 
 
-@lru_cache(maxsize=4096)
-def quota_bytes(text: str) -> int | None:
-    """The bytes of `500M`, `1G`, `0`, or None for anything docker-mailserver does not read."""
-    parts = QUOTA.fullmatch(text)
-    return int(parts[1]) * UNITS[parts[2]] if parts else None
-
-
 def quota_text(quota_bytes: int) -> str:
     """`0` for no limit, else a whole number of the largest of M, k, B that fits.
 
@@ -209,13 +181,14 @@ def _account_line(address: str, password_hash: str, attributes: str) -> str:
     return f"{address}|{password_hash}|{attributes}" if attributes else f"{address}|{password_hash}"
 
 
-def _fails(attributes: str) -> bool:
-    return any(word == "fail" or word.startswith("fail=") for word in attributes.split())
+def _shown_line(address: str, attributes: str) -> str:
+    """The line for the log. The third column is a person's: it may hold a password, or a hash of a glued line."""
+    return _account_line(address, "***", PASSWORD.sub(r"\1***", HASH.sub("***", attributes)))
 
 
 def _with_login(attributes: str, enabled: bool) -> str:
     """The third column with `fail=y` added or taken away; every other attribute stays as it is."""
-    if enabled != _fails(attributes):
+    if enabled != is_disabled(attributes):
         return attributes
     others = [word for word in attributes.split() if word != "fail" and not word.startswith("fail=")]
     return " ".join(others if enabled else [*others, DISABLED])
@@ -227,14 +200,3 @@ def _complete_hash(password: Secret, address: str) -> str:
     if not text.startswith("{") or len(text) < 20 or any(c in text for c in "|\n\r") or "*0" in text:
         raise Rejected(f"The password hash for {address} is not complete; nothing was written for it.")
     return text
-
-
-def _alias_refusal(alias: str, destinations: tuple[str, ...], mailboxes: Mapping[str, MailboxState]) -> str | None:
-    if alias in mailboxes:
-        return "a mailbox has the same address (it forwards its own mail)"
-    if reason := addresses.domain_refusal(alias[1:]) if alias.startswith("@") else addresses.refusal(alias):
-        return reason
-    for destination in destinations:
-        if destination not in mailboxes and (reason := addresses.refusal(destination)):
-            return f"its destination {addresses.shorten(destination)} cannot be used: {reason}"
-    return None

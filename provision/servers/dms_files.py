@@ -26,7 +26,7 @@ class DmsFiles:
 
     def __init__(self, settings: Mapping[str, Any], timeout_seconds: float) -> None:
         self.folder = Path(settings["path"])
-        self._parsed: tuple[dict[str, str], ServerState] | None = None
+        self._config: DmsConfig | None = None
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -59,10 +59,11 @@ class DmsFiles:
     # ---- reading ---------------------------------------------------------------------------
 
     def read(self) -> ServerState:
-        texts = self._texts()
-        if self._parsed is None or self._parsed[0] != texts:
-            self._parsed = (texts, DmsConfig(texts).state())
-        return self._parsed[1]
+        return self._parse(self._texts()).state()
+
+    def _parse(self, texts: Mapping[str, str]) -> DmsConfig:
+        self._config = DmsConfig(texts, before=self._config)
+        return self._config
 
     def _texts(self) -> dict[str, str]:
         """The files' texts; a missing one is empty. Bytes that are no UTF-8 survive as surrogates."""
@@ -85,10 +86,9 @@ class DmsFiles:
         if problems := list(self._folder_problems()):
             raise Unreachable(problems[0])
         self._remove_leftovers()
-        outcomes: list[Outcome] = []
         for _ in range(TRIES):
             texts = self._texts()
-            outcomes, new_texts = _edit(texts, changes)
+            outcomes, new_texts = _edit(self._parse(texts).copy(), changes)
             try:
                 for name, text in new_texts.items():
                     self._write(name, texts[name], text)
@@ -119,8 +119,7 @@ class DmsFiles:
             ) from None
 
 
-def _edit(texts: dict[str, str], changes: Sequence[Change]) -> tuple[list[Outcome], dict[str, str]]:
-    config = DmsConfig(texts)
+def _edit(config: DmsConfig, changes: Sequence[Change]) -> tuple[list[Outcome], dict[str, str]]:
     outcomes = []
     for change in changes:
         try:

@@ -8,9 +8,16 @@ Source: docker-mailserver 15.1 and 16, target/bin/* and helpers/{accounts,aliase
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
+from typing import Self
 
+from provision import address as addresses
 from provision.state import Unmanageable
+
+HASH = re.compile(r"(\{[A-Za-z0-9.-]+\}|\$\w{1,12}\$)\S*")
+
+FEW = 8
 
 
 class ConfigFile:
@@ -23,6 +30,7 @@ class ConfigFile:
     separator: str
 
     def __init__(self, text: str) -> None:
+        self.text = text
         self.lines: list[str | None] = list(text.split("\n"))
         self.final_newline = self.lines[-1] == ""
         if self.final_newline:
@@ -32,8 +40,13 @@ class ConfigFile:
         self.garbage: list[str] = []
         self.added: dict[str, str] = {}
         self.edited = False
-        self._empty = text == ""
         self._scan()
+
+    def copy(self) -> Self:
+        """The same lines, to be edited without touching these."""
+        twin = copy(self)
+        twin.lines, twin.entries, twin.added = self.lines.copy(), self.entries.copy(), self.added.copy()
+        return twin
 
     def _scan(self) -> None:
         """Find the entries. One loop without calls: files of 100,000 lines are read on every preview."""
@@ -94,7 +107,7 @@ class ConfigFile:
 
     def render(self) -> str:
         if not self.edited:
-            return "" if self._empty else "\n".join(self.lines) + "\n" * self.final_newline  # type: ignore[arg-type]
+            return self.text
         kept = [line for line in self.lines if line is not None]
         return "\n".join(self._place(kept, list(self.added.values()))) + "\n"
 
@@ -102,14 +115,13 @@ class ConfigFile:
         return kept + added
 
     def _keyed(self, lines: list[str]) -> list[tuple[str, str]]:
-        return [("" if line.startswith("#") else self._split(line)[0], line) for line in lines]
+        """Each line with the address it is for, "" for a line that is no entry."""
+        keys = ("" if line.startswith("#") else self._split(line)[0] for line in lines)
+        return [(key if "@" in key else "", line) for key, line in zip(keys, lines, strict=True)]
 
     def problems(self) -> Iterator[Unmanageable]:
         for line in self.garbage:
-            shown = line.partition("|")[0].strip()[:80]
-            yield Unmanageable(self.name, shown, "the line is no entry of this file")
-        for key in self.doubled:
-            yield Unmanageable(self.name, key, "there are two lines for it; remove one by hand")
+            yield Unmanageable(self.name, shown(line.partition("|")[0]), "the line is no entry of this file")
 
 
 class AccountsFile(ConfigFile):
@@ -149,15 +161,16 @@ class VirtualFile(ConfigFile):
 
     def _scan(self) -> None:
         self.continued: dict[int, list[int]] = {}
-        last: int | None = None
+        first_lines: list[int] = []
         for number, line in enumerate(self.lines):
             if not line or line[0] == "#" or is_blank(line) or line.lstrip().startswith("#"):
                 continue
-            if line[0].isspace() and last is not None:
-                self.continued.setdefault(last, []).append(number)
+            if line[0].isspace() and first_lines:
+                self.continued.setdefault(first_lines[-1], []).append(number)
             else:
-                last = number
-                self._note(number, line)
+                first_lines.append(number)
+        for number in first_lines:
+            self._note(number, self.lines[number] or "")
 
     def _note(self, number: int, line: str) -> None:
         key, value = self._split(line)
@@ -182,6 +195,11 @@ class VirtualFile(ConfigFile):
         return tuple(dict.fromkeys(d.lower() for d in cls._SEPARATORS.split(value) if d))
 
 
+def shown(text: str) -> str:
+    """A piece of a file as it may be shown: short, printable, hashes as `***`."""
+    return addresses.shorten(HASH.sub("***", text).strip())
+
+
 def is_blank(line: str) -> bool:
     return not line.strip()
 
@@ -193,9 +211,14 @@ def shorter_first(lines: list[tuple[str, str]], movable_from: int) -> list[str]:
     takes the first hit, so `a@x.io` after `aa@x.io` would get the quota of `aa@x.io`. Only lines from
     `movable_from` on may move. Each `(address or "", line)`.
     """
-    positions = {key.lower(): number for number, (key, _) in enumerate(lines) if key}
+    positions: dict[str, int] = {}
+    for number, (key, _) in enumerate(lines):
+        if key:
+            positions.setdefault(key.lower(), number)  # of two lines the first counts
     goes_before: dict[int, int] = {}
-    for longer, shorter in _containments(positions):
+    movable = [key.lower() for key, _ in lines[movable_from:] if key]
+    pairs = _few_containments(movable, positions) if len(movable) <= FEW else _containments(positions)
+    for longer, shorter in pairs:
         place, here = positions[longer], positions[shorter]
         if here > place and here >= movable_from:
             goes_before[here] = min(goes_before.get(here, place), place)
@@ -203,6 +226,12 @@ def shorter_first(lines: list[tuple[str, str]], movable_from: int) -> list[str]:
         return [line for _, line in lines]
     order = sorted(range(len(lines)), key=lambda n: (goes_before.get(n, n), n not in goes_before, len(lines[n][0]), n))
     return [lines[number][1] for number in order]
+
+
+def _few_containments(shorter_ones: Sequence[str], known: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """`_containments` when only few addresses can move: look for each everywhere."""
+    for shorter in shorter_ones:
+        yield from ((longer, shorter) for longer in known if shorter in longer and shorter != longer)
 
 
 def _containments(known: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -224,6 +253,6 @@ def _endings(domain: str, names: set[str], shorter: str, others: set[str]) -> It
     lengths = {len(other) for other in others}
     for local in names:
         for length in lengths:
-            if length < len(local) or (length == len(local) and domain != shorter):
-                if (ending := local[-length:]) in others:
-                    yield f"{local}@{domain}", f"{ending}@{shorter}"
+            is_part = length < len(local) or (length == len(local) and domain != shorter)
+            if is_part and (ending := local[-length:]) in others:
+                yield f"{local}@{domain}", f"{ending}@{shorter}"

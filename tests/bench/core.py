@@ -1,0 +1,131 @@
+"""Push, preview, one change, and queries, on SQLite and PostgreSQL: `python -m tests.bench.core`."""
+
+import argparse
+import hashlib
+from collections.abc import Callable
+
+from provision.bootstrap import Postroom
+from provision.models import SyncStatus
+from provision.provisioner.newcomers import NewMailbox
+from provision.queries import MailboxFilter
+from tests.bench.world import ADMIN, address, fill, memory_mb, percentile, products, seconds, table, volume
+from tests.conftest import HASH
+
+KINDS = ("sqlite", "postgresql")
+
+
+def bench_push(make: Callable[[str], Postroom]) -> None:
+    rows = []
+    for kind in KINDS:
+        app = make(kind)
+        fill(app, 10_000, 5_000, synced=False)
+        server = app.queries.servers(ADMIN)[0]
+        took = seconds(lambda: app.provisioner.push(ADMIN, server.uid))  # noqa: B023
+        synced = app.queries.counts(ADMIN)
+        lines = len((volume(app) / "postfix-accounts.cf").read_text().splitlines())
+        again = seconds(lambda: app.provisioner.push(ADMIN, server.uid))  # noqa: B023
+        rows.append([kind, f"{took:.2f} s", f"{synced['mailbox.SYNCED']:,}", f"{lines:,}", f"{again:.2f} s", "< 3 s"])
+    head = [
+        "database",
+        "10,000 mailboxes + quotas + 5,000 aliases",
+        "SYNCED",
+        "account lines",
+        "confirming them",
+        "target",
+    ]
+    table("Push through dms_files, hashes given", head, rows)
+
+
+def bench_preview(make: Callable[[str], Postroom]) -> None:
+    rows = []
+    for kind in KINDS:
+        app = make(kind)
+        fill(app, 100_000, 50_000, synced=True)
+        server = app.queries.servers(ADMIN)[0]
+        before = memory_mb()
+        took = [seconds(lambda: app.provisioner.preview(ADMIN, server.uid)) for _ in range(3)]  # noqa: B023
+        rows.append(
+            [kind, f"{min(took):.2f} s", f"{memory_mb():.0f} MB (+{memory_mb() - before:.0f})", "< 2 s, < 300 MB"]
+        )
+    head = ["database", "preview of 100,000 mailboxes + 50,000 aliases", "memory of the process", "target"]
+    table("Preview, nothing to do", head, rows)
+
+
+def bench_one_change(make: Callable[[str], Postroom]) -> None:
+    rows = []
+    for accounts, target in ((1_000, "< 60 ms"), (10_000, "< 200 ms")):
+        for kind in KINDS:
+            app = make(kind)
+            fill(app, accounts, accounts // 2, synced=True)
+            took = []
+            for n in range(20):
+                new = NewMailbox(f"new{n}@corp01.example", password_hash=HASH)
+                took.append(seconds(lambda: app.provisioner.create_mailbox(ADMIN, new)))  # noqa: B023
+            plain = seconds(lambda: hashlib.sha256((volume(app) / "postfix-accounts.cf").read_bytes()).hexdigest())  # noqa: B023
+            assert app.queries.counts(ADMIN).get("mailbox.PENDING", 0) == 0
+            p50, p95 = (percentile(took, share) * 1000 for share in (0.5, 0.95))
+            rows.append([f"{accounts:,}", kind, f"{p50:.0f} ms", f"{p95:.0f} ms", f"{plain * 1000:.1f} ms", target])
+    head = [
+        "accounts on the server",
+        "database",
+        "intent → written, read back, SYNCED (p50)",
+        "p95",
+        "hashing the file",
+        "target",
+    ]
+    table("One change end to end", head, rows)
+
+
+def bench_queries(make: Callable[[str], Postroom]) -> None:
+    for kind in KINDS:
+        app = make(kind)
+        fill(app, 100_000, 50_000, synced=True)
+        rows = []
+        for name, call in _queries(app):
+            took = [seconds(call) * 1000 for _ in range(30)]
+            rows.append([name, f"{percentile(took, 0.5):.1f}", f"{percentile(took, 0.95):.1f}", "< 15 ms"])
+        table(f"Queries on 100,000 mailboxes, {kind}", ["page of 50", "p50 ms", "p95 ms", "target"], rows)
+
+
+def _queries(app: Postroom) -> list[tuple[str, Callable[[], object]]]:
+    def page(where: MailboxFilter = MailboxFilter(), **more: object) -> Callable[[], object]:
+        return lambda: app.queries.mailboxes(ADMIN, where, **more)  # type: ignore[arg-type]
+
+    searches = [
+        ("substring, rare", "meyer4242"),
+        ("substring, many", "meyer"),
+        ("substring, all", "corp"),
+        ("two letters", "an"),
+    ]
+    return [
+        ("first", page()),
+        ("middle", page(number=1000)),
+        ("last", page(number=2000)),
+        ("one domain", page(MailboxFilter(domain="corp07.example"))),
+        ("one domain by name", page(MailboxFilter(domain="corp07.example"), sort="display_name")),
+        ("by usage, descending", page(sort="used_percent", descending=True)),
+        ("by usage, middle", page(sort="used_percent", number=1000)),
+        ("by name, middle", page(sort="display_name", number=1000)),
+        ("disabled", page(MailboxFilter(status="DISABLED"))),  # type: ignore[arg-type]
+        ("failed", page(MailboxFilter(sync_status=SyncStatus.FAILED))),
+        ("over 90 %", page(MailboxFilter(used_percent_from=90))),
+        *((f"search: {name}", page(MailboxFilter(search=text))) for name, text in searches),
+        (
+            "search in a domain, by name",
+            page(MailboxFilter(search="klein", domain="corp07.example"), sort="display_name"),
+        ),
+        ("one by address", lambda: app.queries.mailbox_by_address(ADMIN, address(4242))),
+        ("counts by status", lambda: app.queries.counts(ADMIN)),
+        ("domains with sums", lambda: app.queries.domains(ADMIN)),
+    ]
+
+
+BENCHES = {"push": bench_push, "preview": bench_preview, "change": bench_one_change, "queries": bench_queries}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("only", nargs="*", choices=[*BENCHES, []], help="which; all if none is named")
+    chosen = parser.parse_args().only or list(BENCHES)
+    with products() as make:
+        for name in chosen:
+            BENCHES[name](make)

@@ -1,0 +1,148 @@
+"""What the bench scripts share: a product on SQLite or PostgreSQL, many mailboxes at once, timing, a table."""
+
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert, text
+from uuid6 import uuid7
+
+from provision.access import Actor
+from provision.bootstrap import Postroom, open_postroom
+from provision.config import Settings
+from provision.models import Alias, Domain, Mailbox, Server
+from tests.conftest import HASH
+from tests.postgres import PostgresServer, start_postgres
+
+ADMIN = Actor.system("bench")
+FIRST = ("anna", "ben", "carla", "david", "emma", "finn", "greta", "hugo", "ida", "jan")
+LAST = ("abe", "berg", "chan", "diaz", "ek", "fox", "gruber", "hahn", "ito", "jones", "klein", "lang", "meyer")
+
+
+@contextmanager
+def products(kinds: Sequence[str] = ("sqlite", "postgresql")) -> Iterator[Callable[[str], Postroom]]:
+    """Yield a maker of fresh products by database kind; everything is stopped and removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="postroom-bench-") as folder:
+        server: PostgresServer | None = None
+        made: list[Postroom] = []
+
+        def make(kind: str) -> Postroom:
+            nonlocal server
+            place = Path(tempfile.mkdtemp(dir=folder))
+            url = ""
+            if kind == "postgresql":
+                if server is None:
+                    (Path(folder) / "pg").mkdir()
+                    Path(folder).chmod(0o755)
+                    server = start_postgres(Path(folder) / "pg")
+                url = _new_database(server)
+            app = open_postroom(Settings(data_dir=place / "data", database_url=url, page_budget_seconds=60))
+            made.append(app)
+            (place / "config").mkdir()
+            app.provisioner.create_server(ADMIN, "main", "dms_files", {"path": str(place / "config")}, quiet_seconds=0)
+            return app
+
+        try:
+            yield make
+        finally:
+            for app in made:
+                app.close()
+            if server:
+                server.stop()
+
+
+def _new_database(server: PostgresServer) -> str:
+    from sqlalchemy import create_engine
+
+    name = f"bench_{uuid7().hex}"
+    engine = create_engine(server.url("postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return server.url(name)
+
+
+def volume(app: Postroom) -> Path:
+    return Path(app.queries.servers(ADMIN)[0].settings["path"])
+
+
+def domain_number(number: int, domains: int = 40) -> int:
+    """Spread over the domains without following the names."""
+    return (number * 2654435761 >> 8) % domains
+
+
+def address(number: int, domains: int = 40) -> str:
+    return f"{FIRST[number % 10]}.{LAST[number % 13]}{number}@corp{domain_number(number, domains):02}.example"
+
+
+def fill(app: Postroom, mailboxes: int, aliases: int, *, synced: bool, domains: int = 40) -> None:
+    """Rows straight into the database: waiting for their first push, or delivered with files that say the same."""
+    sealed = app.sync.sealer.seal(HASH)
+    with app.database.write() as session:
+        server = session.query(Server).one()
+        rows = [Domain(name=f"corp{n:02}.example", server_id=server.id) for n in range(domains)]
+        session.add_all(rows)
+        session.flush()
+        ids = [row.id for row in rows]
+        state = {"server_id": server.id, "generation": 1, "synced_generation": int(synced), "claimed": synced}
+        session.execute(
+            insert(Mailbox), [_mailbox(n, ids, state, None if synced else sealed) for n in range(mailboxes)]
+        )
+        session.execute(insert(Alias), [_alias(n, ids, state) for n in range(aliases)])
+    tidy = "ANALYZE" if app.database.is_sqlite else "VACUUM ANALYZE"  # autovacuum does it in production
+    with app.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(tidy))
+    if synced:
+        write_files(volume(app), mailboxes, aliases)
+
+
+def _mailbox(n: int, domain_ids: Sequence[int], state: dict[str, Any], sealed: str | None) -> dict[str, Any]:
+    return {
+        "uid": uuid7(), "address": address(n), "domain_id": domain_ids[domain_number(n, len(domain_ids))], "quota_bytes": (1 + n % 5) << 30,
+        "display_name": f"{FIRST[n % 10].title()} {LAST[n % 13].title()}", "status": "DISABLED" if n % 50 == 0 else "ACTIVE",
+        "sealed_password": sealed, "used_bytes": (n * 7919) % (5 << 30), **state,
+    }  # fmt: skip
+
+
+def _alias(n: int, domain_ids: Sequence[int], state: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "uid": uuid7(), "address": f"team{n}@corp{n % 40:02}.example", "domain_id": domain_ids[n % len(domain_ids)],
+        "destinations": [address(n)], **state,
+    }  # fmt: skip
+
+
+def write_files(folder: Path, mailboxes: int, aliases: int) -> None:
+    """The config files as docker-mailserver would hold them."""
+    accounts = (f"{address(n)}|{HASH.reveal()}{'|fail=y' if n % 50 == 0 else ''}\n" for n in range(mailboxes))
+    (folder / "postfix-accounts.cf").write_text("".join(accounts))
+    (folder / "dovecot-quotas.cf").write_text("".join(f"{address(n)}:{(1 + n % 5) << 10}M\n" for n in range(mailboxes)))
+    lines = (f"team{n}@corp{n % 40:02}.example {address(n)}\n" for n in range(aliases))
+    (folder / "postfix-virtual.cf").write_text("".join(lines))
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def memory_mb() -> float:
+    """Most this process has held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a Markdown table."""
+    print(f"\n### {title}\n")
+    for row in (head, ["---"] * len(head), *rows):
+        print("| " + " | ".join(row) + " |")
+    sys.stdout.flush()
