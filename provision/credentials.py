@@ -1,17 +1,26 @@
 """Check a mailbox password by logging in over IMAP, as a mail program would."""
 
+import re
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from imapclient import IMAPClient
-from imapclient.exceptions import IMAPClientError, LoginError
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError
 
 from provision.errors import InvalidInput, Unreachable
 from provision.secret import Secret
 
 FALSE = (False, "false", "no", "0", 0)
+# Answers that say nothing about the password (RFC 5530).
+NO_VERDICT = {
+    "UNAVAILABLE": "it cannot check passwords now (temporary failure)",
+    "SERVERBUG": "it reports a fault of its own",
+    "LIMIT": "it takes no more logins now",
+    "INUSE": "it takes no more logins now",
+    "PRIVACYREQUIRED": "it wants an encrypted connection; set imap_security to tls or starttls",
+}
 
 
 def check_login(settings: Mapping[str, Any], address: str, password: Secret, timeout_seconds: float = 10.0) -> bool:
@@ -48,11 +57,15 @@ def check_login(settings: Mapping[str, Any], address: str, password: Secret, tim
 
 
 def _logged_in(client: IMAPClient, address: str, password: Secret) -> bool:
+    """By AUTHENTICATE PLAIN: the command LOGIN takes no letters outside ASCII and could be broken out of."""
     try:
-        client.login(address, password.reveal())
+        client.plain_login(address, password.reveal())
     except LoginError as error:
-        if "UNAVAILABLE" in str(error):
-            raise Unreachable("The mail server cannot check passwords now (temporary failure).") from None
+        if isinstance(error.__context__, IMAPClientAbortError):
+            raise Unreachable("The mail server closed the connection without an answer to the login.") from None
+        code = re.match(r"\[([A-Z]+)", str(error))
+        if code and (reason := NO_VERDICT.get(code[1])):
+            raise Unreachable(f"The mail server did not judge the password: {reason}.") from None
         return False
     return True
 
