@@ -74,7 +74,8 @@ def page(
     total = _count(session, table, conditions, search)
     capped = search is not None and total > SEARCH_COUNT
     total = SEARCH_COUNT if capped else total
-    conditions = [*conditions, search.where] if search else conditions
+    if search is not None:
+        conditions = [*conditions, search.walk if capped else search.within]
     number = max(1, min(number, -(-total // size) or 1))
     start, length = (number - 1) * size, min(size, max(0, total - (number - 1) * size))
     from_end = start > total // 2 and not capped
@@ -91,10 +92,8 @@ def page(
 def _count(session: Session, table: type[Any], conditions: Sequence[ColumnElement[bool]], search: Search | None) -> int:
     if search is not None:
         some = select(table.id).where(*conditions)
-        if search.found is not None:
-            some = some.join(search.found, search.found.c.id == table.id)
-        else:
-            some = some.where(search.where)
+        only_present = search.found is not None and len(conditions) == 1
+        some = some.join(search.found, search.found.c.id == table.id) if only_present else some.where(search.within)
         return session.scalar(select(func.count()).select_from(some.limit(SEARCH_COUNT + 1).subquery())) or 0
     if (
         len(conditions) == 1 and conditions[0] is PRESENT

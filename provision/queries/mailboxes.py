@@ -68,7 +68,7 @@ class MailboxReads(Reads):
         with self.database.read() as session:
             conditions = self._mailbox_conditions(session, actor, where)
             if search := _search(session, where):
-                conditions.append(search.where)
+                conditions.append(search.walk)
             statement = joined(Mailbox, MAILBOX_COLUMNS).where(*conditions).order_by(Mailbox.address)
             for part in session.execute(statement.execution_options(yield_per=1000)).mappings().partitions(1000):
                 aliases = _aliases_of(session, {row["id"]: row["address"] for row in part})

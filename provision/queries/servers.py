@@ -10,6 +10,7 @@ from provision.access import Actor, Permission
 from provision.errors import NotFound
 from provision.models import Alias, Domain, Mailbox, Operator, Server, Status, SyncStatus, operator_domain
 from provision.queries.lists import PRESENT, Page, Reads, scope
+from provision.servers import KINDS, LOGIN_SETTINGS
 
 OPERATOR_COLUMNS = (
     "id", "uid", "username", "display_name", "email", "role", "enabled", "must_change_password", "locked_until", "last_login_at",
@@ -64,6 +65,11 @@ class ServerReads(Reads):
         if found is None:
             raise NotFound(f"There is no mail server called {name}.", code="SERVER_NOT_FOUND")
         return found
+
+    def server_kinds(self, actor: Actor) -> dict[str, tuple[str, dict[str, str]]]:
+        """Kinds of mail server: name → label and settings with their meaning; the first setting is required."""
+        actor.require(Permission.SERVER_READ)
+        return {kind.name: (kind.label, {**kind.settings, **LOGIN_SETTINGS}) for kind in KINDS.values()}
 
     def operators(self, actor: Actor) -> list[Mapping[str, Any]]:
         """Everybody who may sign in, with role and domains; never a hash."""
