@@ -1,8 +1,76 @@
-"""The state of everything at a glance."""
+"""The state of everything at a glance, with one click to the list behind each number."""
+
+import streamlit as st
 
 from provision.access import Permission
-from webui import ui
+from provision.models import Status, SyncStatus
+from webui import glance, show, ui
 from webui.i18n import _
 
 who = ui.signed_in(Permission.SYNC_READ)
-ui.title(_("Overview"))
+read = ui.app().queries
+counts = read.counts(who.actor)
+domains = read.domains(who.actor)
+present = counts.get("mailbox.ACTIVE", 0) + counts.get("mailbox.DISABLED", 0)
+
+with ui.title(_("Overview")):
+    if who.may(Permission.MAILBOX_WRITE):
+        ui.link("mailboxes", _("Create mailbox"), icon=":material/add:", mb_new="1")
+
+numbers = st.columns(5)
+with numbers[0]:
+    glance.number(_("Mailboxes"), present, "mailboxes", _("Show all"))
+with numbers[1]:
+    pending = counts.get("mailbox.PENDING", 0) + counts.get("alias.PENDING", 0)
+    glance.number(_("Pending"), pending, "sync", _("What waits"), sy_status=show.label(SyncStatus.PENDING))
+with numbers[2]:
+    failed = counts.get("mailbox.FAILED", 0) + counts.get("alias.FAILED", 0)
+    glance.number(_("Failed"), failed, "sync", _("What failed"), sy_status=show.label(SyncStatus.FAILED))
+with numbers[3]:
+    over = counts["mailbox.over_90_percent"]
+    glance.number(_("Over 90 % of quota"), over, "mailboxes", _("Which ones"), mb_full="true")
+with numbers[4]:
+    disabled = counts.get("mailbox.DISABLED", 0)
+    glance.number(_("Disabled"), disabled, "mailboxes", _("Which ones"), mb_status=show.label(Status.DISABLED))
+
+left, right = st.columns([5, 3])
+with left:
+    st.subheader(_("Needs attention"), anchor=False)
+    waiting = read.waiting(who.actor, size=6)
+    if waiting.total:
+        glance.attention(waiting.rows)
+        ui.link("sync", _("All {n} on the sync page", n=f"{waiting.total:,}"), icon=":material/arrow_forward:")
+    else:
+        ui.empty(_("Everything has reached the mail servers."), ":material/check_circle:")
+with right:
+    st.subheader(_("Mail servers"), anchor=False)
+    servers = read.servers(who.actor)
+    for server in servers:
+        glance.server_row(server)
+    if not servers:
+        ui.empty(_("No mail server yet. Add one in the settings."), ":material/dns:")
+
+left, right = st.columns([5, 3])
+with left:
+    st.subheader(_("Operations per day"), anchor=False)
+    days = read.operations_per_day(who.actor)
+    if days:
+        glance.operations_chart(days)
+    else:
+        ui.empty(_("Nothing was done yet."), ":material/history:")
+with right:
+    st.subheader(_("Storage by domain"), anchor=False)
+    if any(row["used_bytes"] for row in domains):
+        glance.storage_chart(domains)
+    else:
+        ui.empty(_("The mail servers have not told yet what is used."), ":material/database:")
+
+left, right = st.columns([5, 3])
+with left:
+    st.subheader(_("Recent operations"), anchor=False)
+    glance.operation_table(read.logs(who.actor, size=8).rows)
+    ui.link("logs", _("The whole log"), icon=":material/arrow_forward:")
+with right:
+    st.subheader(_("Domains"), anchor=False)
+    glance.domain_table(domains[:8])
+    ui.link("domains", _("All {n} domains", n=len(domains)), icon=":material/arrow_forward:")

@@ -32,7 +32,7 @@ def make_sample(app: Postroom, volume: Path) -> None:
     stranger = hash_password(generate_password()).reveal()
     (volume / "postfix-accounts.cf").write_text(f"info@{MAIN}|{stranger}\nscanner@{MAIN}|{stranger}\n")
     write.create_server(actor, "headquarters", "dms_files", {"path": str(volume)}, quiet_seconds=0)
-    write.create_server(actor, "branch", "dms_files", {"path": str(volume.with_name("not-mounted"))}, quiet_seconds=0)
+    write.create_server(actor, "branch", "dms_files", {"path": "/srv/branch/mail-config"}, quiet_seconds=0)
     write.create_domain(actor, MAIN, "headquarters", description="Head office", default_quota_bytes=2 * GB)
     write.create_domain(actor, SALES, "headquarters", description="Sales teams", default_quota_bytes=GB)
     write.create_domain(actor, BRANCH, "branch", description="Branch office")

@@ -8,7 +8,7 @@ import streamlit as st
 from provision.access import Permission
 from provision.signin import SignedIn
 from webui import login, session, sidebar, ui
-from webui.i18n import _
+from webui.i18n import word
 
 ICON = Path(__file__).parent / "static" / "icon.png"
 # Section → (page, title, icon, the permission without which it does not exist).
@@ -43,7 +43,7 @@ def render() -> None:
 
 def _dashboard(who: SignedIn) -> None:
     st.logo(str(ICON), size="large")
-    page = st.navigation({_(section) if section else "": _pages(who, section) for section in SECTIONS})
+    page = st.navigation({word(section) if section else "": _pages(who, section) for section in SECTIONS})
     sidebar.account(who)
     ui.show_flashes()
     page.run()
@@ -53,7 +53,7 @@ def _pages(who: SignedIn, section: str) -> list[st.Page]:
     return [
         st.Page(
             ui.PAGES / f"{name}.py",
-            title=_(title),
+            title=word(title),
             icon=f":material/{icon}:",
             url_path=name,
             default=name == "overview",

@@ -40,6 +40,11 @@ def _(text: str, **values: object) -> str:
     return say(text, language(), **values)
 
 
+def word(text: str) -> str:
+    """For a text that comes from a table of texts: as it is where no translation is known."""
+    return say(text, language())
+
+
 def say(text: str, spoken: str, **values: object) -> str:
     """The text in one language; English where there is no other."""
     if spoken != "en":

@@ -12,7 +12,7 @@ from webui import show
 from webui.i18n import _, in_every_language
 
 T = TypeVar("T")
-ROW_PIXELS = 35
+ROW_PIXELS = 31
 
 
 class Listing:
@@ -29,6 +29,13 @@ class Listing:
             placeholder=placeholder, max_chars=200, on_change=self.first_page,
         )  # fmt: skip
         return text or ""
+
+    def text(self, name: str, title: str, placeholder: str = "") -> str:
+        """A field for one word."""
+        typed = st.text_input(
+            title, key=self._key(name), bind="query-params", placeholder=placeholder, max_chars=80, on_change=self.first_page
+        )
+        return typed or ""
 
     def choice(
         self, name: str, title: str, options: Sequence[T], *, words: Callable[[T], str] = show.label,
@@ -103,7 +110,7 @@ class Listing:
         """
         frame = pd.DataFrame(list(cells), columns=list(columns))
         shown = min(len(frame), rows_shown) + 1
-        options = {"column_config": dict(columns), "hide_index": True, "height": shown * ROW_PIXELS + 3, "alt": alt}
+        options = {"column_config": dict(columns), "hide_index": True, "placeholder": "–", "height": shown * ROW_PIXELS + 3, "alt": alt}
         if select is None:
             st.dataframe(frame, **options)
             return []

@@ -20,7 +20,7 @@ from provision.secret import Secret
 from provision.signin import SignedIn
 from webui import app as running
 from webui import session
-from webui.i18n import _, language
+from webui.i18n import _, language, word
 from webui.listing import Listing as Listing
 
 log = structlog.get_logger(__name__)
@@ -93,7 +93,7 @@ def show_error(error: ProvisionError) -> None:
 
 def error_text(error: ProvisionError) -> str:
     """The sentence; in other languages after a heading, for the reasons come in English."""
-    heading = _(_ERROR_HEADINGS.get(error.code, "")) if language() != "en" else ""  # i18n: headings
+    heading = word(ERROR_HEADINGS.get(error.code, "")) if language() != "en" else ""
     return plain(f"{heading}: {error.message}" if heading else error.message)
 
 
@@ -210,7 +210,7 @@ def on_script_error(error: Exception) -> bool:
     return True
 
 
-_ERROR_HEADINGS = {
+ERROR_HEADINGS = {
     "INVALID_EMAIL": "The address is not valid", "WEAK_PASSWORD": "The password is too weak",
     "DUPLICATE_MAILBOX": "The mailbox exists already", "MAILBOX_NOT_FOUND": "The mailbox does not exist",
     "INSUFFICIENT_PERMISSION": "You may not do this", "SERVER_UNREACHABLE": "The mail server cannot be reached",

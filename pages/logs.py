@@ -1,0 +1,70 @@
+"""Who did what, when, and what came of it; newest first."""
+
+from datetime import timedelta
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from provision.access import Permission
+from provision.models import LogStatus, utc_now
+from provision.queries import LogFilter
+from webui import logview, show, ui
+from webui.i18n import _
+
+who = ui.signed_in(Permission.LOG_READ)
+read = ui.app().queries
+listing = ui.Listing("lg")
+heading = ui.title(_("Logs"))
+
+find, narrow, kind, period = st.columns([3, 3, 2, 2], vertical_alignment="bottom")
+with find:
+    search = listing.search(_("Search"), _("address or name begins with"))
+with narrow:
+    operation = listing.choice("operation", _("Operation"), logview.OPERATIONS)
+with kind:
+    resource = listing.choice("resource", _("Resource"), logview.RESOURCES, words=logview.resource_name)
+with period:
+    days = listing.choice("days", _("Period"), [1, 7, 30, 90], words=logview.period_name)
+result, person, _rest = st.columns([3, 3, 4], vertical_alignment="bottom")
+with result:
+    status = listing.segments("status", _("Status"), list(LogStatus))
+with person:
+    operator = listing.text("operator", _("Operator"), _("user name"))
+
+since = utc_now() - timedelta(days=days) if days else None
+where = LogFilter(
+    operation=operation, resource_type=resource, status=status, operator=operator.strip().lower() or None, search=search, since=since
+)  # fmt: skip
+page = read.logs(who.actor, where, number=listing.number, size=listing.size)
+
+with heading:
+    asked = {
+        "operation": operation, "resource_type": resource, "status": status, "operator": where.operator, "search": search,
+        "since": since.isoformat() if since else None,
+    }  # fmt: skip
+    query = urlencode({name: value for name, value in asked.items() if value})
+    st.link_button(_("Export CSV"), f"/export/logs.csv?{query}", icon=":material/download:")
+    if who.may(Permission.AUDIT_VERIFY) and st.button(_("Verify audit chain"), icon=":material/verified_user:"):
+        logview.verify_dialog()
+
+if page.total:
+    columns = {
+        "at": show.time_column(_("Time")), "operator": _("Operator"), "operation": _("Operation"), "resource": _("Resource"),
+        "status": show.log_column(_("Status")), "ms": st.column_config.NumberColumn(_("Duration"), format="%d ms"),
+        "ip": _("Address (IP)"),
+    }  # fmt: skip
+    cells = [
+        {
+            "at": row["started_at"], "operator": row["operator"], "operation": row["operation"],
+            "resource": row["resource_name"] or "", "status": [show.label(row["status"])], "ms": row["duration_ms"], "ip": row["ip"],
+        }
+        for row in page.rows
+    ]  # fmt: skip
+    chosen = listing.table(page, cells, columns, alt=_("Logs"), select="single-row", rows_shown=12)
+    listing.pages(page, _("{n} operations", n=f"{page.total:,}"))
+    if chosen:
+        logview.detail(chosen[0])
+    else:
+        st.caption(_("Choose a row to see its command and output."))
+else:
+    ui.empty(_("No operation matches. Widen the filters."), ":material/search_off:")

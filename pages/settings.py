@@ -1,0 +1,73 @@
+"""Mail servers, the people who sign in here, and the rules in force."""
+
+import streamlit as st
+
+from provision.access import Permission
+from provision.models import utc_now
+from webui import operators, policy, servers, show, ui
+from webui.i18n import _
+
+who = ui.signed_in(Permission.SERVER_WRITE)
+app = ui.app()
+with ui.title(_("Settings")):
+    adding = st.container(horizontal=True, horizontal_alignment="right")
+
+PARTS = {"servers": _("Mail servers"), "operators": _("Operators"), "policy": _("Rules")}
+part = st.segmented_control(
+    _("Part"), list(PARTS), default="servers", required=True, format_func=PARTS.__getitem__, key="st_part",
+    label_visibility="collapsed", bind="query-params",
+)  # fmt: skip
+
+if part == "servers":
+    rows = app.queries.servers(who.actor)
+    kinds = app.queries.server_kinds(who.actor)
+    if adding.button(_("Add mail server"), type="primary", icon=":material/add:"):
+        servers.create_dialog(kinds)
+    bar = st.container(horizontal=True)
+    server = servers.table(rows, kinds) if rows else None
+    if not rows:
+        ui.empty(_("No mail server yet. Add the one whose mailboxes you want to keep here."), ":material/dns:")
+    if bar.button(_("Edit"), icon=":material/edit:", disabled=server is None) and server:
+        servers.edit_dialog(server, kinds)
+    if bar.button(_("Test connection"), icon=":material/network_check:", disabled=server is None) and server:
+        with ui.attempt(), st.spinner(_("Asking {name} …", name=ui.plain(server.name))):
+            problems = app.provisioner.check_server(who.actor, server.uid)
+            for problem in problems:
+                st.error(ui.plain(problem), icon=":material/error:")
+            if not problems:
+                st.success(_("{name} answers, and its settings are right.", name=ui.plain(server.name)))
+
+if part == "operators":
+    people = app.queries.operators(who.actor)
+    if adding.button(_("Add operator"), type="primary", icon=":material/person_add:"):
+        operators.create_dialog([row["name"] for row in app.queries.domains(who.actor)])
+    bar = st.container(horizontal=True)
+    person = operators.table(people)
+    locked = bool(person and person["locked_until"] and person["locked_until"] > utc_now())
+    nobody = person is None
+    if bar.button(_("Edit"), icon=":material/edit:", disabled=nobody) and person:
+        operators.edit_dialog(person, [row["name"] for row in app.queries.domains(who.actor)])
+    if bar.button(_("Reset password"), icon=":material/key:", disabled=nobody) and person:
+        operators.reset_dialog(person)
+    if bar.button(_("Unlock"), icon=":material/lock_open:", disabled=not locked) and person:
+        with ui.attempt():
+            app.provisioner.unlock_operator(who.actor, person["uid"])
+            ui.done(_("{name} may try again.", name=person["username"]))
+    if bar.button(_("End sessions"), icon=":material/logout:", disabled=nobody) and person:
+        with ui.attempt():
+            app.provisioner.end_operator_sessions(who.actor, person["uid"])
+            ui.done(_("{name} is signed out everywhere.", name=person["username"]))
+    turn = _("Disable") if nobody or person["enabled"] else _("Enable")
+    if bar.button(turn, icon=":material/block:", disabled=nobody) and person:
+        with ui.attempt():
+            app.provisioner.edit_operator(who.actor, person["uid"], enabled=not person["enabled"])
+            state = _("Disabled") if person["enabled"] else _("Active")
+            ui.done(f"{person['username']}: {state}")
+    st.caption(_("{n} operators", n=len(people)))
+
+if part == "policy":
+    policy.table(app.settings)
+    st.caption(_("These are set in the environment of the server and take effect when it is started anew."))
+    st.subheader(_("Passwords"), anchor=False)
+    st.markdown(_("8 to 32 characters, with three of: capital letter, small letter, digit, other character."))
+    st.caption(_("Your session ends at {time}.", time=show.local(who.expires_at)))

@@ -1,0 +1,111 @@
+"""Parts of the overview: numbers with a way to the list behind each, servers, what needs attention, charts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from provision.models import LogStatus, Server
+from webui import show, ui
+from webui.i18n import _
+
+CHART_PIXELS = 210
+CHART_COLOURS = ["#3B7DDD", "#D9605C"]  # legible on both themes
+
+
+def number(title: str, value: int, page: str, words: str, **filters: str | None) -> None:
+    """One figure, and one click to what it counts."""
+    with st.container(border=True, gap="xxsmall"):
+        st.metric(title, f"{value:,}")
+        ui.link(page, words, icon=":material/arrow_forward:", **filters)
+
+
+def server_row(server: Server) -> None:
+    """A mail server: whether it answers, since when, what is wrong."""
+    with st.container(border=True, gap="xxsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown(f"**{ui.plain(server.name)}**", width="content")
+            state, icon, colour = _health(server)
+            st.badge(state, icon=icon, color=colour)
+        st.caption(_("Last read {ago} · {n} accounts", ago=show.ago(server.last_read_at), n=f"{server.accounts:,}"))
+        problem = server.alarm or server.error
+        if problem:
+            st.caption(ui.plain(problem))
+
+
+def _health(server: Server) -> tuple[str, str, Any]:
+    if server.alarm:
+        return _("Halted"), ":material/warning:", "orange"
+    if server.error:
+        return _("Unreachable"), ":material/cloud_off:", "red"
+    if server.last_read_at is None:
+        return _("Not read yet"), ":material/schedule:", "gray"
+    return _("Reachable"), ":material/check_circle:", "green"
+
+
+def attention(rows: Sequence[Mapping[str, Any]]) -> None:
+    """What failed and why, and what waits."""
+    cells = [
+        {
+            "address": row["address"], "status": [show.label(row["sync_status"])],
+            "reason": row["error"] or row["server_error"] or row["alarm"] or _("Waits for its turn"),
+        }
+        for row in rows
+    ]  # fmt: skip
+    columns = {
+        "address": _("Address"), "status": show.sync_column(_("Sync")),
+        "reason": st.column_config.TextColumn(_("Reason"), width="large"),
+    }  # fmt: skip
+    st.dataframe(
+        pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, alt=_("Needs attention")
+    )
+
+
+def operations_chart(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Finished operations by day, failed ones on top."""
+    names = {LogStatus.SUCCESS: _("Success"), LogStatus.FAILED: _("Failed")}
+    frame = pd.DataFrame([(str(r["day"])[5:], names[LogStatus(r["status"])], r["operations"]) for r in rows])
+    wide = frame.pivot_table(index=0, columns=1, values=2, fill_value=0).reindex(columns=list(names.values()), fill_value=0)
+    st.bar_chart(
+        wide, y=list(names.values()), color=CHART_COLOURS, height=CHART_PIXELS, x_label="", y_label="",
+        alt=_("Operations per day"),
+    )  # fmt: skip
+
+
+def storage_chart(domains: Sequence[Mapping[str, Any]]) -> None:
+    """Used storage of the largest domains, in GB."""
+    largest = sorted(domains, key=lambda row: row["used_bytes"], reverse=True)[:8]
+    frame = pd.DataFrame(
+        {"GB": [row["used_bytes"] / 2**30 for row in largest]}, index=[row["name"] for row in largest]
+    )
+    st.bar_chart(frame, horizontal=True, height=CHART_PIXELS, x_label="", y_label="", alt=_("Storage by domain"))
+
+
+def domain_table(domains: Sequence[Mapping[str, Any]]) -> None:
+    cells = [
+        {
+            "name": row["name"], "mailboxes": row["mailboxes"],
+            "quota": show.size(row["quota_bytes"]) + ("+" if row["unlimited"] else ""), "used": show.size(row["used_bytes"]),
+        }
+        for row in domains
+    ]  # fmt: skip
+    columns = {"name": _("Domain"), "mailboxes": _("Mailboxes"), "quota": _("Total quota"), "used": _("Used")}
+    st.dataframe(pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, alt=_("Domains"))
+
+
+def operation_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    cells = [
+        {
+            "at": row["started_at"], "operator": row["operator"], "operation": row["operation"],
+            "name": row["resource_name"] or "", "status": [show.label(row["status"])],
+        }
+        for row in rows
+    ]  # fmt: skip
+    columns = {
+        "at": show.time_column(_("Time")), "operator": _("Operator"), "operation": _("Operation"), "name": _("Resource"),
+        "status": show.log_column(_("Status")),
+    }  # fmt: skip
+    st.dataframe(
+        pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, alt=_("Recent operations")
+    )

@@ -1,0 +1,113 @@
+"""Operators on the settings page: the list, and the dialogs to add, change and reset one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+import pandas as pd
+import streamlit as st
+
+from provision.access import Permission
+from provision.models import Role, utc_now
+from webui import show, ui
+from webui.i18n import _, word
+
+STATES = {"Active": "green", "Locked": "orange", "One-time password": "blue", "Disabled": "gray"}
+ROLES = [Role.SUPER_ADMIN, Role.DOMAIN_ADMIN, Role.VIEWER]
+
+
+def state(row: Mapping[str, Any]) -> str:
+    """One word, in English: see STATES."""
+    if not row["enabled"]:
+        return "Disabled"
+    if row["locked_until"] and row["locked_until"] > utc_now():
+        return "Locked"
+    return "One-time password" if row["must_change_password"] else "Active"
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The operators; returns the one that is chosen."""
+    columns = {
+        "username": _("User name"), "name": _("Name"), "role": _("Role"), "domains": _("Domains"),
+        "state": st.column_config.MultiselectColumn(_("Status"), options=[word(s) for s in STATES], color=list(STATES.values())),
+        "last": show.time_column(_("Last sign-in")),
+    }  # fmt: skip
+    cells = [
+        {
+            "username": row["username"], "name": row["display_name"], "role": show.label(Role(row["role"])),
+            "domains": ", ".join(row["domains"]) or _("all"), "state": [word(state(row))], "last": row["last_login_at"],
+        }
+        for row in rows
+    ]  # fmt: skip
+    event = st.dataframe(
+        pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, placeholder="–",
+        alt=_("Operators"), on_select="rerun", selection_mode="single-row", key=f"st_operators_{len(rows)}",
+    )  # fmt: skip
+    chosen = event.selection.rows
+    return rows[chosen[0]] if chosen and chosen[0] < len(rows) else None
+
+
+def create_dialog(domains: Sequence[str]) -> None:
+    st.session_state["st_new_operator"] = uuid4().hex
+
+    @st.dialog(_("Add operator"))
+    def create() -> None:
+        who = ui.signed_in(Permission.OPERATOR_WRITE)
+        with st.form("new_operator", border=False):
+            username = st.text_input(_("User name"), max_chars=80)
+            given = _fields({}, domains)
+            sent = ui.submit(_("Add"))
+        if sent:
+            with ui.attempt():
+                key = st.session_state["st_new_operator"]
+                row, made = ui.app().provisioner.create_operator(
+                    who.actor, username or "", given.pop("role"), idempotency_key=key, **given
+                )
+                if made:
+                    ui.show_once(made, row.username)
+
+    create()
+
+
+def edit_dialog(row: Mapping[str, Any], domains: Sequence[str]) -> None:
+    @st.dialog(_("Edit {name}", name=ui.plain(row["username"])))
+    def edit() -> None:
+        who = ui.signed_in(Permission.OPERATOR_WRITE)
+        with st.form("edit_operator", border=False):
+            given = _fields(row, domains)
+            sent = ui.submit(_("Save"))
+        if sent:
+            with ui.attempt():
+                given["email"] = given["email"] or ""
+                ui.app().provisioner.edit_operator(who.actor, row["uid"], expected_version=row["version"], **given)
+                ui.done(_("Saved."))
+
+    edit()
+
+
+def _fields(row: Mapping[str, Any], domains: Sequence[str]) -> dict[str, Any]:
+    role = Role(row.get("role", Role.VIEWER))
+    found: dict[str, Any] = {
+        "display_name": st.text_input(_("Name"), row.get("display_name", ""), max_chars=200) or "",
+        "role": st.selectbox(_("Role"), ROLES, index=ROLES.index(role), format_func=show.label),
+        "domains": st.multiselect(_("Domains"), list(domains), row.get("domains", []), help=_("For domain admins and viewers.")),
+        "email": st.text_input(_("Own mailbox"), row.get("email") or "", help=_("Nobody of a lower role can change it.")) or None,
+    }  # fmt: skip
+    return found
+
+
+def reset_dialog(row: Mapping[str, Any]) -> None:
+    @st.dialog(_("Reset password"))
+    def reset() -> None:
+        who = ui.signed_in(Permission.OPERATOR_WRITE)
+        name = f"**{ui.plain(row['username'])}**"
+        place = st.container()
+        with place:
+            st.write(_("{name} gets a one-time password, and is signed out everywhere.", name=name))
+        if ui.buttons(_("Make one-time password")):
+            with ui.attempt():
+                _row, made = ui.app().provisioner.set_operator_password(who.actor, row["uid"])
+                if made:
+                    ui.show_once(made, row["username"])
+
+    reset()

@@ -1,0 +1,23 @@
+"""The rules in force, as the settings page shows them."""
+
+import pandas as pd
+import streamlit as st
+
+from provision.config import Settings
+from webui.i18n import _, word
+
+UNSHOWN = {"data_dir", "database_url", "secret_key_file"}  # places and secrets of the installation
+
+
+def table(settings: Settings) -> None:
+    """Every setting with its meaning, its value now, and the variable that sets it."""
+    cells = [
+        {
+            "meaning": word(field.description or name), "value": str(getattr(settings, name)),
+            "variable": f"POSTROOM_{name.upper()}",
+        }
+        for name, field in Settings.model_fields.items()
+        if name not in UNSHOWN and not any(part in name for part in ("password", "token", "secret"))
+    ]  # fmt: skip
+    columns = {"meaning": _("Rule"), "value": _("Value"), "variable": _("Variable")}
+    st.dataframe(pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, alt=_("Rules"))

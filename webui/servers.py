@@ -1,0 +1,108 @@
+"""Mail servers on the settings page: the list, and the dialogs to add and change one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+import pandas as pd
+import streamlit as st
+
+from provision.access import Permission
+from provision.models import Server
+from webui import show, ui
+from webui.i18n import _, word
+
+Kinds = Mapping[str, tuple[str, dict[str, str]]]
+STATES = {"Reachable": "green", "Unreachable": "red", "Halted": "orange", "Not read yet": "gray"}
+SECRET_WORDS = ("key", "password", "token", "secret")
+
+
+def state(server: Server) -> str:
+    """One word, in English: see STATES."""
+    if server.alarm:
+        return "Halted"
+    if server.error:
+        return "Unreachable"
+    return "Reachable" if server.last_read_at else "Not read yet"
+
+
+def table(rows: Sequence[Server], kinds: Kinds) -> Server | None:
+    """The servers; returns the one that is chosen."""
+    columns = {
+        "name": _("Name"), "kind": _("Kind"),
+        "state": st.column_config.MultiselectColumn(_("Status"), options=[word(s) for s in STATES], color=list(STATES.values())),
+        "read": show.time_column(_("Last read")), "accounts": _("Accounts"), "problem": _("Problem"),
+    }  # fmt: skip
+    cells = [
+        {
+            "name": row.name, "kind": word(kinds[row.kind][0]) if row.kind in kinds else row.kind, "state": [word(state(row))],
+            "read": row.last_read_at, "accounts": row.accounts, "problem": row.alarm or row.error or "",
+        }
+        for row in rows
+    ]  # fmt: skip
+    event = st.dataframe(
+        pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, placeholder="–",
+        alt=_("Mail servers"), on_select="rerun", selection_mode="single-row", key=f"st_servers_{len(rows)}",
+    )  # fmt: skip
+    chosen = event.selection.rows
+    return rows[chosen[0]] if chosen and chosen[0] < len(rows) else None
+
+
+def create_dialog(kinds: Kinds) -> None:
+    st.session_state["st_new_server"] = uuid4().hex
+
+    @st.dialog(_("Add mail server"))
+    def create() -> None:
+        who = ui.signed_in(Permission.SERVER_WRITE)
+        kind = st.selectbox(_("Kind"), list(kinds), format_func=lambda name: word(kinds[name][0]), key="st_kind")
+        with st.form("new_server", border=False):
+            name = st.text_input(_("Name"), placeholder=_("mail, headquarters …"), max_chars=80)
+            settings = _fields(kinds[kind][1], {})
+            sent = ui.submit(_("Add"))
+        if sent:
+            with ui.attempt():
+                key = st.session_state["st_new_server"]
+                ui.app().provisioner.create_server(who.actor, name or "", kind, settings, idempotency_key=key)
+                ui.done(_("The mail server {name} is added. Test its connection now.", name=name))
+
+    create()
+
+
+def edit_dialog(server: Server, kinds: Kinds) -> None:
+    @st.dialog(_("Edit {name}", name=ui.plain(server.name)))
+    def edit() -> None:
+        who = ui.signed_in(Permission.SERVER_WRITE)
+        with st.form("edit_server", border=False):
+            settings = _fields(kinds[server.kind][1], server.settings)
+            quiet = st.number_input(
+                _("Quiet time in seconds (empty: automatic)"), 0.0, 3600.0, server.quiet_seconds, placeholder=_("automatic")
+            )
+            st.caption(_("Changes within the quiet time go out together, which spares the mail server."))
+            sent = ui.submit(_("Save"))
+        if sent:
+            with ui.attempt():
+                ui.app().provisioner.edit_server(
+                    who.actor, server.uid, settings=settings, quiet_seconds=-1 if quiet is None else quiet,
+                    expected_version=server.version,
+                )  # fmt: skip
+                ui.done(_("Saved."))
+
+    edit()
+
+
+def _fields(known: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """One field per setting; the first is required, the others in a fold."""
+    found: dict[str, Any] = {}
+    names = list(known)
+    for name in names[:1]:
+        found[name] = _field(name, known[name], values)
+    with st.expander(_("More settings"), expanded=any(name in values for name in names[1:])):
+        for name in names[1:]:
+            found[name] = _field(name, known[name], values)
+    return {name: value for name, value in found.items() if value != ""}
+
+
+def _field(name: str, meaning: str, values: Mapping[str, Any]) -> str:
+    kind: Any = "password" if any(part in name for part in SECRET_WORDS) else "default"
+    typed = st.text_input(word(meaning), str(values.get(name, "")), type=kind, help=name, key=f"server_setting_{name}")
+    return (typed or "").strip()
