@@ -36,7 +36,7 @@ class Postroom:
 def open_postroom(settings: Settings | None = None, *, migrate: bool = True, deliver: bool = True) -> Postroom:
     """Open the database, bring it up to date, make the key at first start. `deliver`: see Provisioner."""
     settings = settings or get_settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = Database(settings.url)
     if migrate:
         database.migrate()

@@ -1,0 +1,75 @@
+"""Aliases: add, list, edit, delete."""
+
+from typing import Annotated
+
+import typer
+
+from provision.cli.delivery import report
+from provision.cli.output import Json, Number, Size, pages, say_json, table
+from provision.cli.session import Code, session_of
+from provision.cli.views import without_ids
+from provision.models import SyncStatus
+
+Address = Annotated[str, typer.Argument(help="The alias, e.g. info@example.com; @example.com catches all.")]
+Destinations = Annotated[list[str], typer.Argument(help="Where its mail goes; anywhere, one or several.")]
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    address: Address,
+    destinations: Destinations,
+    mailbox: Annotated[str | None, typer.Option("--mailbox", help="The mailbox it is listed under.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Make an alias."""
+    session = session_of(context)
+    owner = session.mailbox(mailbox).uid if mailbox else None
+    row = session.app.provisioner.create_alias(session.actor, address, destinations, mailbox_id=owner)
+    return report(session, "Created", row, as_json=as_json)
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    search: Annotated[str, typer.Option("--search", help="A part of the alias or of a destination.")] = "",
+    domain: Annotated[str | None, typer.Option("--domain", help="Of this domain.")] = None,
+    mailbox: Annotated[str | None, typer.Option("--mailbox", help="Of this mailbox.")] = None,
+    sync_status: Annotated[SyncStatus | None, typer.Option("--sync-status", help="How far they are.")] = None,
+    number: Number = 1, page_size: Size = 50, as_json: Json = False,
+) -> int:  # fmt: skip
+    """A page of aliases."""
+    session = session_of(context)
+    owner = session.mailbox(mailbox).uid if mailbox else None
+    page = session.app.queries.aliases(
+        session.actor, search=search, domain=domain, mailbox_id=owner, sync_status=sync_status, number=number, size=page_size
+    )  # fmt: skip
+    if as_json:
+        say_json(
+            {"rows": [without_ids(r) for r in page.rows], "total": page.total, "page": page.number, "pages": page.pages}
+        )
+        return Code.DONE
+    facts = [
+        (r["address"], r["destinations"], r["mailbox"], "REMOVING" if r["removing"] else r["sync_status"])
+        for r in page.rows
+    ]
+    table(("alias", "destinations", "mailbox", "sync"), facts, "There is no such alias.")
+    pages(page)
+    return Code.DONE
+
+
+@app.command()
+def edit(context: typer.Context, address: Address, destinations: Destinations, as_json: Json = False) -> int:
+    """Replace the destinations."""
+    session = session_of(context)
+    row = session.app.provisioner.edit_alias(session.actor, session.alias(address).uid, destinations)
+    return report(session, "Changed", row, as_json=as_json)
+
+
+@app.command()
+def delete(context: typer.Context, address: Address, as_json: Json = False) -> int:
+    """Remove an alias."""
+    session = session_of(context)
+    row = session.app.provisioner.delete_alias(session.actor, session.alias(address).uid)
+    return report(session, "Removed", row, as_json=as_json)

@@ -1,0 +1,58 @@
+"""The chain over the log: verify, head."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from provision.cli.output import Json, say, say_json
+from provision.cli.session import Code, session_of
+from provision.errors import InvalidInput
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    head: Annotated[Path | None, typer.Option("--head", help="A head that was kept outside; shows a cut tail.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Walk the whole chain; exit code 4 and the first broken link if a record was changed, removed, inserted or moved."""
+    session = session_of(context)
+    report = session.app.queries.verify_audit(session.actor, _read_head(head) if head else None)
+    if as_json:
+        say_json({name: getattr(report, name) for name in ("intact", "links", "head", "broken_at", "reason")})
+    elif report.intact:
+        say(f"The log is intact: {report.links:,} links, the last one {report.head}.")
+    else:
+        say(f"The log is broken at link {report.broken_at}: {report.reason}.")
+    return Code.DONE if report.intact else Code.DIFFERENT
+
+
+@app.command()
+def head(
+    context: typer.Context,
+    out: Annotated[Path | None, typer.Option("--out", help="A file to keep outside; shown if none is named.")] = None,
+    as_json: Json = False,
+) -> int:
+    """The end of the chain, to be kept where nobody of here can change it."""
+    session = session_of(context)
+    found = session.app.queries.audit_head(session.actor)
+    if out:
+        out.write_text(json.dumps(found) + "\n", encoding="utf-8")
+    if as_json:
+        say_json(found)
+    else:
+        say(f"{found['links']:,} links, the last one {found['head']}.", *([f"Written to {out}."] if out else []))
+    return Code.DONE
+
+
+def _read_head(path: Path) -> Mapping[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {"links": int(found["links"]), "head": str(found["head"])}
+    except (ValueError, KeyError, TypeError):
+        raise InvalidInput(f"{path} is no head of a chain, as `audit head --out` writes it.", code="NO_HEAD") from None

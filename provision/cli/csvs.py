@@ -1,0 +1,117 @@
+"""Mailboxes as CSV: import, export, template."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from provision import csvfile
+from provision.cli.output import Json, cell, say, say_json, size, table
+from provision.cli.session import Code, session_of
+from provision.csvfile import MAX_BYTES, ImportResult, export_csv, import_csv, plan_import, write_rejected
+from provision.models import Status, SyncStatus
+from provision.provisioner.newcomers import NewMailbox
+from provision.queries import MailboxFilter
+
+SHOWN = 50
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The file; - is stdin.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.")] = False,
+    rejected: Annotated[Path | None, typer.Option("--rejected", help="Write refused rows there, to be corrected.")] = None,
+    as_json: Json = False,
+) -> int:  # fmt: skip
+    """Create a mailbox for every good row; exit code 1 if any row was refused."""
+    session = session_of(context)
+    data = _read(file)
+    if dry_run:
+        result = plan_import(session.app, session.actor, data)
+    else:
+        result = import_csv(session.app, session.actor, data, _show_progress if sys.stderr.isatty() else None)
+    if rejected and result.errors:
+        write_rejected(rejected, result)
+    waiting = 0 if dry_run or not result.created else session.app.queries.waiting(session.actor, size=1).total
+    if as_json:
+        say_json({**_summary(result, dry_run), "waiting": waiting})
+    else:
+        _show(result, dry_run, rejected, waiting)
+    if result.errors:
+        return Code.REFUSED
+    return Code.WAITING if waiting else Code.DONE
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The file to write; - is stdout.")] = Path("-"),
+    search: Annotated[str, typer.Option("--search", help="A part of the address or name.")] = "",
+    domain: Annotated[str | None, typer.Option("--domain", help="Of this domain.")] = None,
+    status: Annotated[Status | None, typer.Option("--status", help="In this state.")] = None,
+    sync_status: Annotated[SyncStatus | None, typer.Option("--sync-status", help="How far they are.")] = None,
+) -> int:
+    """Write the mailboxes as CSV, never with passwords or hashes."""
+    session = session_of(context)
+    lines = export_csv(session.app, session.actor, MailboxFilter(search, domain, status, sync_status))
+    if file == Path("-"):
+        sys.stdout.writelines(lines)
+        return Code.DONE
+    with file.open("w", encoding="utf-8", newline="") as out:
+        out.writelines(lines)
+    return Code.DONE
+
+
+@app.command()
+def template() -> int:
+    """Print a file to fill in."""
+    sys.stdout.write(csvfile.template())
+    return Code.DONE
+
+
+def _read(file: Path) -> bytes:
+    """No more than the limit and a byte, so that a huge file is refused and not read."""
+    if file == Path("-"):
+        return sys.stdin.buffer.read(MAX_BYTES + 1)
+    with file.open("rb") as source:
+        return source.read(MAX_BYTES + 1)
+
+
+def _show(result: ImportResult, dry_run: bool, rejected: Path | None, waiting: int) -> None:
+    if dry_run and result.accepted:
+        table(("would be created", "name", "quota", "aliases", "login"), map(_planned, result.accepted[:SHOWN]))
+        _more(len(result.accepted))
+    for error in result.errors[:SHOWN]:
+        say(cell(error))
+    _more(len(result.errors))
+    done = f"{len(result.accepted):,} would be created" if dry_run else f"{len(result.created):,} created"
+    say(f"{done}, {len(result.rejected):,} rows refused.")
+    if rejected and result.errors:
+        say(f"The refused rows are in {rejected}, with their passwords; correct them and import that file.")
+    if waiting:
+        say(f"{waiting:,} entries wait for their mail server. Why: python -m provision sync status")
+
+
+def _planned(new: NewMailbox) -> tuple[object, ...]:
+    quota = "default" if new.quota_bytes is None else size(new.quota_bytes)
+    return new.address, new.display_name, quota, list(new.aliases), new.enabled
+
+
+def _more(number: int) -> None:
+    if number > SHOWN:
+        say(f"… and {number - SHOWN:,} more; --json shows all.")
+
+
+def _summary(result: ImportResult, dry_run: bool) -> dict[str, object]:
+    errors = [{"row": e.number, "column": e.column, "code": e.code, "message": e.message} for e in result.errors]
+    return {
+        "dry_run": dry_run, "accepted": [new.address for new in result.accepted], "created": list(map(str, result.created)),
+        "refused_rows": len(result.rejected), "errors": errors,
+    }  # fmt: skip
+
+
+def _show_progress(done: int, of: int) -> None:
+    print(f"\r{done:,} of {of:,} passwords", end="\n" if done == of else "", file=sys.stderr, flush=True)

@@ -1,0 +1,229 @@
+"""Mailboxes: add, list, show, edit, password, disable, enable, delete, restore, verify."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from provision.cli.delivery import report, report_many, why_waiting
+from provision.cli.output import Json, Number, Size, card, pages, parse_size, say, say_json, size, table, used
+from provision.cli.secrets import FromStdin, Generate, ask_new_password, ask_password
+from provision.cli.session import Code, Session, session_of
+from provision.cli.views import view, without_ids
+from provision.errors import InvalidInput, ProvisionError
+from provision.models import Mailbox, Status, SyncStatus
+from provision.passwords import generate_password
+from provision.provisioner.bulk import BulkResult
+from provision.provisioner.newcomers import NewMailbox
+from provision.queries import MailboxFilter
+from provision.secret import Secret
+
+Address = Annotated[str, typer.Argument(help="The mailbox, e.g. anna@example.com.")]
+Addresses = Annotated[list[str], typer.Argument(help="One mailbox or several.")]
+DisplayName = Annotated[str | None, typer.Option("--name", help="The display name.")]
+Quota = Annotated[str | None, typer.Option("--quota", metavar="SIZE", help="E.g. 500M or 2G; 0: none.")]
+Messages = Annotated[int | None, typer.Option("--messages", min=0, help="Most messages; 0: any number.")]
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def add(
+    context: typer.Context, address: Address, name: DisplayName = None, quota: Quota = None, messages: Messages = None,
+    disabled: Annotated[bool, typer.Option("--disabled", help="Nobody can log in to it yet.")] = False,
+    from_stdin: FromStdin = False, generate: Generate = False,
+    hash_from_stdin: Annotated[bool, typer.Option("--hash-stdin", help="Read a hash in Dovecot's notation instead.")] = False,
+    as_json: Json = False,
+) -> int:  # fmt: skip
+    """Make a mailbox. The quota is the domain's default where none is given."""
+    session = session_of(context)
+    given = ask_new_password(from_stdin=from_stdin or hash_from_stdin, generate=generate)
+    made = None if given else generate_password()
+    new = NewMailbox(
+        address, None if hash_from_stdin else given or made, given if hash_from_stdin else None, name or "",
+        None if quota is None else parse_size(quota), messages, enabled=not disabled,
+    )  # fmt: skip
+    row = session.app.provisioner.create_mailbox(session.actor, new)
+    return _report_password(session, "Created", row, made, as_json)
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    search: Annotated[str, typer.Option("--search", help="A part of the address or name.")] = "",
+    domain: Annotated[str | None, typer.Option("--domain", help="Of this domain.")] = None,
+    status: Annotated[Status | None, typer.Option("--status", help="DELETED are shown only so.")] = None,
+    sync_status: Annotated[SyncStatus | None, typer.Option("--sync-status", help="How far they are.")] = None,
+    full: Annotated[int | None, typer.Option("--full", metavar="PERCENT", help="Those as full as this, or fuller.")] = None,
+    sort: Annotated[str, typer.Option("--sort", help="address, display_name, quota, used, updated_at …")] = "address",
+    descending: Annotated[bool, typer.Option("--descending", help="The other way round.")] = False,
+    number: Number = 1, page_size: Size = 50, as_json: Json = False,
+) -> int:  # fmt: skip
+    """A page of mailboxes."""
+    session = session_of(context)
+    where = MailboxFilter(search, domain, status, sync_status, full)
+    page = session.app.queries.mailboxes(
+        session.actor, where, sort=sort, descending=descending, number=number, size=page_size
+    )
+    if as_json:
+        say_json(
+            {"rows": [without_ids(r) for r in page.rows], "total": page.total, "page": page.number, "pages": page.pages}
+        )
+        return Code.DONE
+    facts = [
+        (r["address"], r["display_name"], size(r["quota_bytes"]), used(r["used_bytes"]), r["status"], r["sync_status"])
+        for r in page.rows
+    ]
+    table(("address", "name", "quota", "used", "status", "sync"), facts, "There is no such mailbox.")
+    pages(page)
+    return Code.DONE
+
+
+@app.command()
+def show(context: typer.Context, address: Address, as_json: Json = False) -> int:
+    """Everything about one mailbox."""
+    session = session_of(context)
+    row = session.mailbox(address)
+    reason, then = why_waiting(session, row)
+    if as_json:
+        say_json({**view(row), "reason": reason, "next": then})
+        return Code.DONE
+    card({
+        "address": row.address, "name": row.display_name, "status": row.status, "sync": row.sync_status,
+        "quota": size(row.quota_bytes), "messages": row.quota_messages, "used": row.used_bytes and used(row.used_bytes),
+        "last synced": row.last_synced_at, "reason": reason, "next": then, "created": row.created_at,
+    })  # fmt: skip
+    return Code.DONE
+
+
+@app.command()
+def edit(
+    context: typer.Context, address: Address, name: DisplayName = None, quota: Quota = None, messages: Messages = None,
+    as_json: Json = False,
+) -> int:  # fmt: skip
+    """Change the name or the quotas; what is not named stays."""
+    session = session_of(context)
+    if name is None and quota is None and messages is None:
+        raise InvalidInput("Say what to change: --name, --quota or --messages.", code="NOTHING_TO_CHANGE")
+    row = session.app.provisioner.edit_mailbox(
+        session.actor, session.mailbox(address).uid, display_name=name,
+        quota_bytes=None if quota is None else parse_size(quota), quota_messages=messages,
+    )  # fmt: skip
+    return report(session, "Changed", row, as_json=as_json)
+
+
+@app.command()
+def passwd(
+    context: typer.Context, address: Address, from_stdin: FromStdin = False, generate: Generate = False, as_json: Json = False
+) -> int:  # fmt: skip
+    """Set a new password."""
+    session = session_of(context)
+    found = session.mailbox(address)
+    password = ask_new_password(from_stdin=from_stdin, generate=generate)
+    row, made = session.app.provisioner.reset_password(session.actor, found.uid, password)
+    return _report_password(session, "New password for", row, made, as_json)
+
+
+@app.command()
+def disable(context: typer.Context, names: Addresses, as_json: Json = False) -> int:
+    """Nobody can log in any more; password, mail and delivery stay."""
+    session = session_of(context)
+    return _many(session, names, "Disabled", session.app.provisioner.disable_mailboxes, as_json)
+
+
+@app.command()
+def enable(context: typer.Context, names: Addresses, as_json: Json = False) -> int:
+    """Let people log in again, with the same password."""
+    session = session_of(context)
+    return _many(session, names, "Enabled", session.app.provisioner.enable_mailboxes, as_json)
+
+
+@app.command()
+def delete(
+    context: typer.Context,
+    names: Addresses,
+    force: Annotated[bool, typer.Option("--force", help="Remove the account on the mail server; its mail stays there.")] = False,
+    erase_mail: Annotated[bool, typer.Option("--erase-mail", help="With --force: its mail, too, for ever.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> int:  # fmt: skip
+    """Mark as deleted here, which `restore` takes back; with --force remove on the mail server."""
+    session = session_of(context)
+    if erase_mail and not force:
+        raise InvalidInput("--erase-mail goes with --force only.", code="FORCE_NEEDED")
+    if force and not yes:
+        _confirm(f"Remove {', '.join(names)} on the mail server{' with all mail' if erase_mail else ''}?")
+
+    def remove(actor: Any, uids: Sequence[UUID]) -> BulkResult:
+        return session.app.provisioner.delete_mailboxes(actor, uids, force=force, erase_mail=erase_mail)
+
+    return _many(session, names, "Removed" if force else "Deleted", remove, as_json)
+
+
+@app.command()
+def restore(context: typer.Context, address: Address, as_json: Json = False) -> int:
+    """Take a `delete` without --force back."""
+    session = session_of(context)
+    row = session.app.provisioner.restore_mailbox(session.actor, session.mailbox(address).uid)
+    return report(session, "Restored", row, as_json=as_json)
+
+
+@app.command()
+def verify(context: typer.Context, address: Address, from_stdin: FromStdin = False, as_json: Json = False) -> int:
+    """Try an IMAP login with a password; exit code 4 if it is not accepted. The server needs the setting imap_host."""
+    session = session_of(context)
+    row = session.mailbox(address)
+    password = ask_password(from_stdin=from_stdin, twice=False)
+    accepted = session.app.provisioner.verify_credentials(session.actor, row.uid, password)
+    if as_json:
+        say_json({"address": row.address, "accepted": accepted})
+    else:
+        say(f"{row.address} {'can' if accepted else 'cannot'} log in with this password.")
+    return Code.DONE if accepted else Code.DIFFERENT
+
+
+def _many(
+    session: Session,
+    names: Sequence[str],
+    done: str,
+    change: Callable[[Any, Sequence[UUID]], BulkResult],
+    as_json: bool,
+) -> int:
+    """One write for all. A name that is not there is reported; the others go on."""
+    rows: dict[UUID, Mailbox] = {}
+    errors = []
+    for name in names:
+        try:
+            row = session.mailbox(name)
+            rows[row.uid] = row
+        except ProvisionError as error:
+            errors.append(error.message)
+    result = change(session.actor, list(rows))
+    errors += [f"{item.name}: {item.error.message}" for item in result.errors]
+    return report_many(
+        session, done, [_now(session, rows[uid]) for uid in (*result.done, *result.unchanged)], errors, as_json=as_json
+    )
+
+
+def _now(session: Session, row: Mailbox) -> Mailbox:
+    """The row as it is after the push; one that was removed as a tombstone of its own."""
+    try:
+        return session.app.queries.mailbox(session.actor, row.uid)
+    except ProvisionError:
+        row.removing = True
+        return row
+
+
+def _report_password(session: Session, done: str, row: Mailbox, made: Secret | None, as_json: bool) -> int:
+    more = {"one_time_password": made.reveal()} if made else {}
+    code = report(session, done, row, as_json=as_json, **more)
+    if made and not as_json:
+        say(f"One-time password, shown this once only: {made.reveal()}")
+    return code
+
+
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise InvalidInput("There is nobody here to ask; say --yes if it is meant.", code="YES_NEEDED")
+    typer.confirm(question, abort=True, err=True)

@@ -1,0 +1,98 @@
+"""The people who sign in to the dashboard: add, list, password, edit."""
+
+from typing import Annotated, Any
+
+import typer
+
+from provision.cli.output import Json, say, say_json, table
+from provision.cli.secrets import FromStdin, Generate, ask_new_password
+from provision.cli.session import Code, Session, session_of
+from provision.cli.views import view, without_ids
+from provision.errors import InvalidInput, NotFound
+from provision.models import Operator, Role
+from provision.secret import Secret
+
+Username = Annotated[str, typer.Argument(help="The name he signs in with.")]
+Domains = Annotated[list[str] | None, typer.Option("--domain", help="A domain of his; several times for several.")]
+DisplayName = Annotated[str | None, typer.Option("--name", help="His name.")]
+Email = Annotated[str | None, typer.Option("--email", help="His own mailbox: nobody below him may change it.")]
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def add(
+    context: typer.Context, username: Username,
+    role: Annotated[Role, typer.Option("--role", help="What he may do.")],
+    domains: Domains = None, name: DisplayName = None, email: Email = None, from_stdin: FromStdin = False,
+    generate: Generate = False, as_json: Json = False,
+) -> int:  # fmt: skip
+    """Add an operator."""
+    session = session_of(context)
+    password = ask_new_password(from_stdin=from_stdin, generate=generate)
+    row, made = session.app.provisioner.create_operator(
+        session.actor, username, role, display_name=name or "", email=email, domains=domains or (), password=password
+    )
+    return _report("Added the operator", row, made, as_json)
+
+
+@app.command("list")
+def list_(context: typer.Context, as_json: Json = False) -> int:
+    """Everybody who may sign in."""
+    session = session_of(context)
+    rows = session.app.queries.operators(session.actor)
+    if as_json:
+        say_json([without_ids(row) for row in rows])
+        return Code.DONE
+    facts = [(r["username"], r["role"], r["domains"], r["enabled"], r["last_login_at"]) for r in rows]
+    table(("operator", "role", "domains", "enabled", "last login"), facts, "There is no operator yet.")
+    return Code.DONE
+
+
+@app.command()
+def passwd(
+    context: typer.Context, username: Username, from_stdin: FromStdin = False, generate: Generate = False, as_json: Json = False
+) -> int:  # fmt: skip
+    """Set a new password and end any lock."""
+    session = session_of(context)
+    uid = _find(session, username)["uid"]
+    password = ask_new_password(from_stdin=from_stdin, generate=generate)
+    row, made = session.app.provisioner.set_operator_password(session.actor, uid, password)
+    return _report("New password for", row, made, as_json)
+
+
+@app.command()
+def edit(
+    context: typer.Context, username: Username,
+    role: Annotated[Role | None, typer.Option("--role", help="What he may do.")] = None,
+    domains: Domains = None,
+    no_domains: Annotated[bool, typer.Option("--no-domains", help="No domain any more.")] = False,
+    name: DisplayName = None, email: Email = None,
+    enabled: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether he may sign in.")] = None,
+    as_json: Json = False,
+) -> int:  # fmt: skip
+    """Change what is named; domains given replace those he has."""
+    session = session_of(context)
+    if domains and no_domains:
+        raise InvalidInput("Either --domain or --no-domains, not both.", code="WHICH_DOMAINS")
+    row = session.app.provisioner.edit_operator(
+        session.actor, _find(session, username)["uid"], role=role, domains=[] if no_domains else domains or None,
+        display_name=name, email=email, enabled=enabled,
+    )  # fmt: skip
+    return _report("Changed the operator", row, None, as_json)
+
+
+def _find(session: Session, username: str) -> Any:
+    for row in session.app.queries.operators(session.actor):
+        if row["username"] == username.strip().lower():
+            return row
+    raise NotFound(f"There is no operator called {username}.", code="OPERATOR_NOT_FOUND")
+
+
+def _report(done: str, row: Operator, made: Secret | None, as_json: bool) -> int:
+    if as_json:
+        say_json({**view(row), **({"one_time_password": made.reveal()} if made else {})})
+        return Code.DONE
+    say(f"{done} {row.username}.")
+    if made:
+        say(f"One-time password, shown this once only: {made.reveal()}")
+    return Code.DONE

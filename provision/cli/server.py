@@ -1,0 +1,110 @@
+"""Mail servers: add, list, check, edit."""
+
+from typing import Annotated
+
+import typer
+
+from provision.cli.output import Json, card, cell, say, say_json, table
+from provision.cli.session import Code, session_of
+from provision.cli.views import view
+from provision.errors import InvalidInput
+from provision.servers import KINDS, LOGIN_SETTINGS
+
+KIND_HELP = "; ".join(f"{kind.name}: {kind.label} ({', '.join(kind.settings)})" for kind in KINDS.values())
+SETTING_HELP = f"A setting of its kind as name=value; also {', '.join(LOGIN_SETTINGS)}. Several times for several."
+Name = Annotated[str, typer.Argument(help="What the server is called here.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=SETTING_HELP)]
+Quiet = Annotated[float | None, typer.Option("--quiet", help="Seconds for which changes are gathered; -1: automatic.")]
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    name: Name,
+    kind: Annotated[str, typer.Argument(help=KIND_HELP)],
+    settings: Settings = None,
+    quiet: Quiet = None,
+    as_json: Json = False,
+) -> int:
+    """Add a mail server. It is not spoken to; see `server check`."""
+    session = session_of(context)
+    quiet_seconds = None if quiet is None or quiet < 0 else quiet
+    row = session.app.provisioner.create_server(
+        session.actor, name, kind, _pairs(settings), quiet_seconds=quiet_seconds
+    )
+    if as_json:
+        say_json(view(row))
+    else:
+        say(f"Added the mail server {row.name}. See whether all is well with it: python -m provision server check")
+    return Code.DONE
+
+
+@app.command("list")
+def list_(context: typer.Context, as_json: Json = False) -> int:
+    """The mail servers and how they are."""
+    session = session_of(context)
+    rows = session.app.queries.servers(session.actor)
+    if as_json:
+        say_json([view(row) for row in rows])
+    else:
+        facts = [
+            (s.name, s.kind, s.accounts, s.last_read_at, s.last_write_at, s.alarm or s.error or "well") for s in rows
+        ]
+        table(
+            ("server", "kind", "accounts", "last read", "last written", "state"), facts, "There is no mail server yet."
+        )
+    return Code.DONE
+
+
+@app.command()
+def check(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Needed where there are several.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Say what is wrong with a mail server or its settings; exit code 4 if anything is."""
+    session = session_of(context)
+    row = session.server(name)
+    problems = session.app.provisioner.check_server(session.actor, row.uid)
+    if as_json:
+        say_json({"server": row.name, "problems": problems})
+    else:
+        say(*map(cell, problems or [f"All is well with {row.name}."]))
+    return Code.DIFFERENT if problems else Code.DONE
+
+
+@app.command()
+def edit(
+    context: typer.Context,
+    name: Name,
+    settings: Settings = None,
+    unset: Annotated[list[str] | None, typer.Option("--unset", metavar="NAME", help="Remove a setting.")] = None,
+    quiet: Quiet = None,
+    as_json: Json = False,
+) -> int:
+    """Change settings; those not named stay."""
+    session = session_of(context)
+    row = session.server(name)
+    changed = {**row.settings, **_pairs(settings)}
+    for setting in unset or ():
+        changed.pop(setting, None)
+    row = session.app.provisioner.edit_server(
+        session.actor, row.uid, settings=changed if settings or unset else None, quiet_seconds=quiet
+    )
+    if as_json:
+        say_json(view(row))
+    else:
+        say(f"Changed the mail server {row.name}.")
+        card({**row.settings, "quiet time": "automatic" if row.quiet_seconds is None else f"{row.quiet_seconds:g} s"})
+    return Code.DONE
+
+
+def _pairs(settings: list[str] | None) -> dict[str, str]:
+    pairs = {}
+    for text in settings or ():
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InvalidInput(f"“{text}” is no setting; write name=value.", code="INVALID_SETTING")
+        pairs[name] = value
+    return pairs

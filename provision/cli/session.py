@@ -1,0 +1,123 @@
+"""What every command has: the product, who asks, and where the log is."""
+
+import os
+import pwd
+from dataclasses import replace
+from enum import IntEnum
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar
+
+import structlog
+import typer
+from sqlalchemy import select
+
+from provision import address as addresses
+from provision.access import Actor
+from provision.bootstrap import Postroom, open_postroom
+from provision.config import get_settings
+from provision.errors import AccessDenied, InvalidInput, NotFound
+from provision.models import Alias, Mailbox, Operator, Server
+from provision.signin import actor_of
+
+LOG_NAME = "cli.log"
+MAX_NAME = 80  # of whoever did it, in the log
+
+
+class Code(IntEnum):
+    """Exit codes, as docs/cli.md has them."""
+
+    DONE = 0
+    REFUSED = 1
+    USAGE = 2
+    WAITING = 3  # done here, not on the mail server yet
+    DIFFERENT = 4  # differences, problems or a broken chain were found
+
+
+class Session:
+    """One run of the command line. The database is opened when a command first needs it, so that help needs none."""
+
+    log_path: ClassVar[Path] = Path(LOG_NAME)
+
+    def __init__(self, as_operator: str | None = None) -> None:
+        self.as_operator = as_operator
+        self._opened: Postroom | None = None
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._opened:
+            self._opened.close()
+
+    @cached_property
+    def app(self) -> Postroom:
+        settings = get_settings()
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _log_to(settings.data_dir / LOG_NAME)
+        self._opened = open_postroom(settings)
+        return self._opened
+
+    @cached_property
+    def actor(self) -> Actor:
+        """`cli:<login name>`, who may everything, for he holds the database; or with --as that operator."""
+        if self.as_operator is None:
+            return Actor.system(f"cli:{login_name()}"[:MAX_NAME])
+        with self.app.database.read() as session:
+            operator = session.scalar(select(Operator).where(Operator.username == self.as_operator.strip().lower()))
+            if operator is None:
+                raise NotFound(f"There is no operator called {self.as_operator}.", code="OPERATOR_NOT_FOUND")
+            if not operator.enabled:
+                raise AccessDenied(f"The operator {operator.username} is disabled.")
+            actor = actor_of(operator)
+        return replace(actor, name=f"{actor.name} (cli:{login_name()})"[:MAX_NAME])
+
+    # ---- what a command names --------------------------------------------------------------
+
+    def mailbox(self, address: str) -> Mailbox:
+        return self.app.queries.mailbox_by_address(self.actor, addresses.normalise(address))
+
+    def alias(self, address: str) -> Alias:
+        return self.app.queries.alias_by_address(self.actor, addresses.normalise_alias(address))
+
+    def server(self, name: str | None) -> Server:
+        """The one named, or the only one there is."""
+        if name is not None:
+            return self.app.queries.server_by_name(self.actor, name)
+        servers = self.app.queries.servers(self.actor)
+        if len(servers) != 1:
+            names = ", ".join(server.name for server in servers) or "none yet; add one with: server add"
+            raise InvalidInput(f"Say which mail server; there are: {names}.", code="WHICH_SERVER")
+        return servers[0]
+
+
+def session_of(context: typer.Context) -> Session:
+    session: Session = context.find_root().obj
+    return session
+
+
+def login_name() -> str:
+    """Who runs this, by the system's word and not by the environment's."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _log_to(path: Path) -> None:
+    """Warnings and tracebacks go to a file, so that the output stays the command's own."""
+    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file),
+        cache_logger_on_first_use=False,
+    )
+    Session.log_path = path

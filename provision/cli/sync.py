@@ -1,0 +1,217 @@
+"""Sync with the mail servers: status, preview, push, pull, resolve, retry."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from provision import address as addresses
+from provision.cli.output import Json, Number, Size, cell, pages, say, say_json, table
+from provision.cli.session import Code, Session, session_of
+from provision.cli.views import without_ids
+from provision.errors import InvalidInput, NotFound
+from provision.models import Server
+from provision.plan import Difference, Plan
+from provision.provisioner.adopting import PullResult
+from provision.provisioner.syncing import Winner
+from provision.state import Key, Resource
+from provision.sync import End, PushResult
+
+ServerName = Annotated[str | None, typer.Argument(help="The mail server; needed where there are several.")]
+PLURALS = {"mailbox": "mailboxes", "alias": "aliases"}
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def status(context: typer.Context, number: Number = 1, page_size: Size = 50, as_json: Json = False) -> int:
+    """What is not on the mail servers yet, and why; exit code 3 if anything is."""
+    session = session_of(context)
+    queries, actor = session.app.queries, session.actor
+    counts = queries.counts(actor)
+    waiting = queries.waiting(actor, number=number, size=page_size)
+    if as_json:
+        say_json({"counts": counts, "waiting": [without_ids(row) for row in waiting.rows], "total": waiting.total})
+    else:
+        states = ("SYNCED", "PENDING", "FAILED")
+        facts = [(plural, *(counts.get(f"{what}.{state}", 0) for state in states)) for what, plural in PLURALS.items()]
+        table(("", *states), facts)
+        say("")
+        rows = [
+            (r["address"], r["sync_status"], r["server"], r["attempts"], r["next_attempt_at"], r["error"] or r["alarm"] or r["server_error"])
+            for r in waiting.rows
+        ]  # fmt: skip
+        table(("waiting", "sync", "server", "tries", "next try", "reason"), rows, "Everything is on the mail servers.")
+        pages(waiting)
+    return Code.WAITING if waiting.total else Code.DONE
+
+
+@app.command()
+def preview(context: typer.Context, server: ServerName = None, as_json: Json = False) -> int:
+    """What a push would do, and what differs; exit code 4 if anything differs, 3 if something only waits."""
+    session = session_of(context)
+    plan = session.app.provisioner.preview(session.actor, session.server(server).uid)
+    found = list(_found(plan))
+    if as_json:
+        say_json(
+            {"changes": [_change(c) for c in plan.changes], "found": [dict(zip(FOUND, f, strict=True)) for f in found]}
+        )
+    else:
+        table(
+            ("change", "address"),
+            [(c["change"], c["address"]) for c in map(_change, plan.changes)],
+            "There is nothing to send.",
+        )
+        say("")
+        table(FOUND, found, "Nothing differs.")
+    if found:
+        return Code.DIFFERENT
+    return Code.WAITING if plan.changes else Code.DONE
+
+
+FOUND = ("found", "address", "field", "here", "there")
+
+
+def _found(plan: Plan) -> Iterable[tuple[str, ...]]:
+    """Every difference a person may want to settle, and what can not be settled from here."""
+    for word, differences in (("differs", plan.differing), ("clashes", plan.conflicts)):
+        yield from ((word, d.key.address, d.field, d.ours, d.theirs) for d in _distinct(differences))
+    for word, keys in (("unknown here", plan.unmanaged), ("gone there", [*plan.missing, *plan.lost])):
+        yield from ((word, key.address, key.resource, "", "") for key in keys)
+    yield from (("cannot", key.address, what, "wanted", "not possible") for key, what in plan.unsupported)
+    yield from (("left alone", u.where, u.reason, "", u.text) for u in plan.unmanageable)
+
+
+def _distinct(differences: Iterable[Difference]) -> list[Difference]:
+    return list(dict.fromkeys(differences))
+
+
+def _change(change: Any) -> dict[str, str]:
+    """`CreateMailbox` as “create mailbox”."""
+    words = "".join(f" {c.lower()}" if c.isupper() else c for c in type(change).__name__)
+    return {"change": words.strip(), "address": change.address}
+
+
+@app.command()
+def push(
+    context: typer.Context,
+    server: Annotated[str | None, typer.Argument(help="The mail server; all of them if none is named.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Although much would go or is missing: somebody looked at it.")] = False,
+    as_json: Json = False,
+) -> int:  # fmt: skip
+    """Send what waits, now."""
+    session = session_of(context)
+    names = [session.server(server)] if server or force else session.app.queries.servers(session.actor)
+    send = session.app.provisioner.push_unsafe if force else session.app.provisioner.push
+    results = [(row, send(session.actor, row.uid)) for row in names]
+    if as_json:
+        say_json([_result(row, result) for row, result in results])
+    else:
+        for row, result in results:
+            say(f"{row.name}: {_ending(result)}")
+            say(*(f"  {cell(failure)}" for failure in result.failures))
+    return Code.DONE if all(r.end in (End.DONE, End.IDLE) and not r.failed for _, r in results) else Code.WAITING
+
+
+def _ending(result: PushResult) -> str:
+    if result.end is End.DONE:
+        return f"{result.delivered:,} delivered" + (f", {result.failed:,} refused." if result.failed else ".")
+    return cell(result.message)
+
+
+def _result(row: Server, result: PushResult) -> dict[str, Any]:
+    shown = ("end", "delivered", "failed", "message", "retry_at", "failures")
+    return {"server": row.name, **{name: getattr(result, name) for name in shown}}
+
+
+@app.command()
+def pull(
+    context: typer.Context,
+    server: ServerName = None,
+    force: Annotated[bool, typer.Option("--force", help="Where both have it and differ, take the server's values.")] = False,
+    as_json: Json = False,
+) -> int:  # fmt: skip
+    """Import what is on the server and unknown here; exit code 4 if something was left alone or is gone there."""
+    session = session_of(context)
+    result = session.app.provisioner.pull(session.actor, session.server(server).uid, force=force)
+    if as_json:
+        say_json({name: getattr(result, name) for name in PullResult.__slots__})
+    else:
+        say(f"Imported {result.imported:,}, updated {result.updated:,}.")
+        say(*(f"Left alone: {cell(error)}" for error in result.errors))
+        say(*(f"Gone there: {address}" for address in result.missing))
+    return Code.DIFFERENT if result.errors or result.missing else Code.DONE
+
+
+@app.command()
+def resolve(
+    context: typer.Context,
+    wins: Annotated[Winner, typer.Option("--wins", help="Whose side is kept.")],
+    address: Annotated[str | None, typer.Argument(help="What differs.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every difference of values.")] = False,
+    server: Annotated[str | None, typer.Option("--server", help="Needed where there are several.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Settle a difference that `preview` shows, either way."""
+    session = session_of(context)
+    row = session.server(server)
+    if everything == (address is not None):
+        raise InvalidInput("Name one address, or say --all.", code="WHICH_DIFFERENCE")
+    if address is None:
+        number = session.app.provisioner.resolve_all(session.actor, row.uid, wins)
+    else:
+        session.app.provisioner.resolve(session.actor, row.uid, _key(session, row, address), wins)
+        number = 1
+    if as_json:
+        say_json({"resolved": number, "wins": wins})
+    else:
+        say(f"Settled {number:,}: the {'mail server' if wins is Winner.SERVER else 'dashboard'} wins.")
+    return Code.DONE
+
+
+def _key(session: Session, server: Server, address: str) -> Key:
+    """Mailbox or alias: as the plan has it. Raises: NotFound."""
+    wanted = addresses.normalise_alias(address)
+    plan = session.app.provisioner.preview(session.actor, server.uid)
+    differing = [d.key for d in (*plan.differing, *plan.conflicts)]
+    for key in (*differing, *plan.unmanaged, *plan.missing, *plan.lost):
+        if key.address == wanted:
+            return key
+    raise NotFound(f"{wanted} does not differ.", code="NO_DIFFERENCE")
+
+
+@app.command()
+def retry(
+    context: typer.Context,
+    address: Annotated[str | None, typer.Argument(help="One mailbox or alias; everything if none is named.")] = None,
+    server: Annotated[str | None, typer.Option("--server", help="Everything of this mail server.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Try again what was given up or waits."""
+    session = session_of(context)
+    if address:
+        session.app.provisioner.retry(session.actor, *_waiting(session, address))
+        number = 1
+    else:
+        uid = session.server(server).uid if server else None
+        number = session.app.provisioner.retry_all(session.actor, uid)
+    left = session.app.queries.waiting(session.actor, size=1).total
+    if as_json:
+        say_json({"tried": number, "still_waiting": left})
+    else:
+        say(
+            f"Tried {number:,} again; {left:,} still wait."
+            if left
+            else f"Tried {number:,} again; nothing waits any more."
+        )
+    return Code.WAITING if left else Code.DONE
+
+
+def _waiting(session: Session, address: str) -> tuple[Resource, Any]:
+    """Mailbox or alias, whichever has this address."""
+    wanted = addresses.normalise_alias(address)
+    if not wanted.startswith("@"):
+        try:
+            return Resource.MAILBOX, session.mailbox(wanted).uid
+        except NotFound:
+            pass
+    return Resource.ALIAS, session.alias(wanted).uid
