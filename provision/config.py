@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from provision.errors import InvalidInput
@@ -26,6 +26,14 @@ class Settings(BaseSettings):
     default_quota_mb: int = Field(
         1024, ge=0, description="quota of a new mailbox where its domain says nothing; 0: none"
     )
+    enable_auto_import: bool = Field(
+        False, validation_alias=AliasChoices("POSTROOM_ENABLE_AUTO_IMPORT", "ENABLE_AUTO_IMPORT"),
+        description="import what was made on the server behind our back, by itself",
+    )  # fmt: skip
+    auto_import_interval: int = Field(
+        3600, ge=10, validation_alias=AliasChoices("POSTROOM_AUTO_IMPORT_INTERVAL", "AUTO_IMPORT_INTERVAL"),
+        description="seconds between two such imports",
+    )  # fmt: skip
     session_idle_minutes: int = Field(30, ge=1, description="a sign-in ends after this long without a click")
     session_max_hours: int = Field(12, ge=1, description="a sign-in ends after this long in any case")
     sign_in_attempts: int = Field(5, ge=1, description="wrong passwords in a row that lock an account name")

@@ -57,6 +57,22 @@ def _due(table: type[Mailbox] | type[Alias], now: datetime, hurry: bool) -> Colu
     return or_(and_(table.sync_status == SyncStatus.PENDING, waiting), table.confirming.is_(True))
 
 
+def has_work(session: Session, server_id: int, now: datetime) -> bool:
+    """Whether a push would find something to deliver, or to confirm."""
+    for table in TABLES.values():
+        settled = or_(table.last_synced_at.is_(None), table.last_synced_at <= now - CONFIRM_AFTER)
+        due = or_(
+            and_(
+                table.sync_status == SyncStatus.PENDING,
+                or_(table.next_attempt_at.is_(None), table.next_attempt_at <= now),
+            ),
+            and_(table.confirming.is_(True), settled),
+        )
+        if session.scalar(select(table.id).where(table.server_id == server_id, due).limit(1)) is not None:
+            return True
+    return False
+
+
 def load_work(session: Session, sealer: Sealer, server_id: int, now: datetime, hurry: bool) -> Work:
     """The due rows of a server in full."""
     items: dict[Key, Item] = {}

@@ -141,6 +141,8 @@ class Server(Row, Base):
     next_attempt_at: Mapped[datetime | None]
     last_read_at: Mapped[datetime | None]
     last_write_at: Mapped[datetime | None]
+    last_probe_at: Mapped[datetime | None]  # when a process last took on to look after it
+    last_import_at: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(Text)
     alarm: Mapped[str | None] = mapped_column(Text)
 

@@ -287,6 +287,24 @@ class Sync:
         with closing(self.open_kind(server.kind, server.settings, timeout)) as mail_server:
             return mail_server.read(), frozenset(mail_server.supports)
 
+    def probe(self, server_id: int) -> None:
+        """Read the server and note its health."""
+        try:
+            state, _ = self.read(server_id)
+        except Unreachable as error:
+            values: dict[str, Any] = {"error": error.message}
+        else:
+            accounts = len(state.addresses(Resource.MAILBOX))
+            values = {
+                "error": None,
+                "last_read_at": utc_now(),
+                "accounts": accounts,
+                "attempts": 0,
+                "next_attempt_at": None,
+            }
+        with self.database.write() as session:
+            session.execute(update(Server).where(Server.id == server_id).values(values))
+
     def preview(self, server_id: int) -> tuple[Plan, ServerState]:
         """The whole comparison, without doing anything. Raises: Unreachable."""
         actual, supports = self.read(server_id)

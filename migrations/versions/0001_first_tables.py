@@ -112,6 +112,8 @@ def upgrade() -> None:
         sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_read_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_write_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_probe_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_import_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("alarm", sa.Text(), nullable=True),
         sa.Column("id", sa.Integer(), nullable=False),

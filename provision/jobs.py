@@ -1,0 +1,118 @@
+"""When and where sync runs: the only module that knows. A thread that looks every second what is due.
+
+Nothing is queued here. What has to be done stands in the rows (due changes, due probes, waiting imports), is claimed by
+a conditional UPDATE or the per-server lock, and is found again after any crash. Several processes may run this at once.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import or_, select, update
+
+from provision import desired
+from provision.access import Actor
+from provision.bootstrap import Postroom
+from provision.errors import ProvisionError
+from provision.imports import run_next_import
+from provision.models import Server, utc_now
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 1.0
+STOP_SECONDS = 3.0
+PROBE_EVERY = timedelta(seconds=60)
+SCHEDULER = Actor.system("scheduler")
+
+
+class Jobs:
+    """The background work of one process. `start()` and `stop()` may be called once each."""
+
+    def __init__(self, app: Postroom, *, tick_seconds: float = TICK_SECONDS) -> None:
+        self.app = app
+        self.tick_seconds = tick_seconds
+        self._stop = threading.Event()
+        # Imports may take minutes; a push of the changes that people make meanwhile must not wait for them.
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(self.sweep,), name="postroom-sync", daemon=True),
+            threading.Thread(target=self._repeat, args=(self.run_imports,), name="postroom-imports", daemon=True),
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Ends within seconds; what was under way is found again by the next process."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(STOP_SECONDS / len(self._threads))
+
+    def _repeat(self, work: Callable[[], object]) -> None:
+        while not self._stop.is_set():
+            try:
+                work()
+            except ProvisionError as error:  # the database is away, say: it is looked at again in a moment
+                log.warning("background work failed", work=work.__name__, reason=error.message)
+            except Exception:
+                log.exception("background work failed", work=work.__name__)
+            self._stop.wait(self.tick_seconds)
+
+    # ---- what is due -----------------------------------------------------------------------
+
+    def sweep(self) -> None:
+        """Push what is due, look after servers that were not read for a while, import where that is asked for."""
+        now = utc_now()
+        for server_id in self._servers_with_work(now):
+            self._quietly(self.app.sync.push, server_id)
+        for server_id in self._claim("last_probe_at", now, PROBE_EVERY):
+            self._quietly(self.app.sync.probe, server_id)
+        if self.app.settings.enable_auto_import:
+            self.auto_import(now)
+
+    def auto_import(self, now: datetime | None = None) -> list[int]:
+        """Import from every server whose turn it is; returns their ids. Also called from outside (cron)."""
+        every = timedelta(seconds=self.app.settings.auto_import_interval)
+        claimed = self._claim("last_import_at", now or utc_now(), every)
+        for server_id in claimed:
+            self._quietly(self._pull, server_id)
+        return claimed
+
+    def run_imports(self) -> None:
+        while not self._stop.is_set() and run_next_import(self.app):
+            pass
+
+    def _pull(self, server_id: int) -> None:
+        with self.app.database.read() as session:
+            uid = session.scalars(select(Server.uid).where(Server.id == server_id)).one()
+        self.app.provisioner.pull(SCHEDULER, uid)
+
+    def _servers_with_work(self, now: datetime) -> list[int]:
+        """Servers that may be tried now and have rows that are due, or delivered a moment ago and not confirmed."""
+        with self.app.database.read() as session:
+            waiting = or_(Server.next_attempt_at.is_(None), Server.next_attempt_at <= now)
+            ids = session.scalars(select(Server.id).where(waiting, Server.alarm.is_(None)).order_by(Server.id)).all()
+            return [server_id for server_id in ids if desired.has_work(session, server_id, now)]
+
+    def _claim(self, column: str, now: datetime, every: timedelta) -> list[int]:
+        """The servers whose turn it is, each given to one process only."""
+        last = getattr(Server, column)
+        due = or_(last.is_(None), last <= now - every)
+        with self.app.database.read() as session:
+            candidates = session.scalars(select(Server.id).where(due)).all()
+        claimed = []
+        for server_id in candidates:
+            with self.app.database.write() as session:
+                took = session.execute(update(Server).where(Server.id == server_id, due).values({column: now}))
+                if took.rowcount == 1:  # type: ignore[attr-defined]
+                    claimed.append(server_id)
+        return claimed
+
+    @staticmethod
+    def _quietly(work: Callable[[int], object], server_id: int) -> None:
+        """One server's trouble is in its row and its log; the others must not suffer from it."""
+        try:
+            work(server_id)
+        except ProvisionError as error:
+            log.warning("server skipped", server_id=server_id, reason=error.message)

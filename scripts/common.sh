@@ -1,0 +1,36 @@
+# Shared by the scripts: find a Python, make the virtual environment, install what is pinned. Sourced, not run.
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+find_python() {
+    for candidate in "${PYTHON:-}" python3.13 python3.12 python3.11 python3.14 python3; do
+        if [ -n "$candidate" ] && command -v "$candidate" >/dev/null 2>&1 &&
+            "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            printf '%s' "$candidate"
+            return
+        fi
+    done
+    die "Postroom needs Python 3.11 or newer. Install it (Debian: apt install python3 python3-venv), or set PYTHON."
+}
+
+# make_venv REQUIREMENTS: install what is pinned there into .venv, when it changed since the last time.
+make_venv() {
+    local wanted
+    wanted=$(sha256sum "$1" | cut -c1-16)
+    [ -f .venv/.installed ] && grep -qx "$1 $wanted" .venv/.installed && return
+    local python
+    python=$(find_python)
+    [ -w . ] || die "The folder $PWD cannot be written; Postroom keeps its virtual environment and data there."
+    if [ ! -x .venv/bin/python ]; then
+        say "Making the virtual environment .venv with $("$python" --version) …"
+        "$python" -m venv .venv 2>/dev/null ||
+            die "The virtual environment cannot be made. On Debian: apt install python3-venv."
+    fi
+    say "Installing what is pinned in $1 (about a minute the first time) …"
+    .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r "$1" >.venv/install.log 2>&1 || {
+        tail -n 5 .venv/install.log >&2
+        die "The packages cannot be installed. Is the package index reachable? The whole output: .venv/install.log"
+    }
+    echo "$1 $wanted" >>.venv/.installed
+}
