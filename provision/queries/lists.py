@@ -92,8 +92,10 @@ def page(
 def _count(session: Session, table: type[Any], conditions: Sequence[ColumnElement[bool]], search: Search | None) -> int:
     if search is not None:
         some = select(table.id).where(*conditions)
-        only_present = search.found is not None and len(conditions) == 1
-        some = some.join(search.found, search.found.c.id == table.id) if only_present else some.where(search.within)
+        if search.found is not None and len(conditions) == 1:
+            some = some.join(search.found, search.found.c.id == table.id)
+        else:
+            some = some.where(search.within)
         return session.scalar(select(func.count()).select_from(some.limit(SEARCH_COUNT + 1).subquery())) or 0
     if (
         len(conditions) == 1 and conditions[0] is PRESENT
