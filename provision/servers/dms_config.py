@@ -5,7 +5,7 @@ Source: docker-mailserver docs (account management, quotas) and its helpers/acco
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from provision.state import (
     CreateMailbox,
     DeleteAlias,
     DeleteMailbox,
+    Outcome,
     Resource,
     ServerState,
     SetAlias,
@@ -124,6 +125,17 @@ class DmsConfig:
         self._refuse_doubled(self.virtual, change.address)
         self.virtual.remove(change.address)
         return f"postfix-virtual.cf: remove {change.address}"
+
+    def edit_all(self, changes: Sequence[Change]) -> list[Outcome]:
+        """Carry out a batch in the texts: an Outcome for each change, in order; a refused one leaves no trace."""
+        outcomes = []
+        for change in changes:
+            try:
+                outcomes.append(Outcome(change, self.edit(change)))
+            except Rejected as error:
+                outcomes.append(Outcome(change, "", exit_code=1, error=error.message))
+        self.complete_quotas()
+        return outcomes
 
     def complete_quotas(self) -> None:
         """Give every account a quota line of its own, `0` where there was none.

@@ -7,23 +7,22 @@ the new text arrived, before the two files change places. Source: docker-mailser
 
 import hashlib
 import secrets
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeGuard
 
-from provision.errors import Rejected, Unreachable
-from provision.passwords import hash_password
+from provision.errors import Unreachable
+from provision.passwords import hash_passwords
 from provision.servers.dms_config import FILES, DmsConfig
 from provision.servers.dms_live import DmsLive
 from provision.servers.dms_scripts import AGAIN, ERASE_MAIL, KICK, READ_FILES, WRITE_FILE
-from provision.servers.dms_setup import SetupCommand, commands_for, delete, is_plain, reason_of, without_secrets
+from provision.servers.dms_setup import NO_MAIL_FOLDER, SetupCommand, commands_for, delete, is_plain, with_command
 from provision.servers.docker_exec import Container, Ran
 from provision.state import Change, CreateMailbox, DeleteMailbox, Outcome, ServerState, SetEnabled, SetPassword
 
-FOLDER = "/tmp/docker-mailserver"
-TRIES = 20
+FOLDER = "/tmp/docker-mailserver"  # noqa: S108  inside the container
+TRIES = 10
 SNAPSHOT_BYTES = 256 << 20
 KICKED_AT_ONCE = 50  # beyond that the rebuild, some seconds later, ends the sessions
 NOT_WRITABLE = ("Read-only file system", "No space left on device", "Permission denied", "Disk quota exceeded")
@@ -53,6 +52,7 @@ class DmsExec:
 
     def __init__(self, settings: Mapping[str, Any], timeout_seconds: float) -> None:
         self.container = Container(settings, timeout_seconds)
+        self._config: DmsConfig | None = None
         self.cache_seconds = float(settings.get("live_cache_seconds") or 60)
 
     @cached_property
@@ -68,7 +68,7 @@ class DmsExec:
         try:
             snapshot = self._snapshot()
             problems = [trouble] if (trouble := snapshot.trouble(self.container.name)) else []
-            if DmsConfig(snapshot.texts).accounts.entries:
+            if self._parse(snapshot.texts).accounts.entries:
                 return [*problems, *self.live.problems()]
             return [
                 *problems,
@@ -80,7 +80,11 @@ class DmsExec:
     # ---- reading ---------------------------------------------------------------------------
 
     def read(self) -> ServerState:
-        return DmsConfig(self._snapshot().texts).state()
+        return self._parse(self._snapshot().texts).state()
+
+    def _parse(self, texts: Mapping[str, str]) -> DmsConfig:
+        self._config = DmsConfig(texts, before=self._config)
+        return self._config
 
     def _snapshot(self) -> Snapshot:
         """One exec for all. A missing file is empty; bytes that are no UTF-8 survive as surrogates."""
@@ -102,7 +106,7 @@ class DmsExec:
 
     def apply(self, changes: Sequence[Change]) -> Iterator[Outcome]:
         snapshot = self._writable_snapshot()
-        if len(changes) == 1 and (commands := commands_for(changes[0], DmsConfig(snapshot.texts))):
+        if len(changes) == 1 and (commands := commands_for(changes[0], self._parse(snapshot.texts))):
             yield self._by_setup(changes[0], commands)
         elif changes:
             yield from self._by_files(changes, snapshot)
@@ -116,19 +120,19 @@ class DmsExec:
     def _by_setup(self, change: Change, commands: Sequence[SetupCommand]) -> Outcome:
         outcome = Outcome(change, "")
         for command in commands:
-            outcome = _joined(outcome, command, self._setup(command))
-            if "directory" in outcome.stderr and isinstance(change, DeleteMailbox) and change.erase_mail:
+            outcome = self._setup(outcome, command)
+            if outcome.error and NO_MAIL_FOLDER in outcome.stderr:
                 # A mailbox so new that it has no folder yet: `-y` refuses, and there is no mail to erase.
                 command = delete(change.address, erase_mail=False)
-                outcome = _joined(replace(outcome, error=None), command, self._setup(command))
+                outcome = self._setup(outcome, command)
             if outcome.exit_code:
                 break
         return outcome
 
-    def _setup(self, command: SetupCommand) -> Ran:
+    def _setup(self, so_far: Outcome, command: SetupCommand) -> Outcome:
         ran = self.container.run(command.argv, command.stdin.reveal().encode() if command.stdin else b"")
         self._require_written(ran)
-        return ran
+        return with_command(so_far, command, ran.exit_code, ran.output, ran.errors, ran.duration_ms)
 
     def _require_written(self, ran: Ran) -> None:
         reason = next((text for text in NOT_WRITABLE if text in ran.errors), None)
@@ -138,12 +142,12 @@ class DmsExec:
             )
 
     def _by_files(self, changes: Sequence[Change], snapshot: Snapshot) -> Iterator[Outcome]:
-        delivered = [_with_hash(change) for change in changes]
+        delivered = _with_hashes(changes)
         duration_ms = 0
         for _ in range(TRIES):
-            config = DmsConfig(snapshot.texts)
-            results = [_edited(config, change) for change in delivered]
-            config.complete_quotas()
+            config = self._parse(snapshot.texts).copy()
+            outcomes = config.edit_all(delivered)
+            self._erase_mail(outcomes)
             written = [self._write(name, snapshot.texts[name], text) for name, text in config.changed().items()]
             duration_ms += sum(ran.duration_ms for ran in written)
             if not any(ran.exit_code for ran in written):
@@ -151,9 +155,10 @@ class DmsExec:
             snapshot = self._writable_snapshot()
         else:
             raise Unreachable(f"The files in {FOLDER} are being changed all the time by something else.")
-        self._after_writing([change for change, (_, error) in zip(changes, results, strict=True) if error is None])
-        for change, (command, error) in zip(changes, results, strict=True):
-            yield Outcome(change, command, exit_code=int(error is not None), duration_ms=duration_ms, error=error)
+        disabled = [o.change.address for o in outcomes if isinstance(o.change, SetEnabled) and not o.change.enabled]
+        self._for_addresses(KICK, disabled[:KICKED_AT_ONCE])
+        for change, outcome in zip(changes, outcomes, strict=True):
+            yield replace(outcome, change=change, duration_ms=duration_ms)
 
     def _write(self, name: str, old: str, new: str) -> Ran:
         """Exit code AGAIN when somebody else wrote the file since it was read, or the text did not arrive whole."""
@@ -166,43 +171,22 @@ class DmsExec:
             raise Unreachable(f"{name} in the container {self.container.name} cannot be written: {ran.errors[:200]}.")
         return ran
 
-    def _after_writing(self, done: Sequence[Change]) -> None:
-        """End the sessions of the disabled; erase the mail of those whose deletion asked for it."""
-        disabled = [c.address for c in done if isinstance(c, SetEnabled) and not c.enabled]
-        erased = [c.address for c in done if isinstance(c, DeleteMailbox) and c.erase_mail]
-        for script, addresses in ((KICK, disabled[:KICKED_AT_ONCE]), (ERASE_MAIL, erased)):
-            if addresses:
-                lines = "".join(f"{address}\n" for address in addresses)
-                self.container.run(["sh", "-c", script, "addresses", str(len(addresses))], lines.encode())
+    def _erase_mail(self, outcomes: Sequence[Outcome]) -> None:
+        """Before the account goes, as `setup` does it: were it broken off afterwards, nobody would do it again."""
+        wanted = [o.change for o in outcomes if isinstance(o.change, DeleteMailbox) and not o.error]
+        self._for_addresses(ERASE_MAIL, [change.address for change in wanted if change.erase_mail])
+
+    def _for_addresses(self, script: str, addresses: Sequence[str]) -> None:
+        if addresses:
+            lines = "".join(f"{address}\n" for address in addresses)
+            self.container.run(["sh", "-c", script, "addresses", str(len(addresses))], lines.encode())
 
 
-def _with_hash(change: Change) -> Change:
-    if isinstance(change, CreateMailbox | SetPassword) and is_plain(change.password):
-        return replace(change, password=hash_password(change.password))
-    return change
+def _with_hashes(changes: Sequence[Change]) -> list[Change]:
+    """The changes with plain passwords turned into hashes, on all cores."""
+    hashes = hash_passwords([change.password for change in changes if _has_plain_password(change)])
+    return [replace(change, password=next(hashes)) if _has_plain_password(change) else change for change in changes]
 
 
-def _edited(config: DmsConfig, change: Change) -> tuple[str, str | None]:
-    try:
-        return config.edit(change), None
-    except Rejected as error:
-        return "", error.message
-
-
-def _joined(so_far: Outcome, command: SetupCommand, ran: Ran) -> Outcome:
-    """The outcome with one more command added, nothing secret in it."""
-    shown = shlex.join(command.argv) + (" (answers on stdin: ***)" if command.stdin else "")
-    gone = (
-        isinstance(so_far.change, DeleteMailbox) and "' does not exist" in ran.errors and "directory" not in ran.errors
-    )
-    stdout, stderr = (without_secrets(text, command) for text in (ran.output, ran.errors))
-    failed = ran.exit_code and not gone
-    return replace(
-        so_far,
-        command="; ".join(filter(None, (so_far.command, shown))),
-        exit_code=0 if gone else ran.exit_code,
-        stdout="\n".join(filter(None, (so_far.stdout, stdout))),
-        stderr=stderr,
-        duration_ms=so_far.duration_ms + ran.duration_ms,
-        error=f"{shlex.join(command.argv)} failed: {reason_of(stderr)}." if failed else None,
-    )
+def _has_plain_password(change: Change) -> TypeGuard[CreateMailbox | SetPassword]:
+    return isinstance(change, CreateMailbox | SetPassword) and is_plain(change.password)

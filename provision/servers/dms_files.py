@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from provision.errors import Rejected, Unreachable
+from provision.errors import Unreachable
 from provision.servers.dms_config import FILES, DmsConfig
 from provision.servers.swap import UNFINISHED, Changed, swap_in
 from provision.state import Change, Outcome, ServerState
@@ -88,9 +88,10 @@ class DmsFiles:
         self._remove_leftovers()
         for _ in range(TRIES):
             texts = self._texts()
-            outcomes, new_texts = _edit(self._parse(texts).copy(), changes)
+            config = self._parse(texts).copy()
+            outcomes = config.edit_all(changes)
             try:
-                for name, text in new_texts.items():
+                for name, text in config.changed().items():
                     self._write(name, texts[name], text)
                 break
             except Changed:
@@ -117,17 +118,6 @@ class DmsFiles:
             raise Unreachable(
                 f"{self.folder / name} cannot be written: {error.strerror}. Nothing in it was changed."
             ) from None
-
-
-def _edit(config: DmsConfig, changes: Sequence[Change]) -> tuple[list[Outcome], dict[str, str]]:
-    outcomes = []
-    for change in changes:
-        try:
-            outcomes.append(Outcome(change, config.edit(change)))
-        except Rejected as error:
-            outcomes.append(Outcome(change, "", exit_code=1, error=error.message))
-    config.complete_quotas()
-    return outcomes, config.changed()
 
 
 def _bytes(text: str) -> bytes:

@@ -4,6 +4,7 @@ Answers are remembered for a while, over all pages and pushes of this process: e
 Source: docker-mailserver 12 to 16, supervisor and doveadm; Dovecot 2.3 and 2.4, `doveadm -f tab`.
 """
 
+import math
 import threading
 import time
 from collections import Counter
@@ -185,11 +186,12 @@ _MEMORY_LOCK = threading.Lock()
 
 
 def _remembered(key: tuple[str, str, str], seconds: float, ask: Callable[[], T]) -> T:
+    """The last answer if it is not older than `seconds`, else a new one."""
     with _MEMORY_LOCK:
-        until, value = _MEMORY.get(key, (0.0, None))
-    if time.monotonic() < until:
+        asked_at, value = _MEMORY.get(key, (-math.inf, None))
+    if time.monotonic() - asked_at < seconds:
         return cast(T, value)
     fresh = ask()
     with _MEMORY_LOCK:
-        _MEMORY[key] = (time.monotonic() + seconds, fresh)
+        _MEMORY[key] = (time.monotonic(), fresh)
     return fresh

@@ -70,7 +70,6 @@ n=$1
 while [ "$n" -gt 0 ] && read -r address; do
   n=$((n - 1)); user=${address%%@*} domain=${address#*@}
   case $user:$domain in *[!a-z0-9._+=:-]* | .* | *:.* | *..* | :* | *:) continue ;; esac
-  doveadm kick "$address" >/dev/null 2>&1
   rm -rf -- "/var/mail/$domain/$user"
 done
 exit 0

@@ -5,16 +5,18 @@ Source: docker-mailserver 12 to 16, target/bin/{add,update,del}mailuser, setquot
 """
 
 import re
+import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from provision.passwords import MAX_LENGTH
 from provision.secret import Secret
 from provision.servers.dms_config import DmsConfig, quota_text
-from provision.state import Change, CreateMailbox, DeleteMailbox, SetPassword, SetQuota
+from provision.state import Change, CreateMailbox, DeleteMailbox, Outcome, SetPassword, SetQuota
 
 # A rejected `update` prints the new hash in its error message.
 SECRETS = re.compile(r"(\{[A-Z0-9.-]+\})?\$[0-9a-z]+\$[^\s|:]+|\{[A-Z0-9.-]{3,}\}[^\s|:]{8,}")
+NO_MAIL_FOLDER = "directory '/var/mail/"
 LOG_LINE = re.compile(r"^(?:\S+ \S+ )?\[?\s*ERROR\s*\]?\s*", re.MULTILINE)
 
 
@@ -100,18 +102,37 @@ def _keys(config: DmsConfig) -> Iterator[str]:
     yield from config.quotas.entries
 
 
-# ---- what may be shown ---------------------------------------------------------------------
+# ---- what came of it -----------------------------------------------------------------------
 
 
-def without_secrets(text: str, command: SetupCommand | None = None) -> str:
-    """Output fit for the log: hashes, and the password that was sent, as `***`."""
-    if command and command.stdin and (sent := command.stdin.reveal().split("\n")[0]) != "n":
+def with_command(
+    so_far: Outcome, command: SetupCommand, exit_code: int, stdout: str, stderr: str, duration_ms: int
+) -> Outcome:
+    """The outcome with one more command added, as it was run, nothing secret in it."""
+    shown = shlex.join(command.argv)
+    stdout, stderr = _without_secrets(stdout, command), _without_secrets(stderr, command)
+    gone = isinstance(so_far.change, DeleteMailbox) and "' does not exist" in stderr and NO_MAIL_FOLDER not in stderr
+    return replace(
+        so_far,
+        command="; ".join(
+            filter(None, (so_far.command, shown + (" (answers on stdin: ***)" if command.stdin else "")))
+        ),
+        exit_code=0 if gone else exit_code,
+        stdout="\n".join(filter(None, (so_far.stdout, stdout))),
+        stderr="\n".join(filter(None, (so_far.stderr, stderr))),
+        duration_ms=so_far.duration_ms + duration_ms,
+        error=f"{shown} failed: {_reason(stderr)}." if exit_code and not gone else None,
+    )
+
+
+def _without_secrets(text: str, command: SetupCommand) -> str:
+    if command.stdin and (sent := command.stdin.reveal().split("\n")[0]) != "n":
         text = text.replace(sent, "***")
     return SECRETS.sub("***", text)
 
 
-def reason_of(errors: str) -> str:
+def _reason(errors: str) -> str:
     """The message of a failed `setup` without its decoration."""
     lines = [LOG_LINE.sub("", line).strip() for line in errors.splitlines()]
     told = [line.partition(": ")[2] or line for line in lines if line and not line.endswith("Aborting")]
-    return "; ".join(told) or "it gave no reason"
+    return "; ".join(told)[:500] or "it gave no reason"

@@ -155,8 +155,7 @@ class Container:
         if exit_code in (124, 137) and seconds >= self.timeout_seconds:
             raise Unreachable(self._unfinished(argv[0]))
         if exit_code == 137:
-            trouble = self.trouble() or "Its process was killed (exit code 137), perhaps for want of memory."
-            raise Unreachable(f"{argv[0]} in the container {self.name} was broken off. {trouble}")
+            raise Unreachable(f"{argv[0]} in the container {self.name} was broken off. {self._why_killed()}")
         if exit_code in (126, 127):
             raise Unreachable(f"The container {self.name} has no {argv[0]}: it is not a docker-mailserver.")
 
@@ -165,6 +164,14 @@ class Container:
             f"{what} in the container {self.name} did not finish within {self.timeout_seconds:g} seconds and was "
             "stopped; whether it did its work is found out by the next read."
         )
+
+    def _why_killed(self) -> str:
+        """The commands of a container that stops end a moment before the engine calls it stopped."""
+        for _ in range(10):
+            if trouble := self.trouble():
+                return trouble
+            time.sleep(0.1)
+        return "Its process was killed (exit code 137), perhaps for want of memory."
 
     # ---- what is wrong -----------------------------------------------------------------------
 

@@ -8,15 +8,22 @@ import pytest
 
 from provision.state import Change, DeleteAlias, DeleteMailbox
 from tests.live.journey import MailServerUnderTest, Place, doors_from_environment
-from tests.servers.conftest import containers, engine, mail_server
+from tests.servers.conftest import engine
+from tests.servers.engine import Engine
 from tests.servers.rig import ContainerRig, LiveRig, wait_for
 
-__all__ = ["containers", "engine", "mail_server"]
+__all__ = ["engine"]  # a fixture
 DOMAIN = "postroom-journey.test"
 LIVE_CONTAINER = os.environ.get("POSTROOM_LIVE_CONTAINER", "")
 SERVERS = [pytest.param("test image", marks=pytest.mark.engine)]
 if LIVE_CONTAINER:
     SERVERS.append(pytest.param("real", marks=pytest.mark.live))
+
+
+@pytest.fixture(scope="session")
+def mail_server(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> ContainerRig:
+    """A whole docker-mailserver of our making: Dovecot, Postfix, change detection."""
+    return ContainerRig(engine, tmp_path_factory.mktemp("volume"), services=True)
 
 
 @pytest.fixture(scope="module", params=SERVERS)
@@ -26,7 +33,9 @@ def server(request: pytest.FixtureRequest) -> Iterator[MailServerUnderTest]:
         under_test = MailServerUnderTest(LiveRig(LIVE_CONTAINER), doors_from_environment())
     else:
         rig: ContainerRig = request.getfixturevalue("mail_server")
-        under_test = MailServerUnderTest(rig, {"imap": (rig.address, 143), "pop3": (rig.address, 110), "submission": (rig.address, 587)})
+        under_test = MailServerUnderTest(
+            rig, {"imap": (rig.address, 143), "pop3": (rig.address, 110), "submission": (rig.address, 587)}
+        )
         _start_services(under_test, rig)
     _clear(under_test)
     yield under_test
@@ -60,5 +69,3 @@ def a_mailbox(server: MailServerUnderTest) -> Iterator[str]:
     _clear(server)
     yield f"ann@{DOMAIN}"
     _clear(server)
-
-

@@ -44,10 +44,17 @@ class MailServerUnderTest:
 
     # ---- doors -----------------------------------------------------------------------------
 
-    def enters(self, address: str, password: Secret) -> dict[str, bool]:
-        """Which doors that are known let this user in."""
+    def wait_for_doors(self, address: str, password: Secret, open_: bool) -> None:
+        """Until every known door lets this user in, or none does. During a rebuild they are of two minds."""
         knock = {"imap": _imap, "pop3": _pop3, "submission": _submission}
-        return {name: knock[name](place, address, password.reveal()) for name, place in self.doors.items()}
+
+        def answers() -> set[bool]:
+            try:
+                return {knock[name](place, address, password.reveal()) for name, place in self.doors.items()}
+            except (OSError, EOFError, imaplib.IMAP4.abort, smtplib.SMTPException):
+                return {True, False}
+
+        wait_for(lambda: answers() <= {open_}, PATIENCE_SECONDS)
 
     # ---- mail ------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from docker.errors import NotFound
 
-from tests.servers.engine import Engine, NoEngine
+from tests.servers.engine import Engine, NoEngine, shared_engine
 from tests.servers.rig import ContainerRig, FolderRig, Rig, put_files
 
 RELEASES = {"v14": "v14.0.0", "v15": "v15.1.0", "v16": "v16.0.0"}
@@ -18,7 +18,7 @@ KINDS = ["dms_files", *(pytest.param(f"dms_exec {name}", marks=pytest.mark.engin
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
     try:
-        with Engine() as started:
+        with shared_engine() as started:
             yield started
     except NoEngine as reason:
         pytest.skip(f"Tests in containers are left out: {reason}.")
@@ -47,12 +47,6 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
     found: ContainerRig = request.getfixturevalue("containers")[release]
     put_files(found.folder, {})
     return found
-
-
-@pytest.fixture(scope="session")
-def mail_server(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> ContainerRig:
-    """A whole docker-mailserver of our making: Dovecot, Postfix, change detection."""
-    return ContainerRig(engine, tmp_path_factory.mktemp("volume"), services=True)
 
 
 @pytest.fixture

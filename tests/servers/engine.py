@@ -10,7 +10,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ SUITE = "bookworm"
 PACKAGES = "dovecot-core,dovecot-imapd,dovecot-pop3d,dovecot-lmtpd,postfix,supervisor,procps"
 LEFT_OUT = ("./var/cache/apt", "./var/lib/apt/lists", "./usr/share/doc", "./usr/share/locale", "./usr/share/man")
 START_SECONDS = 40
+LOCK_SECONDS = 100
 
 
 class NoEngine(Exception):
@@ -46,9 +48,9 @@ class Engine:
 
     def __enter__(self) -> "Engine":
         try:
-            self._lock.acquire(timeout=600)
+            self._lock.acquire(timeout=LOCK_SECONDS)
         except Timeout:
-            raise NoEngine("another test run has used the Docker engine of the tests for ten minutes") from None
+            raise NoEngine("another test run is using the Docker engine of the tests") from None
         try:
             self.host = self._running() or self._start()
             self.client = docker.DockerClient(base_url=self.host, version="auto", timeout=60)
@@ -86,7 +88,12 @@ class Engine:
         RUN.mkdir(mode=0o700, exist_ok=True)
         log = RUN / "dockerd.log"
         # The machine's packet filter is left alone: containers are reached from this machine by the bridge.
-        flags = ["--iptables=false", "--ip6tables=false", f"--data-root={CACHE / 'engine'}", f"--exec-root={RUN / 'exec'}"]
+        flags = [
+            "--iptables=false",
+            "--ip6tables=false",
+            f"--data-root={CACHE / 'engine'}",
+            f"--exec-root={RUN / 'exec'}",
+        ]
         argv = ["dockerd", *flags, f"--pidfile={RUN / 'pid'}", f"--host={SOCKET}"]
         with log.open("wb") as out:
             self._process = subprocess.Popen(argv, stdout=out, stderr=out, start_new_session=True)
@@ -129,6 +136,21 @@ class Engine:
             archive = Path(root) / "base.tar"
             subprocess.run(["tar", "-C", root, *left_out, "--exclude=./base.tar", "-cf", archive, "."], check=True)
             self.client.api.import_image_from_file(str(archive), repository=BASE, tag="latest")
+
+
+_shared: list[Engine] = []  # once for each user of it
+
+
+@contextmanager
+def shared_engine() -> Iterator[Engine]:
+    """One engine for all in this process that want it at the same time. Raises: NoEngine."""
+    _shared.append(_shared[0] if _shared else Engine().__enter__())
+    try:
+        yield _shared[0]
+    finally:
+        last = _shared.pop()
+        if not _shared:
+            last.__exit__()
 
 
 def _answers(host: str) -> bool:

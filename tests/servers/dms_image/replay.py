@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 
@@ -21,10 +22,16 @@ def replay(case: dict) -> dict:
         for maildir in case["maildirs"]:
             (mail / maildir).mkdir(parents=True)
         folders = {"POSTROOM_TEST_CONFIG": str(config), "POSTROOM_TEST_MAIL": str(mail)}
-        ran = subprocess.run(case["argv"], input=(case["stdin"] or "").encode(), capture_output=True, env={**os.environ, **folders})
+        ran = subprocess.run(
+            case["argv"], input=(case["stdin"] or "").encode(), capture_output=True, env={**os.environ, **folders}
+        )
         files = {path.name: path.read_bytes().decode() for path in config.iterdir()}
-        shown = [out.decode(errors="replace").replace(str(config), "CONFIG").replace(str(mail), "MAIL") for out in (ran.stdout, ran.stderr)]
+        shown = [
+            out.decode(errors="replace").replace(str(config), "CONFIG").replace(str(mail), "MAIL")
+            for out in (ran.stdout, ran.stderr)
+        ]
         return {"rc": ran.returncode, "stdout": shown[0], "stderr": shown[1], "files": files}
 
 
-json.dump([replay(case) for case in json.loads(sys.stdin.buffer.read(int(sys.argv[1])))], sys.stdout)
+with ThreadPoolExecutor(2) as pool:
+    json.dump(list(pool.map(replay, json.loads(sys.stdin.buffer.read(int(sys.argv[1]))))), sys.stdout)
