@@ -1,0 +1,142 @@
+"""Texts of the settings page; also the kinds of mail server and their settings, and the rules."""
+
+TEXTS = {
+    "Part": ("区分", "部分"),
+    "Operators": ("オペレーター", "操作员"),
+    "Rules": ("ルール", "规则"),
+    "Add": ("追加", "添加"),
+    "Saved.": ("保存しました。", "已保存。"),
+    "Name": ("名前", "名称"),
+    "Edit {name}": ("{name} を編集", "编辑 {name}"),
+    # mail servers
+    "Add mail server": ("メールサーバーを追加", "添加邮件服务器"),
+    "No mail server yet. Add the one whose mailboxes you want to keep here.": (
+        "メールサーバーがまだありません。ここで管理するサーバーを追加してください。",
+        "还没有邮件服务器，请添加要在此管理的服务器。",
+    ),
+    "Test connection": ("接続テスト", "测试连接"),
+    "Asking {name} …": ("{name} に問い合わせています…", "正在询问 {name}…"),
+    "{name} answers, and its settings are right.": (
+        "{name} は応答し、設定は正しいです。",
+        "{name} 有响应，且设置正确。",
+    ),
+    "Kind": ("種類", "类型"),
+    "Last read": ("最終読み取り", "上次读取"),
+    "Accounts": ("アカウント", "账户"),
+    "Problem": ("問題", "问题"),
+    "mail, headquarters …": ("mail、本社 など", "mail、总部 等"),
+    "The mail server {name} is added. Test its connection now.": (
+        "メールサーバー {name} を追加しました。接続をテストしてください。",
+        "已添加邮件服务器 {name}。请测试连接。",
+    ),
+    "Quiet time in seconds (empty: automatic)": ("待ち時間（秒、空欄は自動）", "静默时间（秒，留空为自动）"),
+    "automatic": ("自動", "自动"),
+    "Changes within the quiet time go out together, which spares the mail server.": (
+        "待ち時間内の変更はまとめて送られ、メールサーバーの負担を減らします。",
+        "静默时间内的更改会一并发送，以减轻邮件服务器负担。",
+    ),
+    "More settings": ("その他の設定", "更多设置"),
+    "docker-mailserver, by its config volume": (
+        "docker-mailserver（設定ボリューム経由）",
+        "docker-mailserver（通过配置卷）",
+    ),
+    "docker-mailserver, by docker exec": ("docker-mailserver（docker exec 経由）", "docker-mailserver（通过 docker exec）"),
+    "folder that is mounted at /tmp/docker-mailserver": (
+        "/tmp/docker-mailserver にマウントされるフォルダー",
+        "挂载到 /tmp/docker-mailserver 的目录",
+    ),
+    "name of its container, or a label of it as key=value": (
+        "コンテナー名、または key=value 形式のラベル",
+        "容器名称，或 key=value 形式的标签",
+    ),
+    "unix:///…, tcp://host:port or ssh://user@host; empty: DOCKER_HOST, else the local socket": (
+        "unix:///…、tcp://host:port または ssh://user@host。空欄は DOCKER_HOST、なければローカルソケット",
+        "unix:///…、tcp://host:port 或 ssh://user@host；留空则用 DOCKER_HOST，否则用本地套接字",
+    ),
+    "folder with ca.pem, cert.pem and key.pem, for tcp:// with TLS": (
+        "TLS を使う tcp:// 用の ca.pem、cert.pem、key.pem があるフォルダー",
+        "用于 TLS 的 tcp://：包含 ca.pem、cert.pem 和 key.pem 的目录",
+    ),
+    "how long usage and the state of services are remembered; empty: 60": (
+        "使用量とサービス状態を保持する秒数（空欄は 60）",
+        "用量和服务状态的缓存秒数（留空为 60）",
+    ),
+    "where people log in, for checking a password": (
+        "パスワード確認に使う IMAP ホスト",
+        "用于验证密码的 IMAP 主机",
+    ),
+    "its port; 993 if not said": ("ポート（省略時 993）", "端口（默认 993）"),
+    "tls (default), starttls or none": ("tls（既定）、starttls、none", "tls（默认）、starttls 或 none"),
+    "false: accept any certificate": ("false: 証明書を検証しない", "false：接受任何证书"),
+    # operators
+    "Add operator": ("オペレーターを追加", "添加操作员"),
+    "Reset password": ("パスワードを再設定", "重置密码"),
+    "Unlock": ("ロック解除", "解锁"),
+    "End sessions": ("セッションを終了", "结束会话"),
+    "Disable": ("無効にする", "停用"),
+    "Enable": ("有効にする", "启用"),
+    "{name} may try again.": ("{name} は再びサインインできます。", "{name} 可以再次尝试登录。"),
+    "{name} is signed out everywhere.": ("{name} をすべての端末からサインアウトしました。", "{name} 已在所有设备退出。"),
+    "{n} operators": ("{n} 人のオペレーター", "{n} 位操作员"),
+    "Role": ("役割", "角色"),
+    "Locked": ("ロック中", "已锁定"),
+    "Last sign-in": ("最終サインイン", "上次登录"),
+    "all": ("すべて", "全部"),
+    "For domain admins and viewers.": ("ドメイン管理者と閲覧者に適用されます。", "适用于域管理员和只读用户。"),
+    "Own mailbox": ("本人のメールボックス", "本人邮箱"),
+    "Nobody of a lower role can change it.": (
+        "下位の役割の人はこのメールボックスを変更できません。",
+        "角色较低的人无法更改该邮箱。",
+    ),
+    "{name} gets a one-time password, and is signed out everywhere.": (
+        "{name} にワンタイムパスワードを発行し、すべての端末からサインアウトします。",
+        "将为 {name} 生成一次性密码，并使其在所有设备退出。",
+    ),
+    "Make one-time password": ("ワンタイムパスワードを発行", "生成一次性密码"),
+    # rules
+    "Rule": ("ルール", "规则"),
+    "Value": ("値", "值"),
+    "Variable": ("環境変数", "环境变量"),
+    "Passwords": ("パスワード", "密码"),
+    "These are set in the environment of the server and take effect when it is started anew.": (
+        "これらはサーバーの環境変数で設定し、再起動後に有効になります。",
+        "这些在服务器环境变量中设置，重启后生效。",
+    ),
+    "Your session ends at {time}.": ("セッションは {time} に終了します。", "您的会话将于 {time} 结束。"),
+    "tries of one change before it is FAILED": ("変更が失敗となるまでの試行回数", "更改判定为失败前的尝试次数"),
+    "first pause after a failed try; doubles each time": (
+        "失敗後の最初の待ち秒数（毎回 2 倍）",
+        "失败后的首次等待秒数（每次加倍）",
+    ),
+    "longest pause between tries": ("試行間の最長待ち秒数", "两次尝试之间的最长等待秒数"),
+    "longest a page waits for the mail server": (
+        "ページがメールサーバーを待つ最長秒数",
+        "页面等待邮件服务器的最长秒数",
+    ),
+    "quota of a new mailbox where its domain says nothing; 0: none": (
+        "新しいメールボックスの既定容量（MB、0 は無制限）",
+        "新邮箱的默认配额（MB，0 为无限制）",
+    ),
+    "a sign-in ends after this long without a click": (
+        "操作がない場合にサインインが終了するまでの分数",
+        "无操作多少分钟后登录失效",
+    ),
+    "a sign-in ends after this long in any case": ("サインインの最長時間", "登录的最长小时数"),
+    "wrong passwords in a row that lock an account name": (
+        "アカウント名をロックするまでの連続失敗回数",
+        "锁定账户名的连续错误密码次数",
+    ),
+    "wrong passwords from one address that lock it out": (
+        "同一 IP アドレスを締め出すまでの失敗回数",
+        "锁定某一 IP 地址的错误密码次数",
+    ),
+    "how long a lock lasts, and how long failures count": (
+        "ロックの長さと失敗を数える期間（分）",
+        "锁定时长及失败计数的时间窗（分钟）",
+    ),
+    "import what was made on the server behind our back, by itself": (
+        "サーバー側で直接作られた項目を自動で取り込む",
+        "自动导入在服务器上直接创建的项目",
+    ),
+    "seconds between two such imports": ("自動取り込みの間隔（秒）", "自动导入的间隔秒数"),
+}
