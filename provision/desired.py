@@ -152,6 +152,10 @@ def _columns(table: type[Mailbox] | type[Alias], server_id: int) -> Any:
     return select(*common, *own).where(table.server_id == server_id)
 
 
+def item_of(row: Mailbox | Alias) -> Item:
+    return _item(Resource.MAILBOX if isinstance(row, Mailbox) else Resource.ALIAS, row)
+
+
 def _item(resource: Resource, row: Any) -> Item:
     confirming = row.confirming and row.sync_status == SyncStatus.SYNCED
     key = Key(resource, row.address)

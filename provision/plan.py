@@ -57,6 +57,7 @@ class Plan:
     unmanageable: Sequence[Unmanageable] = ()  # on the server, and never touched
     unsupported: list[tuple[Key, str]] = field(default_factory=list)  # wanted, but this kind cannot
     expected: int = 0  # entries that should be on the server
+    recreated: int = 0  # changes that make anew what was there before
 
     @property
     def deletes(self) -> int:
@@ -64,7 +65,7 @@ class Plan:
 
     def require_safe(self) -> None:
         """Raises: UnsafePlan when too much would go, or has gone."""
-        gone = len(self.missing) + len(self.lost)
+        gone = len(self.missing) + len(self.lost) + self.recreated
         if self.expected < UNSAFE_FROM or self.deletes + gone <= UNSAFE_SHARE * self.expected:
             return
         raise UnsafePlan(
@@ -88,7 +89,7 @@ def make_plan(
     for address, mailbox in desired.mailboxes.items():
         _compare_mailbox(plan, address, mailbox, actual, supports)
     for address, alias in desired.aliases.items():
-        _compare_alias(plan, address, alias, actual.aliases.get(address))
+        _compare_alias(plan, address, alias, actual)
     if survey:
         plan.unmanageable = actual.unmanageable
         _find_unmanaged(plan, Resource.MAILBOX, desired.mailboxes, actual.mailboxes, actual)
@@ -113,7 +114,7 @@ def _compare_mailbox(
     if want.wish is Wish.IGNORED:
         return
     if want.wish is Wish.ABSENT:
-        _compare_absent(plan, key, want.due, have is not None, DeleteMailbox(address, want.erase_mail))
+        _compare_absent(plan, key, want, actual, DeleteMailbox(address, want.erase_mail))
         return
     plan.expected += want.claimed
     if want.quota_messages and "quota_messages" not in supports:
@@ -129,17 +130,22 @@ def _compare_mailbox(
         plan.differing += mailbox_differences(key, want, have)
 
 
-def _compare_absent(plan: Plan, key: Key, due: bool, is_there: bool, delete: DeleteMailbox | DeleteAlias) -> None:
-    plan.expected += is_there
-    if due and is_there:
+def _compare_absent(
+    plan: Plan, key: Key, want: WantedMailbox | WantedAlias, actual: ServerState, delete: DeleteMailbox | DeleteAlias
+) -> None:
+    """A tombstone deletes only what is ours: an entry that somebody else made there in the meantime stays."""
+    ours = want.claimed and key.address in actual.addresses(key.resource)
+    plan.expected += ours
+    if want.due and ours:
         plan.changes.append(delete)
-    elif due:
+    elif want.due:
         plan.settled.append(key)
 
 
 def _plan_absent_mailbox(plan: Plan, key: Key, want: WantedMailbox, is_there: bool) -> None:
     """Not among the mailboxes; `is_there`: an entry that cannot be managed has its address, so it is not gone."""
     if want.due and want.password is not None:
+        plan.recreated += want.claimed
         plan.changes.append(
             CreateMailbox(key.address, want.password, want.quota_bytes, want.enabled, want.quota_messages)
         )
@@ -187,12 +193,13 @@ def _login(enabled: bool) -> str:
     return "enabled" if enabled else "disabled"
 
 
-def _compare_alias(plan: Plan, address: str, want: WantedAlias, have: AliasState | None) -> None:
+def _compare_alias(plan: Plan, address: str, want: WantedAlias, actual: ServerState) -> None:
     key = Key(Resource.ALIAS, address)
+    have = actual.aliases.get(address)
     if want.wish is Wish.IGNORED:
         return
     if want.wish is Wish.ABSENT:
-        _compare_absent(plan, key, want.due, have is not None, DeleteAlias(address))
+        _compare_absent(plan, key, want, actual, DeleteAlias(address))
         return
     plan.expected += want.claimed
     if have is not None and set(have.destinations) == set(want.destinations):
@@ -201,6 +208,7 @@ def _compare_alias(plan: Plan, address: str, want: WantedAlias, have: AliasState
     elif have is not None and not want.claimed:
         plan.conflicts.append(alias_difference(key, want, have))
     elif want.due:
+        plan.recreated += want.claimed and have is None
         plan.changes.append(SetAlias(address, want.destinations))
     elif have is None and want.claimed:
         plan.missing.append(key)

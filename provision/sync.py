@@ -35,7 +35,14 @@ log = structlog.get_logger(__name__)
 
 REPEATS = 3  # rounds for what another writer overwrote while we were at it
 QUIET_FROM_ACCOUNTS, QUIET_SECONDS = 200, 10.0
+VANISHED = "Written, but gone when read back: something else keeps rewriting the file."
+FOREIGN = "An entry with this address was made on the mail server by somebody else; choose which one counts."
+GONE = "It is gone from the mail server, and its password is not kept here: reset the password to make it anew."
+UNREADABLE = "Its waiting password was sealed with a key that is gone; reset the password."
 LOCK_SHARE = 0.5  # of the budget is spent on waiting for another push at most
+
+
+Refusals = dict[Key, tuple[str, str, bool]]
 
 
 class End(StrEnum):
@@ -99,8 +106,8 @@ class Sync:
 
     def _push_locked(self, server_id: int, hurry: bool, force: bool, deadline: float) -> PushResult:
         total = PushResult(server_id, End.IDLE)
-        for _ in range(REPEATS):
-            result, again = self._push_once(server_id, hurry, force, deadline)
+        for left in reversed(range(REPEATS)):
+            result, again = self._push_once(server_id, hurry, force, deadline, is_last=left == 0)
             total.delivered += result.delivered
             total.failed += result.failed
             total.failures += result.failures
@@ -110,8 +117,10 @@ class Sync:
                 break
         return total
 
-    def _push_once(self, server_id: int, hurry: bool, force: bool, deadline: float) -> tuple[PushResult, bool]:
-        """One round; and whether another is worth it."""
+    def _push_once(
+        self, server_id: int, hurry: bool, force: bool, deadline: float, *, is_last: bool
+    ) -> tuple[PushResult, bool]:
+        """One round; and whether another is worth it. After the last one, what keeps vanishing counts as refused."""
         now = utc_now()
         with self.database.write() as session:
             server = _get_server(session, server_id)
@@ -126,7 +135,7 @@ class Sync:
             return self._back_off(server, error.message), False
         except UnsafePlan as error:
             return self._raise_alarm(server, error.message), False
-        return self._record(server, work, outcome)
+        return self._record(server, work, outcome, is_last)
 
     def _must_wait(self, server: Server, work: Work, now: datetime, hurry: bool) -> PushResult | None:
         if not work.items:
@@ -174,12 +183,13 @@ class Sync:
 
     # ---- recording -------------------------------------------------------------------------
 
-    def _record(self, server: Server, work: Work, outcome: Round) -> tuple[PushResult, bool]:
+    def _record(self, server: Server, work: Work, outcome: Round, is_last: bool) -> tuple[PushResult, bool]:
         now = utc_now()
         result = PushResult(server.id, End.DONE)
         with self.database.write() as session:
             self._record_held(session, work, outcome, now, result)
-            self._record_refused(session, work, outcome, now, result)
+            refusals = _refusals(work, outcome, is_last)
+            self._record_refused(session, work, outcome, refusals, now, result)
             wrote = {"last_write_at": now} if outcome.outcomes else {}
             values = {"last_read_at": now, "accounts": outcome.accounts, "error": None, "alarm": None, "attempts": 0}
             session.execute(
@@ -209,9 +219,14 @@ class Sync:
             _record_repair(session, item, outcome.outcomes[item.key])
         result.delivered += len(fresh) + len(repaired)
 
-    def _record_refused(self, session: Session, work: Work, outcome: Round, now: datetime, result: PushResult) -> None:
-        for key, (error, code, final) in self._refusals(work, outcome).items():
+    def _record_refused(
+        self, session: Session, work: Work, outcome: Round, refusals: Refusals, now: datetime, result: PushResult
+    ) -> None:
+        for key, (error, code, final) in refusals.items():
             item = work.items[key]
+            if item.confirming and code == "MAILBOX_GONE":  # delivered, and taken away since: a difference, no failure
+                desired.mark_confirmed(session, [item])
+                continue
             attempts = item.attempts + 1
             final = final or attempts >= self.settings.max_attempts
             retry_at = None if final else now + timedelta(seconds=self.pause(attempts))
@@ -224,34 +239,6 @@ class Sync:
                 session.execute(update(ProvisionLog).where(ProvisionLog.uid.in_(uids)).values(error=error))
             result.failed += 1
             result.failures.append(f"{key.address}: {error}")
-
-    def _refusals(self, work: Work, outcome: Round) -> dict[Key, tuple[str, str, bool]]:
-        """Why each refused row was refused: sentence, code, and whether trying again is pointless."""
-        found: dict[Key, tuple[str, str, bool]] = {}
-        for key, run in outcome.outcomes.items():
-            if run.error:
-                found[key] = (run.error, "COMMAND_FAILED", False)
-            elif key in outcome.vanished and work.items[key].attempts + 1 >= self.settings.max_attempts:
-                found[key] = (
-                    "Written, but gone when read back: something else keeps rewriting the file.",
-                    "COMMAND_FAILED",
-                    True,
-                )
-        for difference in outcome.plan.conflicts:
-            sentence = (
-                "An entry with this address was made on the mail server by somebody else; choose which one counts."
-            )
-            found[difference.key] = (sentence, "SYNC_CONFLICT", True)
-        for key in outcome.plan.lost:
-            sentence = "It is gone from the mail server, and its password is not kept here: reset the password to make it anew."
-            found[key] = (sentence, "MAILBOX_GONE", True)
-        for key in work.unreadable:
-            found[key] = (
-                "Its waiting password was sealed with a key that is gone; reset the password.",
-                "KEY_UNUSABLE",
-                True,
-            )
-        return found
 
     def _back_off(self, server: Server, reason: str) -> PushResult:
         """Nothing reached the server: it waits, its rows keep their attempts."""
@@ -339,6 +326,20 @@ def _missing(others: Mapping[Resource, list[str]], actual: ServerState) -> list[
         for address in addresses
         if address not in actual.addresses(resource)
     ]
+
+
+def _refusals(work: Work, outcome: Round, is_last: bool) -> Refusals:
+    """Why each refused row was refused: sentence, code, and whether trying again is pointless."""
+    found: Refusals = {}
+    for key, run in outcome.outcomes.items():
+        if run.error:
+            found[key] = (run.error, "COMMAND_FAILED", False)
+        elif key in outcome.vanished and is_last:
+            found[key] = (VANISHED, "COMMAND_FAILED", False)
+    found.update({difference.key: (FOREIGN, "SYNC_CONFLICT", True) for difference in outcome.plan.conflicts})
+    found.update(dict.fromkeys(outcome.plan.lost, (GONE, "MAILBOX_GONE", True)))
+    found.update(dict.fromkeys(work.unreadable, (UNREADABLE, "KEY_UNUSABLE", True)))
+    return found
 
 
 def _note(outcomes: dict[Key, Outcome], outcome: Outcome) -> None:

@@ -110,6 +110,7 @@ class Adoption:
                 state = self.actual.mailboxes[key.address]
                 row.status, row.quota_bytes, row.sealed_password = _status(state), state.quota_bytes, None
                 row.quota_messages = state.quota_messages or row.quota_messages
+            self.base._give_up(self.session, [row], "Given up: the server's values were taken instead.")
             settle(row)
             row.last_synced_at = self.now
             changed.append(row)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -12,13 +13,13 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from provision import audit
+from provision import audit, desired
 from provision.access import Actor
-from provision.audit import Subject
+from provision.audit import Finish, Subject
 from provision.config import Settings
 from provision.database import Database
 from provision.errors import AccessDenied, Conflict, InvalidInput, NotFound
-from provision.models import Alias, Domain, IdempotencyKey, Mailbox, Operator, Role, utc_now
+from provision.models import Alias, Domain, IdempotencyKey, LogStatus, Mailbox, Operator, Role, utc_now
 from provision.sealing import Sealer
 from provision.sync import Sync
 
@@ -77,10 +78,13 @@ class Base:
                 "Somebody else has just made the same entry; look at the list again.", code="DUPLICATE"
             ) from None
 
-    def _push(self, server_ids: Iterable[int]) -> None:
-        if self.deliver:
-            for server_id in sorted(set(server_ids)):
-                self.sync.push(server_id)
+    def _push(self, server_ids: Iterable[int], *, hurry: bool = False) -> None:
+        """Deliver within the budget of one page; what does not fit in is left to the jobs."""
+        deadline = time.monotonic() + self.settings.page_budget_seconds
+        for server_id in sorted(set(server_ids)) if self.deliver else ():
+            left = deadline - time.monotonic()
+            if left > 0:
+                self.sync.push(server_id, hurry=hurry, budget_seconds=left)
 
     def _pushed(self, row: Synced) -> Synced:
         """Deliver, and the row as it is then; a delivered tombstone is returned as it was."""
@@ -101,6 +105,12 @@ class Base:
         """The rows changed as wanted, and must now reach the mail server."""
         session.flush()
         audit.record_intents(session, actor, name, [(subject_of(r), p) for r, p in zip(rows, payloads, strict=True)])
+
+    def _give_up(self, session: Session, rows: Sequence[Mailbox | Alias], reason: str) -> None:
+        """Finish the records of what was wanted before and will never reach the mail server now."""
+        items = [desired.item_of(row) for row in rows]
+        finishes = [Finish(uid, LogStatus.FAILED, error=reason) for _, uid in desired.pending_logs(session, items)]
+        audit.record_outcomes(session, finishes)
 
     def _done(
         self, session: Session, actor: Actor, name: str, subjects: Sequence[Subject], payload: Mapping[str, Any]

@@ -15,7 +15,7 @@ from provision.models import Alias, Mailbox, Operator, Role, Status
 from provision.passwords import hash_passwords
 from provision.provisioner.aliases import new_alias, refuse_taken_alias
 from provision.provisioner.base import check_quota, operation, subject_of
-from provision.provisioner.mailboxes import MailboxWrites, park
+from provision.provisioner.mailboxes import DELETED_FIRST, MailboxWrites, park
 from provision.provisioner.newcomers import NewMailbox, find_domains, insert_mailboxes, refusal, taken_addresses
 from provision.secret import Secret
 from provision.servers import server_class
@@ -131,6 +131,7 @@ class BulkWrites(MailboxWrites):
         servers: set[int] = set()
         with self._writing() as session:
             rows = self._writable_many(session, actor, uids, result, deleted_too=force)
+            self._give_up(session, rows, DELETED_FIRST)
             if force:
                 payload = {"force": True, "erase_mail": erase_mail}
                 aliases = [alias for row in rows for alias in self.bury(session, row, self._may_erase(row, erase_mail))]

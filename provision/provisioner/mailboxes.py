@@ -16,6 +16,8 @@ from provision.provisioner.newcomers import NewMailbox, insert_mailboxes
 from provision.secret import Secret
 from provision.servers import server_class
 
+DELETED_FIRST = "Given up: the mailbox was deleted before this reached the mail server."
+
 
 class MailboxWrites(Base):
     @operation("mailbox.create")
@@ -131,6 +133,7 @@ class MailboxWrites(Base):
         with self._writing() as session:
             row = self._writable(session, actor, uid, deleted_too=force)
             self._check_version(row, expected_version, status=row.status)
+            self._give_up(session, [row], DELETED_FIRST)
             if not force:
                 park(row)
                 self._done(session, actor, "mailbox.delete", [subject_of(row)], {"force": False})

@@ -80,9 +80,7 @@ class SyncWrites(Base):
                     statement = statement.where(table.domain_id.in_(actor.domains))
                 rows += session.scalars(statement)
             self._retry_rows(session, actor, rows)
-        if self.deliver:
-            for row_server in {row.server_id for row in rows}:
-                self.sync.push(row_server, hurry=True)
+        self._push({row.server_id for row in rows}, hurry=True)
         return len(rows)
 
     def _retry_rows(self, session: Session, actor: Actor, rows: Sequence[Mailbox | Alias]) -> None:
@@ -158,8 +156,8 @@ class SyncWrites(Base):
                     adoption.import_unknown([key], PullResult())
             if winner is Winner.SERVER:
                 adoption.take_values([key for key in keys if key in differing], PullResult())
-        if winner is Winner.DASHBOARD and self.deliver:
-            self.sync.push(server.id, hurry=True)
+        if winner is Winner.DASHBOARD:
+            self._push([server.id], hurry=True)
 
     def _dashboard_wins(
         self, session: Session, actor: Actor, server: Server, key: Key, *, is_unmanaged: bool, is_gone: bool
@@ -181,6 +179,7 @@ class SyncWrites(Base):
     def _drop(self, session: Session, actor: Actor, key: Key) -> None:
         """Ours, gone from the server, and the server is right: forget the row."""
         row = self._row_of(session, key)
+        self._give_up(session, [row], "Given up: it is gone from the mail server, and the server was right.")
         self._done(session, actor, "sync.server_wins", [subject_of(row)], {"dropped": True})
         session.delete(row)
 
