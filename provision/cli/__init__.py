@@ -12,6 +12,7 @@ import typer
 
 from provision.bootstrap import calm_collector
 from provision.cli import alias, audit, csvs, domain, log, mailbox, operator, quota, server, sync
+from provision.cli.begin import init
 from provision.cli.session import Code, Session
 from provision.errors import ProvisionError
 
@@ -28,6 +29,8 @@ NOUNS = {
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, epilog=EPILOG)
 for _name, _module in NOUNS.items():
     app.add_typer(_module.app, name=_name, help=_module.__doc__)
+
+app.command()(init)
 
 
 @app.callback()
