@@ -6,6 +6,7 @@ Source: docker-mailserver docs, config volume; renameat2(2).
 """
 
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -53,7 +54,7 @@ class DmsFiles:
             yield f"The folder {self.folder} cannot be written by this user (id {os.getuid()}); give it the right to."
         else:
             for name in FILES:
-                if os.path.ismount(self.folder / name):
+                if _is_mounted(self.folder / name):
                     yield f"{name} is mounted as a single file, so it cannot be replaced; mount the whole folder instead."
 
     # ---- reading ---------------------------------------------------------------------------
@@ -118,6 +119,16 @@ class DmsFiles:
             raise Unreachable(
                 f"{self.folder / name} cannot be written: {error.strerror}. Nothing in it was changed."
             ) from None
+
+
+def _is_mounted(path: Path) -> bool:
+    """Also a file bound from the same file system, which os.path.ismount does not see. Source: proc(5), mountinfo."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    except OSError:
+        return os.path.ismount(path)
+    escaped = re.sub(rb"[ \t\n\\\\]", lambda c: b"\\%03o" % ord(c[0]), os.fsencode(path.resolve()))
+    return any(line.split(b" ")[4] == escaped for line in mounts)
 
 
 def _bytes(text: str) -> bytes:

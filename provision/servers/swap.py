@@ -7,11 +7,13 @@ import ctypes
 import errno
 import os
 import tempfile
+import time
 from functools import cache
 from pathlib import Path
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
+LINGER_SECONDS = 0.003  # a shell opens the file for `>>` and writes to it within this time
 UNFINISHED = ".postroom-new"  # how a file ends that is not in place yet
 NOT_THERE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
@@ -65,12 +67,29 @@ def _prepare(path: Path, content: bytes) -> Path:
 
 def _keep_the_others_text(path: Path, old: Path, expected: bytes, new: bytes) -> None:
     """After the exchange `old` is the file as it was at that very moment, the other's last write included."""
-    if old.read_bytes() == expected:
+    if old.read_bytes().startswith(expected):
+        if _carry_over(old, len(expected), path):
+            raise Changed
         return
-    _exchange(old, path)  # back again: the other's text is in place, and the caller edits that one
-    if old.read_bytes() != new:
-        _exchange(old, path)  # a third writer came between the two; the newest text stays in place
+    _exchange(old, path)  # it was rewritten: the other's text is in place again, and the caller edits that one
+    if old.read_bytes().startswith(new):
+        _carry_over(old, len(new), path)
+    else:
+        _exchange(old, path)  # a third writer rewrote ours between the two; the newest text stays in place
     raise Changed
+
+
+def _carry_over(old: Path, length: int, path: Path) -> bool:
+    """Append to `path` what somebody appended to `old`: before the exchange, or a moment later if he had it open."""
+    found = False
+    for pause in (0.0, LINGER_SECONDS):
+        time.sleep(pause)
+        if late := old.read_bytes()[length:]:
+            with path.open("ab", buffering=0) as file:
+                file.write(late)
+            length += len(late)
+            found = True
+    return found
 
 
 def _exchange(one: Path, other: Path) -> bool:
