@@ -111,7 +111,7 @@ def _sqlite_engine(url: str) -> Engine:
             "synchronous=FULL",
             "foreign_keys=ON",
             "busy_timeout=30000",
-            "cache_size=-32000",
+            "cache_size=-8000",
         ):
             connection.execute(f"PRAGMA {pragma}")
 

@@ -1,6 +1,5 @@
 """What the bench scripts share: a product on SQLite or PostgreSQL, many mailboxes at once, timing, a table."""
 
-import resource
 import sys
 import tempfile
 import time
@@ -136,8 +135,9 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def memory_mb() -> float:
-    """Most this process has held so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Most this program has held so far (getrusage would count what its parent held before the exec)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
