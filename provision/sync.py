@@ -29,7 +29,7 @@ from provision.models import LogStatus, ProvisionLog, Server, SyncStatus, utc_no
 from provision.plan import Plan, make_plan
 from provision.sealing import Sealer
 from provision.servers import MailServer, open_server
-from provision.state import Key, Outcome, Resource, ServerState, key_of
+from provision.state import DesiredState, Key, Outcome, Resource, ServerState, key_of
 
 log = structlog.get_logger(__name__)
 
@@ -294,10 +294,15 @@ class Sync:
 
     def preview(self, server_id: int) -> tuple[Plan, ServerState]:
         """The whole comparison, without doing anything. Raises: Unreachable."""
+        plan, _, actual = self.survey(server_id)
+        return plan, actual
+
+    def survey(self, server_id: int) -> tuple[Plan, DesiredState, ServerState]:
+        """The same, with the side that is wanted."""
         actual, supports = self.read(server_id)
         with self.database.read() as session:
             wanted = desired.load_whole(session, self.sealer, server_id, utc_now())
-        return make_plan(wanted, actual, supports), actual
+        return make_plan(wanted, actual, supports), wanted, actual
 
     def check(self, kind: str, settings: dict[str, Any]) -> list[str]:
         """What is wrong with a server's settings, as sentences."""

@@ -73,6 +73,20 @@ class AliasWrites(Base):
             self._intend(session, actor, "alias.delete", [row], [{"destinations": row.destinations}])
         return self._pushed(row)
 
+    @operation("alias.delete")
+    def delete_aliases(self, actor: Actor, uids: Sequence[UUID]) -> int:
+        """Remove several with one push; returns how many. What is on its way out already is left alone."""
+        actor.require(Permission.ALIAS_WRITE)
+        with self._writing() as session:
+            rows = [row for row in (self._alias(session, uid) for uid in uids) if not row.removing]
+            for row in rows:
+                actor.require(Permission.ALIAS_WRITE, row.domain_id, what=row.address)
+                row.removing = True
+                self._want(row)
+            self._intend(session, actor, "alias.delete", rows, [{"destinations": row.destinations} for row in rows])
+        self._push({row.server_id for row in rows})
+        return len(rows)
+
     @operation("alias.assign")
     def assign_alias(self, actor: Actor, uid: UUID, mailbox_id: UUID | None) -> Alias:
         """Say which mailbox an alias is listed under; known here only."""

@@ -18,6 +18,7 @@ from provision.models import Alias, Domain, Mailbox, Server, Status, SyncStatus
 from provision.plan import Plan
 from provision.provisioner.adopting import Adoption, PullResult
 from provision.provisioner.base import Base, operation, subject_of
+from provision.provisioner.comparing import LIMIT, Comparison, compare
 from provision.secret import Secret
 from provision.state import Key, Resource
 from provision.sync import PushResult
@@ -55,15 +56,32 @@ class SyncWrites(Base):
         plan, _ = self.sync.preview(server.id)
         return plan if actor.domains is None else self._within(plan, actor)
 
+    @operation("sync.preview")
+    def compare(self, actor: Actor, server_id: UUID, *, search: str = "", limit: int = LIMIT) -> Comparison:
+        """The preview with the values of both sides, for reading. `limit`: entries of each kind. Raises: Unreachable."""
+        actor.require(Permission.SYNC_READ)
+        plan, wanted, actual = self.sync.survey(self._server(server_id).id)
+        shown = plan if actor.domains is None else self._within(plan, actor)
+        return compare(shown, wanted, actual, search, limit)
+
     @operation("sync.retry")
     def retry(self, actor: Actor, resource: Resource, uid: UUID) -> None:
         """Try one FAILED or waiting row again, now."""
+        self._retry(actor, [(resource, uid)], hurry=False)
+
+    @operation("sync.retry")
+    def retry_many(self, actor: Actor, keys: Sequence[tuple[Resource, UUID]]) -> None:
+        """The same for several, with one push of each mail server."""
+        self._retry(actor, keys, hurry=True)
+
+    def _retry(self, actor: Actor, keys: Sequence[tuple[Resource, UUID]], *, hurry: bool) -> None:
         actor.require(Permission.SYNC_PUSH)
         with self._writing() as session:
-            row = self._find(session, TABLES[resource], uid, resource)
-            actor.require(Permission.SYNC_PUSH, row.domain_id, what=row.address)
-            self._retry_rows(session, actor, [row])
-        self._push([row.server_id])
+            rows = [self._find(session, TABLES[resource], uid, resource) for resource, uid in keys]
+            for row in rows:
+                actor.require(Permission.SYNC_PUSH, row.domain_id, what=row.address)
+            self._retry_rows(session, actor, rows)
+        self._push({row.server_id for row in rows}, hurry=hurry)
 
     @operation("sync.retry_all")
     def retry_all(self, actor: Actor, server_id: UUID | None = None) -> int:
@@ -122,6 +140,12 @@ class SyncWrites(Base):
         """Settle one difference either way. Raises: NotFound when there is none any more."""
         actor.require(Permission.SYNC_PUSH)
         self._resolve(actor, self._server(server_id), [key], winner)
+
+    @operation("sync.resolve")
+    def resolve_many(self, actor: Actor, server_id: UUID, keys: Sequence[Key], winner: Winner) -> None:
+        """The same for several at once: all of them, or none."""
+        actor.require(Permission.SYNC_PUSH)
+        self._resolve(actor, self._server(server_id), keys, winner)
 
     @operation("sync.resolve_all")
     def resolve_all(self, actor: Actor, server_id: UUID, winner: Winner) -> int:

@@ -36,6 +36,11 @@ MAILBOX_SORTS: Mapping[str, Any] = {
 }  # fmt: skip
 
 
+# Those without an owner come last; a blank sorts before anything that an address may hold.
+OWNER = select(Mailbox.address).where(Mailbox.id == Alias.mailbox_id).scalar_subquery()
+BY_OWNER = func.coalesce(OWNER, "~") + " " + Alias.address
+
+
 @dataclass(frozen=True, slots=True)
 class MailboxFilter:
     """What a list of mailboxes is narrowed to; None means any."""
@@ -114,7 +119,7 @@ class MailboxReads(Reads):
                 like = f"%{escaped(search.strip().lower())}%"
                 in_destinations = func.lower(Alias.destinations.cast(Text)).like(like, escape="\\")
                 conditions.append(or_(Alias.address.like(like, escape="\\"), in_destinations))
-            return page(session, Alias, ALIAS_COLUMNS, conditions, Alias.address, False, number, size)
+            return page(session, Alias, ALIAS_COLUMNS, conditions, BY_OWNER, False, number, size)
 
     def alias(self, actor: Actor, uid: UUID) -> Alias:
         actor.require(Permission.ALIAS_READ)

@@ -1,6 +1,7 @@
 """Domains with their sums, mail servers with their health, operators."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, case, func, literal_column, select, union_all
@@ -8,13 +9,17 @@ from sqlalchemy.orm import Session
 
 from provision.access import Actor, Permission
 from provision.errors import NotFound
-from provision.models import Alias, Domain, Mailbox, Operator, Server, Status, SyncStatus, operator_domain
+from provision.models import Alias, Domain, Mailbox, Operator, Server, Status, SyncStatus, operator_domain, utc_now
 from provision.queries.lists import PRESENT, Page, Reads, scope
 from provision.servers import KINDS, LOGIN_SETTINGS
+from provision.sync import quiet_seconds
 
 OPERATOR_COLUMNS = (
     "id", "uid", "username", "display_name", "email", "role", "enabled", "must_change_password", "locked_until", "last_login_at",
     "created_at", "version",
+)  # fmt: skip
+HEALTH_COLUMNS = (
+    "uid", "name", "kind", "accounts", "attempts", "next_attempt_at", "last_read_at", "last_write_at", "error", "alarm",
 )  # fmt: skip
 
 # Written out, as PRESENT is, for the partial index of the same text.
@@ -42,6 +47,11 @@ class ServerReads(Reads):
         with self.database.read() as session:
             return [dict(row) for row in session.execute(statement).mappings()]
 
+    def domain_names(self, actor: Actor) -> list[str]:
+        actor.require(Permission.DOMAIN_READ)
+        with self.database.read() as session:
+            return list(session.scalars(select(Domain.name).where(*scope(actor, Domain.id)).order_by(Domain.name)))
+
     def domain_by_name(self, actor: Actor, name: str) -> Domain:
         actor.require(Permission.DOMAIN_READ)
         with self.database.read() as session:
@@ -59,6 +69,19 @@ class ServerReads(Reads):
             for row in rows:
                 row.settings = {}
         return rows
+
+    def health(self, actor: Actor) -> list[Mapping[str, Any]]:
+        """The mail servers as they are now, with how much waits for each; `gathering_until`: changes are collected."""
+        actor.require(Permission.SYNC_READ)
+        with self.database.read() as session:
+            waiting = _waiting_counts(session, actor)
+        found: list[Mapping[str, Any]] = []
+        for server in self.servers(actor):
+            shown = {name: getattr(server, name) for name in HEALTH_COLUMNS}
+            pending, failed = (waiting.get((server.id, s), 0) for s in (SyncStatus.PENDING, SyncStatus.FAILED))
+            gathering = _quiet_until(server) if pending else None
+            found.append({**shown, "pending": pending, "failed": failed, "gathering_until": gathering})
+        return found
 
     def server_by_name(self, actor: Actor, name: str) -> Server:
         found = next((server for server in self.servers(actor) if server.name == name), None)
@@ -119,8 +142,28 @@ class ServerReads(Reads):
         )
         with self.database.read() as session:
             total = session.scalar(select(func.count()).select_from(rows)) or 0
+            number = max(1, min(number, -(-total // size)))
             page = session.execute(statement.limit(size).offset((number - 1) * size)).mappings()
             return Page([dict(row) for row in page], total, number, size)
+
+
+def _waiting_counts(session: Session, actor: Actor) -> dict[tuple[int, str], int]:
+    """By server and sync status."""
+    found: dict[tuple[int, str], int] = {}
+    for table in (Mailbox, Alias):
+        late = table.sync_status.in_([SyncStatus.PENDING, SyncStatus.FAILED])
+        statement = select(table.server_id, table.sync_status, func.count()).where(late, *scope(actor, table.domain_id))
+        for server_id, status, number in session.execute(statement.group_by(table.server_id, table.sync_status)):
+            found[server_id, status] = found.get((server_id, status), 0) + number
+    return found
+
+
+def _quiet_until(server: Server) -> datetime | None:
+    """Until when changes are gathered, if that is in the future."""
+    if server.last_write_at is None:
+        return None
+    until = server.last_write_at + timedelta(seconds=quiet_seconds(server))
+    return until if until > utc_now() else None
 
 
 def _mailbox_counts(session: Session, actor: Actor) -> Iterator[tuple[str, str, int]]:
