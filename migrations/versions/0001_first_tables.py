@@ -296,7 +296,7 @@ def downgrade() -> None:
 
 # Pages of present mailboxes are read from these, in order, whatever the sort; and the sums of the domains.
 PRESENT_INDEXES = {
-    "address": "address, id",
+    "address": "address, id, display_name",  # a search compares both while it walks
     "display_name": "display_name, id",
     "quota_bytes": "quota_bytes, id",
     "used_bytes": "used_bytes, id",
