@@ -22,6 +22,7 @@ from provision.bootstrap import Postroom
 from provision.errors import InvalidInput, ProvisionError
 from provision.models import Status
 from provision.passwords import check_hash, check_password
+from provision.provisioner import Provisioner
 from provision.provisioner.base import check_display_name, check_quota
 from provision.provisioner.newcomers import NewMailbox
 from provision.queries import MailboxFilter
@@ -248,9 +249,13 @@ def import_csv(
 
 
 def _import(app: Postroom, actor: Actor, data: bytes, **how: Any) -> ImportResult:
-    sheet = read_rows(data)
+    return import_sheet(app, actor, read_rows(data), app.provisioner, **how)
+
+
+def import_sheet(app: Postroom, actor: Actor, sheet: Sheet, provisioner: Provisioner, **how: Any) -> ImportResult:
+    """The good rows of a sheet that was read; `how` is for `create_mailboxes`."""
     _refuse_foreign(app, actor, sheet)
-    bulk = app.provisioner.create_mailboxes(actor, sheet.news, **how)
+    bulk = provisioner.create_mailboxes(actor, sheet.news, **how)
     refused = {item.index for item in bulk.errors}
     errors = [
         *sheet.errors,

@@ -58,6 +58,14 @@ class LogStatus(StrEnum):
     FAILED = "FAILED"
 
 
+class JobStatus(StrEnum):
+    WAITING = "WAITING"
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    CANCELLED = "CANCELLED"
+    FAILED = "FAILED"
+
+
 class Role(StrEnum):
     SUPER_ADMIN = "SuperAdmin"
     DOMAIN_ADMIN = "DomainAdmin"
@@ -319,6 +327,33 @@ class IdempotencyKey(Base):
     request_digest: Mapped[str] = mapped_column(String(64))
     resource_ids: Mapped[list[str]] = mapped_column(default=list)
     created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
+
+
+class ImportJob(Row, Base):
+    """A CSV file that is imported in the background, on behalf of the operator who uploaded it.
+
+    The upload and the refused rows hold passwords: both are sealed, the one is erased at the end, the other a day later.
+    """
+
+    __tablename__ = "import_job"
+
+    operator_id: Mapped[int] = mapped_column(Integer, index=True)  # no foreign key: what was done outlives people
+    operator: Mapped[str] = mapped_column(String(80))
+    ip: Mapped[str | None] = mapped_column(String(45))
+    status: Mapped[str] = mapped_column(String(9), default=JobStatus.WAITING, index=True)
+    total: Mapped[int] = mapped_column(default=0)  # rows; the three below count them, too
+    done: Mapped[int] = mapped_column(default=0)
+    created: Mapped[int] = mapped_column(default=0)
+    refused: Mapped[int] = mapped_column(default=0)
+    sealed_upload: Mapped[str | None] = mapped_column(Text)
+    sealed_rejected: Mapped[str | None] = mapped_column(Text)
+    cancelling: Mapped[bool] = mapped_column(default=False)
+    dismissed: Mapped[bool] = mapped_column(default=False)  # its owner does not want to see it any more
+    claim: Mapped[str | None] = mapped_column(String(32))  # of the process that runs it
+    claims: Mapped[int] = mapped_column(default=0)  # how often it was begun or taken up again
+    heartbeat_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(Text)
 
 
 def present(table: type[Mailbox] | type[Alias]) -> Any:
