@@ -69,7 +69,7 @@ class SignIn:
 
         A try is counted before it is made, so that many at once are no way around the lock.
         """
-        name = username.strip().lower()[:80]
+        name = "".join(c for c in username.strip().lower()[:80] if c.isprintable())
         limits = {f"name:{name}": self.settings.sign_in_attempts}
         if ip:
             limits[f"ip:{ip}"] = self.settings.sign_in_attempts_per_ip

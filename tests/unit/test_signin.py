@@ -1,0 +1,175 @@
+"""Signing in, sessions, locks."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+
+from provision.access import Actor
+from provision.bootstrap import Postroom, create_first_admin
+from provision.errors import NotSignedIn, WeakPassword
+from provision.models import Operator, Role, utc_now
+from provision.queries import LogFilter
+from provision.secret import Secret
+
+SYSTEM = Actor.system("test")
+PASSWORD, WRONG, NEW = Secret("Correct-Horse-1"), Secret("Wrong-Horse-1"), Secret("Other-Horse-2")
+IP = "192.0.2.9"
+
+
+@pytest.fixture
+def alice(postroom: Postroom) -> Operator:
+    row, _ = postroom.provisioner.create_operator(SYSTEM, "alice", Role.SUPER_ADMIN, password=PASSWORD)
+    return row
+
+
+def refusal(app: Postroom, name: str, password: Secret, ip: str = IP) -> str:
+    with pytest.raises(NotSignedIn) as caught:
+        app.sign_in.check(name, password, ip)
+    return caught.value.code
+
+
+def recorded(app: Postroom, operation: str) -> list[tuple[str, str, str | None]]:
+    rows = app.queries.logs(SYSTEM, LogFilter(operation=operation)).rows
+    return [(row["operator"], row["status"], row["ip"]) for row in rows]
+
+
+def test_the_first_start_makes_an_admin_once(postroom: Postroom) -> None:
+    password = create_first_admin(postroom)
+    assert password is not None
+    assert create_first_admin(postroom) is None
+    uid = postroom.sign_in.check("admin", password, IP)
+    who = postroom.sign_in.current(postroom.sign_in.open_session(uid, IP))
+    assert who is not None
+    assert (who.actor.role, who.must_change_password) == (Role.SUPER_ADMIN, True)
+
+
+def test_a_session_lasts_until_it_is_idle_over_or_ended(postroom: Postroom, alice: Operator) -> None:
+    sign_in = postroom.sign_in
+    token = sign_in.open_session(sign_in.check(" Alice ", PASSWORD, IP), IP, "a browser")
+    assert sign_in.current(token) is not None
+    for minutes in (29, 58, 80):
+        with time_machine.travel(utc_now() + timedelta(minutes=minutes)):
+            assert sign_in.current(token) is not None
+    with time_machine.travel(utc_now() + timedelta(minutes=80 + 31)):
+        assert sign_in.current(token) is None
+    for minutes in range(0, 12 * 60 + 1, 20):
+        with time_machine.travel(utc_now() + timedelta(minutes=minutes)):
+            lives = sign_in.current(token) is not None
+        assert lives == (minutes < 12 * 60), minutes
+
+
+def test_a_page_that_refreshes_itself_is_no_sign_of_life(postroom: Postroom, alice: Operator) -> None:
+    token = postroom.sign_in.open_session(alice.uid, IP)
+    for minutes in (10, 20, 29):
+        with time_machine.travel(utc_now() + timedelta(minutes=minutes)):
+            assert postroom.sign_in.current(token, seen=False) is not None
+    with time_machine.travel(utc_now() + timedelta(minutes=31)):
+        assert postroom.sign_in.current(token, seen=False) is None
+
+
+def test_signing_out_ends_it_for_good(postroom: Postroom, alice: Operator) -> None:
+    token = postroom.sign_in.open_session(alice.uid, IP)
+    who = postroom.sign_in.current(token)
+    assert who is not None
+    postroom.sign_in.sign_out(who)
+    assert postroom.sign_in.current(token) is None
+    assert recorded(postroom, "operator.sign_out") == [("alice", "SUCCESS", IP)]
+
+
+def test_the_token_is_not_in_the_database(postroom: Postroom, alice: Operator) -> None:
+    token = postroom.sign_in.open_session(alice.uid, IP).reveal()
+    with postroom.database.read() as session:
+        rows = session.connection().exec_driver_sql("SELECT token_hash FROM admin_session").all()
+    assert token not in str(rows)
+    assert postroom.sign_in.current(Secret(rows[0][0])) is None
+
+
+@pytest.mark.parametrize("name", ["alice", "nobody"])
+def test_guessing_locks_a_name_whether_it_exists_or_not(postroom: Postroom, alice: Operator, name: str) -> None:
+    codes = [refusal(postroom, name, WRONG, f"192.0.2.{i}") for i in range(7)]
+    assert codes == ["WRONG_CREDENTIALS"] * 5 + ["LOCKED"] * 2
+    assert refusal(postroom, name, PASSWORD) == "LOCKED"
+    operator = "alice" if name == "alice" else "(unknown name)"
+    assert [row[:2] for row in recorded(postroom, "operator.sign_in")] == [(operator, "FAILED")] * 5
+    assert len(recorded(postroom, "operator.lock")) == 1
+    with time_machine.travel(utc_now() + timedelta(minutes=16)):
+        assert refusal(postroom, name, WRONG) == "WRONG_CREDENTIALS"
+
+
+def test_guessing_locks_an_address(postroom: Postroom, alice: Operator) -> None:
+    codes = [refusal(postroom, f"name{i}", WRONG) for i in range(21)]
+    assert codes[19:] == ["WRONG_CREDENTIALS", "LOCKED"]
+    assert refusal(postroom, "alice", PASSWORD) == "LOCKED"
+    assert postroom.sign_in.check("alice", PASSWORD, "192.0.2.77") == alice.uid
+
+
+def test_the_right_password_forgives(postroom: Postroom, alice: Operator) -> None:
+    for _ in range(4):
+        refusal(postroom, "alice", WRONG)
+    postroom.sign_in.check("alice", PASSWORD, IP)
+    assert [refusal(postroom, "alice", WRONG) for _ in range(5)] == ["WRONG_CREDENTIALS"] * 5
+
+
+def test_an_admin_unlocks(postroom: Postroom, alice: Operator) -> None:
+    for _ in range(6):
+        refusal(postroom, "alice", WRONG)
+    assert postroom.queries.operators(SYSTEM)[0]["locked_until"] is not None
+    postroom.provisioner.unlock_operator(SYSTEM, alice.uid)
+    assert postroom.sign_in.check("alice", PASSWORD, IP) == alice.uid
+
+
+def test_what_was_typed_as_a_name_is_not_recorded(postroom: Postroom) -> None:
+    refusal(postroom, "My-Secret-Password-1", WRONG)
+    rows = postroom.queries.logs(SYSTEM, LogFilter(operation="operator.sign_in")).rows
+    assert "secret" not in str([dict(row) for row in rows]).lower()
+
+
+@pytest.mark.parametrize("password", ["", "x" * 100, "a\0b", "\ud800", "é" * 40])
+def test_odd_passwords_are_just_wrong(postroom: Postroom, alice: Operator, password: str) -> None:
+    assert refusal(postroom, "alice", Secret(password)) == "WRONG_CREDENTIALS"
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "\ud800", "x" * 500, "' OR 1=1 --", "name:ip"])
+def test_odd_names_are_just_wrong(postroom: Postroom, name: str) -> None:
+    assert refusal(postroom, name, PASSWORD) == "WRONG_CREDENTIALS"
+
+
+def test_disabling_resetting_and_ending_stop_all_sessions(postroom: Postroom, alice: Operator) -> None:
+    row, _ = postroom.provisioner.create_operator(SYSTEM, "bob", Role.VIEWER, password=PASSWORD)
+    ends = (
+        lambda: postroom.provisioner.end_operator_sessions(SYSTEM, row.uid),
+        lambda: postroom.provisioner.set_operator_password(SYSTEM, row.uid),
+        lambda: postroom.provisioner.edit_operator(SYSTEM, row.uid, enabled=False),
+    )
+    for end in ends:
+        token = postroom.sign_in.open_session(row.uid, IP)
+        end()
+        assert postroom.sign_in.current(token) is None
+    assert refusal(postroom, "bob", PASSWORD) == "WRONG_CREDENTIALS"
+
+
+def test_changing_ones_password_ends_the_other_sessions(postroom: Postroom, alice: Operator) -> None:
+    here, elsewhere = (postroom.sign_in.open_session(alice.uid, IP) for _ in range(2))
+    who = postroom.sign_in.current(here)
+    assert who is not None
+    with pytest.raises(NotSignedIn):
+        postroom.sign_in.change_password(who, WRONG, NEW)
+    with pytest.raises(WeakPassword):
+        postroom.sign_in.change_password(who, PASSWORD, PASSWORD)
+    with pytest.raises(WeakPassword):
+        postroom.sign_in.change_password(who, PASSWORD, Secret("short"))
+    postroom.sign_in.change_password(who, PASSWORD, NEW)
+    assert postroom.sign_in.current(here) is not None
+    assert postroom.sign_in.current(elsewhere) is None
+    assert postroom.sign_in.check("alice", NEW, IP) == alice.uid
+    assert postroom.queries.verify_audit(SYSTEM).intact
+
+
+def test_roles_come_from_the_database_not_from_the_sign_in(postroom: Postroom, alice: Operator) -> None:
+    row, _ = postroom.provisioner.create_operator(SYSTEM, "bob", Role.SUPER_ADMIN, password=PASSWORD)
+    token = postroom.sign_in.open_session(row.uid, IP)
+    postroom.provisioner.edit_operator(SYSTEM, row.uid, role="DomainAdmin")
+    who = postroom.sign_in.current(token)
+    assert who is not None
+    assert (who.actor.role, who.actor.domains) == (Role.DOMAIN_ADMIN, frozenset())
