@@ -25,7 +25,7 @@ def test_it_lists_every_setting_and_no_other() -> None:
 
 
 def test_it_tells_the_true_defaults() -> None:
-    told = dict(re.findall(r"^\| `([A-Z_]+)` \| `?([^|`]*)`? \|", README, re.MULTILINE))
+    told = dict(re.findall(r"^\| `([A-Z_]+)` \| ?`?([^|`]*)`? ?\|", README, re.MULTILINE))
     for name, default in variables().items():
         shown = told[name].strip()
         if default is None or default == "":
