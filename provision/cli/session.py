@@ -7,7 +7,7 @@ from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar
+from typing import ClassVar, TextIO
 
 import structlog
 import typer
@@ -39,6 +39,7 @@ class Session:
     """One run of the command line. The database is opened when a command first needs it, so that help needs none."""
 
     log_path: ClassVar[Path] = Path(LOG_NAME)
+    log_file: ClassVar[TextIO | None] = None
 
     def __init__(self, as_operator: str | None = None) -> None:
         self.as_operator = as_operator
@@ -109,7 +110,11 @@ def login_name() -> str:
 
 def _log_to(path: Path) -> None:
     """Warnings and tracebacks go to a file, so that the output stays the command's own."""
-    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8")
+    if Session.log_file:
+        Session.log_file.close()
+    file = Session.log_file = os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8"
+    )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

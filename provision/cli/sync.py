@@ -34,7 +34,7 @@ def status(context: typer.Context, number: Number = 1, page_size: Size = 50, as_
     else:
         states = ("SYNCED", "PENDING", "FAILED")
         facts = [(plural, *(counts.get(f"{what}.{state}", 0) for state in states)) for what, plural in PLURALS.items()]
-        table(("", *states), facts)
+        table(("entries", *states), facts)
         say("")
         rows = [
             (r["address"], r["sync_status"], r["server"], r["attempts"], r["next_attempt_at"], r["error"] or r["alarm"] or r["server_error"])

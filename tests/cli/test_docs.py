@@ -1,0 +1,84 @@
+"""docs/cli.md is what really happens: its commands are run as typed, and every command and option is in it."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from provision.cli import app
+from provision.database import ROOT
+
+PAGE = ROOT / "docs" / "cli.md"
+CHANGING = (
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "TIME"),
+    (re.compile(r"\b[0-9a-f]{64}\b"), "HASH"),
+    (re.compile(r"\d+ links"), "N links"),
+    (re.compile(r"(once only: )\S+"), r"\1PASSWORD"),
+    (re.compile(r"cli:[\w.-]+"), "cli:LOGIN"),
+    (re.compile(r"  +"), "  "),
+)
+
+
+def steps() -> Iterator[tuple[str, str]]:
+    """Each command of the page with the output that is printed below it."""
+    for block in re.findall(r"```console\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
+        for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = step.partition("\n")
+            if "<<'END'" in command:
+                document, _, output = output.partition("END\n")
+                command = f"{command}\n{document}END"
+            yield command, output
+
+
+def run(command: str, folder: Path) -> str:
+    """What a person sees, with the exit code where it is not 0."""
+    programs = str(Path(sys.executable).parent)
+    environment = {
+        "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "HOME": str(folder), "LANG": "C.UTF-8",
+    }  # fmt: skip
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, timeout=60, check=False,
+    )  # fmt: skip
+    code = f"[exit code {done.returncode}]\n" if done.returncode else ""
+    return done.stdout.decode().replace(str(folder), "/srv/mail") + code
+
+
+def plain(output: str) -> str:
+    for pattern, word in CHANGING:
+        output = pattern.sub(word, output)
+    return "\n".join(line.rstrip() for line in output.strip().splitlines())
+
+
+def test_the_session_of_the_page_goes_as_printed(tmp_path: Path) -> None:
+    folder = tmp_path.resolve()
+    for command, printed in steps():
+        assert plain(run(command, folder)) == plain(printed), command
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    for noun, group in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        for verb, command in group.commands.items():
+            yield f"{noun} {verb}", command
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), list(commands()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_every_command_and_option_is_described(name: str, command: Any) -> None:
+    lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{name}")]
+    assert len(lines) == 1, f"{name} is not in the table of docs/cli.md"
+    for option in command.params:
+        if option.param_type_name == "option" and option.opts[0] != "--help":
+            assert f"`{option.opts[0]}" in lines[0]
+
+
+def test_every_command_helps_itself() -> None:
+    for name, command in commands():
+        assert command.help, name
