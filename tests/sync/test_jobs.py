@@ -1,0 +1,108 @@
+"""What happens by itself: delivery of what waited, confirmation, probes, scheduled imports."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import time_machine
+from sqlalchemy import select
+
+from provision.bootstrap import open_postroom
+from provision.jobs import Jobs
+from provision.models import Mailbox, SyncStatus
+from tests.conftest import HASH, World
+
+
+def eventually(condition: Callable[[], object], seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def sealed(world: World, address: str) -> str | None:
+    with world.app.database.read() as session:
+        return session.scalar(select(Mailbox.sealed_password).where(Mailbox.address == address))
+
+
+def test_it_delivers_what_waited_when_the_server_is_back(world: World) -> None:
+    away = world.volume.rename(world.volume.with_name("away"))
+    row = world.add("anna@example.com")
+    assert row.sync_status == SyncStatus.PENDING
+    jobs = Jobs(world.app, tick_seconds=0.05)
+    jobs.start()
+    try:
+        away.rename(world.volume)
+        eventually(lambda: world.reload(row).sync_status == SyncStatus.SYNCED)
+    finally:
+        jobs.stop()
+    assert "anna@example.com|" in world.text()
+
+
+def test_it_forgets_the_password_once_it_was_looked_at_again(world: World) -> None:
+    world.add("anna@example.com")
+    assert sealed(world, "anna@example.com") is not None
+    with time_machine.travel(datetime.now(UTC) + timedelta(seconds=4)):
+        Jobs(world.app).sweep()
+    assert sealed(world, "anna@example.com") is None
+
+
+def test_it_sends_again_what_another_writer_overwrote(world: World) -> None:
+    world.add("anna@example.com")
+    world.write("")  # somebody's `setup` had read the file before our write, and saves it now
+    with time_machine.travel(datetime.now(UTC) + timedelta(seconds=4)):
+        Jobs(world.app).sweep()
+    assert world.text() == f"anna@example.com|{HASH.reveal()}\n"
+    operations = [row["operation"] for row in world.app.queries.logs(world.alice).rows]
+    assert "mailbox.repair" in operations
+
+
+def test_it_imports_on_schedule_and_once_over_all_processes(world: World) -> None:
+    world.write(f"bob@example.org|{HASH.reveal()}\n")
+    settings = world.app.settings.model_copy(update={"enable_auto_import": True})
+    here, there = (Jobs(open_postroom(settings, migrate=False)) for _ in range(2))
+    try:
+        assert [here.auto_import(), there.auto_import()] == [[world.server.id], []]
+    finally:
+        here.app.close()
+        there.app.close()
+    assert world.app.queries.mailbox_by_address(world.alice, "bob@example.org").sync_status == SyncStatus.SYNCED
+
+
+def test_it_imports_nothing_unless_asked_to(world: World) -> None:
+    world.write(f"bob@example.org|{HASH.reveal()}\n")
+    Jobs(world.app).sweep()
+    assert world.app.queries.mailboxes(world.alice).total == 0
+
+
+def test_it_notes_the_health_of_each_server(world: World) -> None:
+    world.write(f"bob@example.org|{HASH.reveal()}\n")
+    Jobs(world.app).sweep()
+    (server,) = world.app.queries.servers(world.alice)
+    assert (server.accounts, server.error) == (1, None)
+    world.volume.rename(world.volume.with_name("away"))
+    with time_machine.travel(datetime.now(UTC) + timedelta(seconds=61)):
+        Jobs(world.app).sweep()
+    (server,) = world.app.queries.servers(world.alice)
+    assert "not mounted" in (server.error or "")
+
+
+def test_it_leaves_a_server_alone_that_raised_the_alarm(world: World) -> None:
+    for number in range(12):
+        world.add(f"user{number}@example.com")
+    world.write("\n")
+    with time_machine.travel(datetime.now(UTC) + timedelta(seconds=120)):
+        row = world.add("new@example.com")
+        Jobs(world.app).sweep()
+        assert world.reload(row).sync_status == SyncStatus.PENDING
+        (server,) = world.app.queries.servers(world.alice)
+        assert "12 are missing" in (server.alarm or "")
+    assert world.text() == "\n"
+
+
+def test_it_stops_at_once(world: World) -> None:
+    jobs = Jobs(world.app, tick_seconds=0.05)
+    jobs.start()
+    started = time.monotonic()
+    jobs.stop()
+    assert time.monotonic() - started < 3
