@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from provision.errors import Rejected
 from provision.secret import Secret
-from provision.servers.dms_lines import HASH, AccountsFile, ConfigFile, QuotasFile, VirtualFile
+from provision.servers.dms_lines import HASH, AccountsFile, ConfigFile, QuotasFile, VirtualFile, shown
 from provision.servers.dms_state import UNITS, AliasEntries, MailboxEntries, Problems, is_disabled
 from provision.state import (
     Change,
@@ -117,6 +117,12 @@ class DmsConfig:
 
     def set_alias(self, change: SetAlias) -> str:
         self._refuse_doubled(self.virtual, change.address)
+        for destination in change.destinations:
+            if line := self.accounts.hashless_hit(destination):
+                raise Rejected(
+                    f"{self.accounts.name} names {destination} in a line without a password hash (“{shown(line)}”). "
+                    "docker-mailserver would take that for the account of this alias, and stop; remove it by hand."
+                )
         line = f"{change.address} {','.join(change.destinations)}"
         self.virtual.put(change.address, line)
         return f"postfix-virtual.cf: {line}"

@@ -7,17 +7,16 @@ Source: docker-mailserver 15.1 and 16, target/bin/* and helpers/{accounts,aliase
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from copy import copy
+from functools import cached_property
 from typing import Self
 
 from provision import address as addresses
+from provision.servers.dms_order import first_hit, own_line_first
 from provision.state import Unmanageable
 
 HASH = re.compile(r"(\{[A-Za-z0-9.-]+\}|\$\w{1,12}\$)\S*")
-
-FEW = 8
 
 
 class ConfigFile:
@@ -28,6 +27,7 @@ class ConfigFile:
 
     name: str
     separator: str
+    mention = re.compile(r"[^\s|:,;<>]+@[^\s|:,;<>]+")  # an address in a comment, as a search would find it
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -135,21 +135,45 @@ class AccountsFile(ConfigFile):
         return key, value.rstrip("\r")
 
     def _place(self, kept: list[str], added: list[str]) -> list[str]:
-        return shorter_first(self._keyed(kept + added), movable_from=len(kept)) if added else kept
+        return own_line_first(self._keyed(kept + added), len(kept), self.mention) if added else kept
+
+    def hashless_hit(self, address: str) -> str | None:
+        """The line without a hash that is found in place of this account, a comment for instance.
+
+        docker-mailserver stops when it looks for the account of an alias and finds such a line.
+        """
+        if address in self.added or not self._hashless_lines:
+            return None
+        last = self.entries.get(address, len(self.lines))
+        lines = (self.lines[number] or "" for number in self._hashless_lines if number <= last)
+        return first_hit((line for line in lines if _is_hashless(line)), address)
+
+    @cached_property
+    def _hashless_lines(self) -> list[int]:
+        return [number for number, line in enumerate(self.lines) if line and "@" in line and _is_hashless(line)]
 
 
 class QuotasFile(ConfigFile):
-    """`address:500M`, ordered so that no address comes after one that contains it."""
+    """`address:500M`, ordered so that each address is found in its own line first."""
 
     name = "dovecot-quotas.cf"
     separator = ":"
+    mention = re.compile(r"([^\s|:,;<>]+@[^\s|:,;<>]+):")
 
     def _split(self, line: str) -> tuple[str, str]:
         key, _, value = line.rpartition(":")
         return key, value.strip()
 
+    def remove(self, key: str) -> None:
+        """Every line of it: a second one left behind would count when the address is made anew."""
+        super().remove(key)
+        if key in self.doubled:
+            others = (n for n, line in enumerate(self.lines) if line and line[0] != "#" and self._split(line)[0] == key)
+            for number in others:
+                self.lines[number] = None
+
     def _place(self, kept: list[str], added: list[str]) -> list[str]:
-        return shorter_first(self._keyed(kept + added), movable_from=0)
+        return own_line_first(self._keyed(kept + added), 0, self.mention)
 
 
 class VirtualFile(ConfigFile):
@@ -195,6 +219,10 @@ class VirtualFile(ConfigFile):
         return tuple(dict.fromkeys(d.lower() for d in cls._SEPARATORS.split(value) if d))
 
 
+def _is_hashless(line: str) -> bool:
+    return line.partition("|")[2][:1] in ("", "|", "\r")
+
+
 def shown(text: str) -> str:
     """A piece of a file as it may be shown: short, printable, hashes as `***`."""
     return addresses.shorten(HASH.sub("***", text).strip())
@@ -202,57 +230,3 @@ def shown(text: str) -> str:
 
 def is_blank(line: str) -> bool:
     return not line.strip()
-
-
-def shorter_first(lines: list[tuple[str, str]], movable_from: int) -> list[str]:
-    """Order lines so that none comes after one whose address contains its own; the rest stays put.
-
-    docker-mailserver finds an account's quota (and an alias's password) by a plain substring search and
-    takes the first hit, so `a@x.io` after `aa@x.io` would get the quota of `aa@x.io`. Only lines from
-    `movable_from` on may move. Each `(address or "", line)`.
-    """
-    positions: dict[str, int] = {}
-    for number, (key, _) in enumerate(lines):
-        if key:
-            positions.setdefault(key.lower(), number)  # of two lines the first counts
-    goes_before: dict[int, int] = {}
-    movable = [key.lower() for key, _ in lines[movable_from:] if key]
-    pairs = _few_containments(movable, positions) if len(movable) <= FEW else _containments(positions)
-    for longer, shorter in pairs:
-        place, here = positions[longer], positions[shorter]
-        if here > place and here >= movable_from:
-            goes_before[here] = min(goes_before.get(here, place), place)
-    if not goes_before:
-        return [line for _, line in lines]
-    order = sorted(range(len(lines)), key=lambda n: (goes_before.get(n, n), n not in goes_before, len(lines[n][0]), n))
-    return [lines[number][1] for number in order]
-
-
-def _few_containments(shorter_ones: Sequence[str], known: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """`_containments` when only few addresses can move: look for each everywhere."""
-    for shorter in shorter_ones:
-        yield from ((longer, shorter) for longer in known if shorter in longer and shorter != longer)
-
-
-def _containments(known: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Each pair of known addresses of which the second is a part of the first.
-
-    `a@x.io` is a part of `aa@x.io` and of `a@x.io.uk`: it ends the local part and begins the domain.
-    """
-    locals_by_domain: dict[str, set[str]] = defaultdict(set)
-    for address in known:
-        local, _, domain = address.partition("@")
-        locals_by_domain[domain].add(local)
-    for domain, names in locals_by_domain.items():
-        for shorter, others in locals_by_domain.items():
-            if domain.startswith(shorter):
-                yield from _endings(domain, names, shorter, others)
-
-
-def _endings(domain: str, names: set[str], shorter: str, others: set[str]) -> Iterator[tuple[str, str]]:
-    lengths = {len(other) for other in others}
-    for local in names:
-        for length in lengths:
-            is_part = length < len(local) or (length == len(local) and domain != shorter)
-            if is_part and (ending := local[-length:]) in others:
-                yield f"{local}@{domain}", f"{ending}@{shorter}"
