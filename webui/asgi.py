@@ -11,22 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import streamlit
-import structlog
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from provision.bootstrap import create_first_admin
+from provision.jobs import Jobs
 from provision.signin import FIRST_ADMIN
-from webui import http
+from webui import http, serverlog
 from webui.app import postroom
 from webui.ui import on_script_error as on_script_error
 
 SCRIPT = Path(__file__).resolve().parent / "main.py"
 HIDDEN = ("/_stcore/metrics", "/_stcore/agent")  # of Streamlit: would tell strangers about sessions
 PRELOADED = ("pandas", "pyarrow", "streamlit_authenticator", "altair", "webui.entry", "webui.listing")
-log = structlog.get_logger(__name__)
 
 
 def routes() -> list[BaseRoute]:
@@ -48,32 +47,22 @@ def middleware() -> list[Middleware]:
 async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     """Open the product, tell the first admin's password, start the jobs; then keep what is loaded out of the
     garbage collector's way: Streamlit collects after each run, which would cost 70 ms."""
+    serverlog.configure()
     product = postroom()
     password = create_first_admin(product)
     if password:
         print(f"Postroom: sign in as “{FIRST_ADMIN}” with the one-time password {password.reveal()}", flush=True)
     for name in PRELOADED:
         importlib.import_module(name)
-    jobs = _jobs(product)
+    jobs = Jobs(product)
+    jobs.start()
     gc.collect()
     gc.freeze()
     try:
         yield {}
     finally:
-        if jobs:
-            jobs.stop()
+        jobs.stop()
         product.close()
-
-
-def _jobs(product: Any) -> Any:
-    try:
-        from provision.jobs import Jobs
-    except ImportError:
-        log.warning("no background jobs: changes are delivered within the request only")
-        return None
-    jobs = Jobs(product)
-    jobs.start()
-    return jobs
 
 
 def content_security_policy() -> str:

@@ -66,7 +66,9 @@ def operations_chart(rows: Sequence[Mapping[str, Any]]) -> None:
     """Finished operations by day, failed ones on top."""
     names = {LogStatus.SUCCESS: _("Success"), LogStatus.FAILED: _("Failed")}
     frame = pd.DataFrame([(str(r["day"])[5:], names[LogStatus(r["status"])], r["operations"]) for r in rows])
-    wide = frame.pivot_table(index=0, columns=1, values=2, fill_value=0).reindex(columns=list(names.values()), fill_value=0)
+    wide = frame.pivot_table(index=0, columns=1, values=2, fill_value=0).reindex(
+        columns=list(names.values()), fill_value=0
+    )
     st.bar_chart(
         wide, y=list(names.values()), color=CHART_COLOURS, height=CHART_PIXELS, x_label="", y_label="",
         alt=_("Operations per day"),
@@ -76,9 +78,7 @@ def operations_chart(rows: Sequence[Mapping[str, Any]]) -> None:
 def storage_chart(domains: Sequence[Mapping[str, Any]]) -> None:
     """Used storage of the largest domains, in GB."""
     largest = sorted(domains, key=lambda row: row["used_bytes"], reverse=True)[:8]
-    frame = pd.DataFrame(
-        {"GB": [row["used_bytes"] / 2**30 for row in largest]}, index=[row["name"] for row in largest]
-    )
+    frame = pd.DataFrame({"GB": [row["used_bytes"] / 2**30 for row in largest]}, index=[row["name"] for row in largest])
     st.bar_chart(frame, horizontal=True, height=CHART_PIXELS, x_label="", y_label="", alt=_("Storage by domain"))
 
 

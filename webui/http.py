@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from provision.access import Permission
+from provision.csvfile import export_csv, guard
 from provision.errors import AccessDenied, NotSignedIn, ProvisionError
 from provision.models import LogStatus, Status, SyncStatus
 from provision.queries import LogFilter, MailboxFilter
@@ -76,10 +77,9 @@ async def drop_cookie(request: Request) -> Response:
 
 async def export_mailboxes(request: Request) -> Response:
     """The mailboxes of a filtered list as CSV: `?search=&domain=&status=&sync_status=&used_percent_from=`."""
-    from provision.csvfile import export_csv
 
     def lines(who: SignedIn) -> Iterator[str]:
-        return iter(export_csv(postroom().queries, who.actor, _mailbox_filter(request)))
+        return iter(export_csv(postroom(), who.actor, _mailbox_filter(request)))
 
     return await _stream(request, Permission.MAILBOX_READ, "mailboxes.csv", lines)
 
@@ -142,6 +142,4 @@ def _line(cells: Any) -> str:
 
 
 def _cell(value: object) -> str:
-    """Text that a spreadsheet will not take for a formula."""
-    plain = "" if value is None else value.isoformat() if isinstance(value, datetime) else str(value)
-    return f"'{plain}" if plain.startswith(("=", "+", "-", "@", "\t", "\r")) else plain
+    return guard("" if value is None else value.isoformat() if isinstance(value, datetime) else str(value))

@@ -33,7 +33,12 @@ class Listing:
     def text(self, name: str, title: str, placeholder: str = "") -> str:
         """A field for one word."""
         typed = st.text_input(
-            title, key=self._key(name), bind="query-params", placeholder=placeholder, max_chars=80, on_change=self.first_page
+            title,
+            key=self._key(name),
+            bind="query-params",
+            placeholder=placeholder,
+            max_chars=80,
+            on_change=self.first_page,
         )
         return typed or ""
 
@@ -110,7 +115,13 @@ class Listing:
         """
         frame = pd.DataFrame(list(cells), columns=list(columns))
         shown = min(len(frame), rows_shown) + 1
-        options = {"column_config": dict(columns), "hide_index": True, "placeholder": "–", "height": shown * ROW_PIXELS + 3, "alt": alt}
+        options = {
+            "column_config": dict(columns),
+            "hide_index": True,
+            "placeholder": "–",
+            "height": shown * ROW_PIXELS + 3,
+            "alt": alt,
+        }
         if select is None:
             st.dataframe(frame, **options)
             return []

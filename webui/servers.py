@@ -75,7 +75,11 @@ def edit_dialog(server: Server, kinds: Kinds) -> None:
         with st.form("edit_server", border=False):
             settings = _fields(kinds[server.kind][1], server.settings)
             quiet = st.number_input(
-                _("Quiet time in seconds (empty: automatic)"), 0.0, 3600.0, server.quiet_seconds, placeholder=_("automatic")
+                _("Quiet time in seconds (empty: automatic)"),
+                0.0,
+                3600.0,
+                server.quiet_seconds,
+                placeholder=_("automatic"),
             )
             st.caption(_("Changes within the quiet time go out together, which spares the mail server."))
             sent = ui.submit(_("Save"))

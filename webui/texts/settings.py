@@ -40,9 +40,12 @@ TEXTS = {
         "docker-mailserver（設定ボリューム経由）",
         "docker-mailserver（通过配置卷）",
     ),
-    "docker-mailserver, by docker exec": ("docker-mailserver（docker exec 経由）", "docker-mailserver（通过 docker exec）"),
+    "docker-mailserver, by docker exec": (
+        "docker-mailserver（docker exec 経由）",
+        "docker-mailserver（通过 docker exec）",
+    ),
     "folder that is mounted at /tmp/docker-mailserver": (
-        "/tmp/docker-mailserver にマウントされるフォルダー",
+        "コンテナーの /tmp/docker-mailserver にマウントされるフォルダー",
         "挂载到 /tmp/docker-mailserver 的目录",
     ),
     "name of its container, or a label of it as key=value": (
@@ -76,7 +79,10 @@ TEXTS = {
     "Disable": ("無効にする", "停用"),
     "Enable": ("有効にする", "启用"),
     "{name} may try again.": ("{name} は再びサインインできます。", "{name} 可以再次尝试登录。"),
-    "{name} is signed out everywhere.": ("{name} をすべての端末からサインアウトしました。", "{name} 已在所有设备退出。"),
+    "{name} is signed out everywhere.": (
+        "{name} をすべての端末からサインアウトしました。",
+        "{name} 已在所有设备退出。",
+    ),
     "{n} operators": ("{n} 人のオペレーター", "{n} 位操作员"),
     "Role": ("役割", "角色"),
     "Locked": ("ロック中", "已锁定"),
