@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from provision.bootstrap import create_first_admin
 from provision.jobs import Jobs
 from provision.signin import FIRST_ADMIN
-from webui import http, serverlog
+from webui import http, http_imports, serverlog
 from webui.app import postroom
 from webui.ui import on_script_error as on_script_error
 
@@ -35,6 +35,8 @@ def routes() -> list[BaseRoute]:
         Route("/auth/logout", http.drop_cookie),
         Route("/export/mailboxes.csv", http.export_mailboxes),
         Route("/export/logs.csv", http.export_logs),
+        Route("/export/mailboxes-template.csv", http_imports.mailbox_template),
+        Route("/export/import-rejected.csv", http_imports.import_rejected),
     ]
     return found
 

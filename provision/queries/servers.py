@@ -11,7 +11,7 @@ from provision.access import Actor, Permission
 from provision.errors import NotFound
 from provision.models import Alias, Domain, Mailbox, Operator, Server, Status, SyncStatus, operator_domain, utc_now
 from provision.queries.lists import PRESENT, Page, Reads, scope
-from provision.servers import KINDS, LOGIN_SETTINGS
+from provision.servers import KINDS, LOGIN_SETTINGS, server_class
 from provision.sync import quiet_seconds
 
 OPERATOR_COLUMNS = (
@@ -19,7 +19,7 @@ OPERATOR_COLUMNS = (
     "created_at", "version",
 )  # fmt: skip
 HEALTH_COLUMNS = (
-    "uid", "name", "kind", "accounts", "attempts", "next_attempt_at", "last_read_at", "last_write_at", "error", "alarm",
+    "id", "uid", "name", "kind", "accounts", "attempts", "next_attempt_at", "last_read_at", "last_write_at", "error", "alarm",
 )  # fmt: skip
 
 # Written out, as PRESENT is, for the partial index of the same text.
@@ -80,7 +80,10 @@ class ServerReads(Reads):
             shown = {name: getattr(server, name) for name in HEALTH_COLUMNS}
             pending, failed = (waiting.get((server.id, s), 0) for s in (SyncStatus.PENDING, SyncStatus.FAILED))
             gathering = _quiet_until(server) if pending else None
-            found.append({**shown, "pending": pending, "failed": failed, "gathering_until": gathering})
+            erases = "erase_mail" in server_class(server.kind).supports
+            found.append(
+                {**shown, "pending": pending, "failed": failed, "gathering_until": gathering, "erases_mail": erases}
+            )
         return found
 
     def server_by_name(self, actor: Actor, name: str) -> Server:
@@ -136,7 +139,10 @@ class ServerReads(Reads):
         ]  # fmt: skip
         rows = union_all(*parts).subquery()
         statement = (
-            select(rows, Server.name.label("server"), Server.error.label("server_error"), Server.alarm)
+            select(
+                rows, Server.name.label("server"), Server.error.label("server_error"), Server.alarm,
+                Server.next_attempt_at.label("server_next_attempt_at"),
+            )  # fmt: skip
             .join(Server, Server.id == rows.c.server_id)
             .order_by(rows.c.sync_status, rows.c.address)
         )

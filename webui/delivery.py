@@ -1,0 +1,105 @@
+"""What became of a change: on the mail server, or why not yet and when it is tried again."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from provision.errors import NotFound
+from provision.models import Mailbox, SyncStatus
+from provision.provisioner.bulk import BulkResult
+from provision.signin import SignedIn
+from webui import show, ui
+from webui.i18n import _
+
+
+def done(who: SignedIn, text: str, row: Mailbox) -> None:
+    """Close the dialog, and say what was done and how far it has come."""
+    ui.done(f"{text} {sentence(who, row)}".strip())
+
+
+def done_many(who: SignedIn, text: str, result: BulkResult, *, delivered: bool = True) -> None:
+    """The same for several; what was left out, and why."""
+    parts = [text]
+    if delivered and result.done:
+        parts.append(_waiting(who))
+    if result.errors:
+        first = result.errors[0]
+        parts.append(
+            _("{n} left out, e.g. {name}: {reason}", n=len(result.errors), name=first.name, reason=first.error.message)
+        )
+    ui.done(" ".join(part for part in parts if part))
+
+
+def sentence(who: SignedIn, row: Mailbox) -> str:
+    """How far one mailbox has come, and why not further."""
+    if row.removing:
+        try:
+            row = ui.app().queries.mailbox(who.actor, row.uid)
+        except NotFound:
+            return _("It is removed from the mail server.")
+    if row.sync_status == SyncStatus.SYNCED:
+        return _("It is on the mail server.")
+    if row.sync_status == SyncStatus.FAILED:
+        return _("The mail server refused it: {reason}", reason=row.error or "–")
+    if row.error:
+        return _(
+            "The mail server refused it: {reason} Next attempt {when}.",
+            reason=row.error,
+            when=show.ago(row.next_attempt_at),
+        )
+    return why_waiting(_server(who, row.server_id))
+
+
+def why_waiting(server: Mapping[str, Any]) -> str:
+    """Why changes for this mail server are not there yet."""
+    name = server["name"]
+    if server["alarm"]:
+        return _("It is kept, but {name} is halted: {reason}", name=name, reason=server["alarm"])
+    if server["error"]:
+        when = show.ago(server["next_attempt_at"])
+        return _("It is kept and waits: {reason} Next attempt {when}.", reason=server["error"], when=when)
+    if server["gathering_until"]:
+        when = show.ago(server["gathering_until"])
+        return _(
+            "It is kept and goes out together with other changes, {when}: every write interrupts the mail server.",
+            when=when,
+        )
+    return _("It is kept and goes out in a moment.")
+
+
+def banner(who: SignedIn) -> None:
+    """Mail servers with trouble, while something waits for them."""
+    for server in ui.app().queries.health(who.actor):
+        waiting = server["pending"] + server["failed"]
+        if not waiting or not (server["error"] or server["alarm"]):
+            continue
+        if server["alarm"]:
+            text = _("{name} is halted: {reason}", name=server["name"], reason=server["alarm"])
+        else:
+            text = _("{name} cannot be reached: {reason}", name=server["name"], reason=server["error"])
+            text += " " + _("Next attempt {when}.", when=show.ago(server["next_attempt_at"]))
+        text += " " + _("{n} changes are kept and go out by themselves.", n=f"{waiting:,}")
+        st.warning(ui.plain(text), icon=":material/cloud_off:")
+
+
+def reason_of(row: Mapping[str, Any], servers: Sequence[Mapping[str, Any]]) -> str:
+    """For the list: why this row is not on the mail server."""
+    if row["sync_status"] == SyncStatus.SYNCED:
+        return ""
+    if row["error"]:
+        return str(row["error"])
+    server = next((s for s in servers if s["id"] == row["server_id"]), None)
+    return str((server and (server["alarm"] or server["error"])) or _("Waits for its turn"))
+
+
+def _waiting(who: SignedIn) -> str:
+    """Of any mail server that something waits for."""
+    waiting = [server for server in ui.app().queries.health(who.actor) if server["pending"]]
+    if not waiting:
+        return _("All of it is on the mail server.")
+    return why_waiting(waiting[0])
+
+
+def _server(who: SignedIn, server_id: int) -> Mapping[str, Any]:
+    return next(s for s in ui.app().queries.health(who.actor) if s["id"] == server_id)

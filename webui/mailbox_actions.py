@@ -1,0 +1,96 @@
+"""What can be done with the selected mailboxes: the bar above the table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from provision.errors import ProvisionError
+from provision.models import Mailbox, Status, SyncStatus
+from provision.provisioner.bulk import BulkResult, ItemError
+from provision.signin import SignedIn
+from provision.state import Resource
+from webui import delivery, mailbox_delete, mailbox_detail, mailbox_edit, mailbox_password, ui
+from webui.i18n import _
+
+Row = Mapping[str, Any]
+
+
+def bar(who: SignedIn, rows: Sequence[Row], mine: ui.Listing, *, may: bool, deleted: bool) -> None:
+    """`deleted`: the list shows what is soft-deleted."""
+    one = rows[0] if len(rows) == 1 else None
+    if st.button(_("Open"), icon=":material/open_in_full:", disabled=one is None) and one:
+        st.query_params[mailbox_detail.OPEN] = str(one["uid"])
+    if may and deleted:
+        _deleted_bar(who, rows, mine)
+    elif may:
+        _living_bar(who, rows, one, mine)
+    if rows:
+        st.caption(_("{n} selected", n=len(rows)), width="content")
+
+
+def _deleted_bar(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
+    if st.button(_("Restore"), icon=":material/restore_from_trash:", disabled=not rows):
+        with ui.attempt():
+            result = _restore(who, rows)
+            mine.clear_selection()
+            delivery.done_many(who, _("{n} mailboxes are restored.", n=len(result.done)), result)
+    if st.button(_("Delete for good"), icon=":material/delete_forever:", disabled=not rows):
+        mailbox_delete.delete_dialog(rows, mine)
+
+
+def _living_bar(who: SignedIn, rows: Sequence[Row], one: Row | None, mine: ui.Listing) -> None:
+    if st.button(_("Edit"), icon=":material/edit:", disabled=one is None) and one:
+        mailbox_edit.edit_dialog(one)
+    if st.button(_("Reset password"), icon=":material/key:", disabled=one is None) and one:
+        mailbox_password.reset_dialog(one)
+    _switch(who, rows, mine)
+    late = [row for row in rows if row["sync_status"] != SyncStatus.SYNCED]
+    if st.button(_("Retry"), icon=":material/refresh:", disabled=not late):
+        with ui.attempt():
+            retry(who, late, mine)
+    if st.button(_("Delete"), icon=":material/delete:", disabled=not rows):
+        mailbox_delete.delete_dialog(rows, mine)
+    more = {"quota": _("Set quota"), "verify": _("Check a password")}
+    chosen = st.menu_button(_("More"), list(more), format_func=more.__getitem__, disabled=not rows, key="mb_more")
+    if chosen == "quota" and rows:
+        mailbox_edit.quota_dialog(rows, mine)
+    if chosen == "verify" and one:
+        mailbox_password.verify_dialog(one)
+    elif chosen == "verify":
+        st.toast(_("Select one mailbox for this."), icon=":material/info:")
+
+
+def _switch(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
+    """Disable; or enable, where all that are selected are disabled."""
+    enable = bool(rows) and all(row["status"] == Status.DISABLED for row in rows)
+    text, icon = (_("Enable"), ":material/check:") if enable else (_("Disable"), ":material/block:")
+    if st.button(text, icon=icon, disabled=not rows, key="mb_switch"):
+        with ui.attempt():
+            write, uids = ui.app().provisioner, [row["uid"] for row in rows]
+            result = write.enable_mailboxes(who.actor, uids) if enable else write.disable_mailboxes(who.actor, uids)
+            mine.clear_selection()
+            changed = len(result.done)
+            said = _("{n} mailboxes are enabled.", n=changed) if enable else _("{n} mailboxes are disabled.", n=changed)
+            delivery.done_many(who, said, result)
+
+
+def retry(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
+    ui.app().provisioner.retry_many(who.actor, [(Resource.MAILBOX, row["uid"]) for row in rows])
+    mine.clear_selection()
+    if len(rows) == 1:
+        fresh: Mailbox = ui.app().queries.mailbox(who.actor, rows[0]["uid"])
+        delivery.done(who, _("{address} was tried again.", address=fresh.address), fresh)
+    delivery.done_many(who, _("{n} mailboxes were tried again.", n=len(rows)), BulkResult([row["uid"] for row in rows]))
+
+
+def _restore(who: SignedIn, rows: Sequence[Row]) -> BulkResult:
+    result = BulkResult()
+    for index, row in enumerate(rows):
+        try:
+            result.done.append(ui.app().provisioner.restore_mailbox(who.actor, row["uid"]).uid)
+        except ProvisionError as error:
+            if error.status == 403:
+                raise
+            result.errors.append(ItemError(index, row["address"], error))
+    return result

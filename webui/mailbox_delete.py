@@ -1,0 +1,100 @@
+"""Dialogs that take a mailbox away: soft, which can be taken back, or for good."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from provision.access import Permission
+from provision.models import Status
+from provision.signin import SignedIn
+from webui import delivery, ui
+from webui.i18n import _
+from webui.mailbox_edit import chosen_text
+
+WORD = "DELETE"
+NAMED = 12
+Row = Mapping[str, Any]
+
+
+def delete_dialog(rows: Sequence[Row], mine: ui.Listing) -> None:
+    """Asks which way; rows that are soft-deleted already can only go for good."""
+    parked = all(row["status"] == Status.DELETED for row in rows)
+
+    @st.dialog(_("Delete mailbox"), icon=":material/delete:")
+    def delete() -> None:
+        who = ui.signed_in(Permission.MAILBOX_READ)
+        st.markdown(chosen_text(rows))
+        ways = {"soft": _("Delete here, can be restored"), "force": _("Delete for good")}
+        way = "force"
+        if not parked:
+            way = st.radio(
+                _("How"), list(ways), format_func=ways.__getitem__, key="mb_delete_way", label_visibility="collapsed"
+            )
+        if way == "force":
+            _for_good(who, rows, mine)
+        else:
+            _soft(who, rows, mine)
+
+    delete()
+
+
+def _soft(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
+    st.caption(
+        _("It is marked as deleted here. On the mail server the account, its password and its mail stay as they are.")
+    )
+    if ui.buttons(_("Delete")):
+        with ui.attempt():
+            result = ui.app().provisioner.delete_mailboxes(who.actor, [row["uid"] for row in rows])
+            mine.clear_selection()
+            text = _("{n} mailboxes are deleted; the filter “Deleted” shows them.", n=len(result.done))
+            delivery.done_many(who, text, result, delivered=False)
+
+
+def _for_good(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
+    erases = {server["id"] for server in ui.app().queries.health(who.actor) if server["erases_mail"]}
+    possible = all(row["server_id"] in erases for row in rows)
+    st.warning(
+        _("The account is removed from the mail server. Its mail stays on disk: who gets this address later would see the old mail."),
+        icon=":material/warning:",
+    )  # fmt: skip
+    _aliases(who, rows)
+    erase = st.checkbox(_("Erase the mail, too. Nobody can bring it back."), disabled=not possible, key="mb_erase")
+    if not possible:
+        st.caption(_("This mail server is reached by its config files only; its mail cannot be erased from here."))
+    sure = ui.typed(WORD)
+    if ui.buttons(_("Delete for good"), disabled=not sure) and sure:
+        with ui.attempt():
+            _delete(who, rows, mine, erase and possible)
+
+
+def _delete(who: SignedIn, rows: Sequence[Row], mine: ui.Listing, erase: bool) -> None:
+    write = ui.app().provisioner
+    if len(rows) == 1:
+        row = write.delete_mailbox(who.actor, rows[0]["uid"], force=True, erase_mail=erase)
+        mine.clear_selection()
+        delivery.done(who, _("{address} is deleted for good.", address=row.address), row)
+        return
+    result = write.delete_mailboxes(who.actor, [row["uid"] for row in rows], force=True, erase_mail=erase)
+    mine.clear_selection()
+    delivery.done_many(who, _("{n} mailboxes are deleted for good.", n=len(result.done)), result)
+
+
+def _aliases(who: SignedIn, rows: Sequence[Row]) -> None:
+    """The aliases that lose a destination, and those that are left with none."""
+    gone = {row["address"] for row in rows}
+    changed, removed = set[str](), set[str]()
+    for address in gone:
+        for alias in ui.app().queries.aliases(who.actor, search=address, size=200).rows:
+            if address in alias["destinations"] and not alias["removing"]:
+                (changed if set(alias["destinations"]) - gone else removed).add(alias["address"])
+    if removed:
+        st.write(_("Aliases that go with it: {names}", names=_names(removed)))
+    if changed:
+        st.write(_("Aliases that lose this destination: {names}", names=_names(changed)))
+
+
+def _names(addresses: set[str]) -> str:
+    shown = sorted(addresses)
+    more = f" … (+{len(shown) - NAMED})" if len(shown) > NAMED else ""
+    return ", ".join(ui.plain(address) for address in shown[:NAMED]) + more

@@ -1,0 +1,121 @@
+"""One mailbox in full: how far it is, its quota, its aliases, its log. `?mb_open=<uid>` opens it."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+import pandas as pd
+import streamlit as st
+
+from provision.access import Permission
+from provision.models import LogStatus, Mailbox, Status, SyncStatus
+from provision.queries import LogFilter
+from provision.signin import SignedIn
+from webui import delivery, show, ui
+from webui.i18n import _
+
+OPEN = "mb_open"
+LOG_ROWS = 20
+
+
+def open_from_url() -> None:
+    """While the address names a mailbox, its dialog is open."""
+    wanted = st.query_params.get(OPEN)
+    if not wanted:
+        return
+    try:
+        dialog(UUID(wanted))
+    except ValueError:
+        close()
+
+
+def close() -> None:
+    st.query_params.pop(OPEN, None)
+
+
+def dialog(uid: UUID) -> None:
+    @st.dialog(_("Mailbox"), width="large", icon=":material/mail:", on_dismiss=close)
+    def detail() -> None:
+        who = ui.signed_in(Permission.MAILBOX_READ)
+        with ui.attempt():
+            _show(who, ui.app().queries.mailbox(who.actor, uid))
+
+    detail()
+
+
+def _show(who: SignedIn, row: Mailbox) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{ui.plain(row.address)}** {ui.plain(row.display_name)}", width="content")
+        if row.status != Status.DELETED or row.removing:
+            show.sync_badge(row.sync_status, ui.plain(row.error) if row.error else None)
+        if row.status != Status.ACTIVE:
+            st.badge(show.label(Status(row.status)), color=show.STATUS_COLOURS[Status(row.status)])
+    if row.sync_status != SyncStatus.SYNCED:
+        notice: Callable[..., object] = st.error if row.sync_status == SyncStatus.FAILED else st.warning
+        notice(ui.plain(delivery.sentence(who, row)), icon=show.ICONS[SyncStatus(row.sync_status)])
+    _usage(row)
+    aliases, history = st.tabs([_("Aliases"), _("Log")])
+    with aliases:
+        _aliases(who, row)
+    with history:
+        _log(who, row)
+
+
+def _usage(row: Mailbox) -> None:
+    left, right = st.columns(2)
+    with left:
+        st.caption(_("Quota used"))
+        st.progress(min((row.used_percent or 0) / 100, 1.0), text=show.quota(row.used_bytes, row.quota_bytes))
+        limit = f"{row.quota_messages:,}" if row.quota_messages else _("no limit")
+        st.caption(
+            _(
+                "Messages: {used} / {limit}",
+                used="–" if row.used_messages is None else f"{row.used_messages:,}",
+                limit=limit,
+            )
+        )
+    with right:
+        facts = {
+            _("Last sync"): f"{show.ago(row.last_synced_at)} ({show.local(row.last_synced_at)})", _("Attempts"): str(row.attempts),
+            _("Next attempt"): show.ago(row.next_attempt_at) if row.next_attempt_at else "–", _("Created"): show.local(row.created_at),
+            _("Changed"): show.local(row.updated_at),
+        }  # fmt: skip
+        st.caption("  \n".join(f"{name}: {ui.plain(value)}" for name, value in facts.items()))
+
+
+def _aliases(who: SignedIn, row: Mailbox) -> None:
+    found = [
+        a
+        for a in ui.app().queries.aliases(who.actor, search=row.address, size=200).rows
+        if row.address in a["destinations"]
+    ]
+    if not found:
+        st.caption(_("No alias leads here."))
+        return
+    columns = {
+        "address": _("Address"),
+        "to": st.column_config.ListColumn(_("Destinations")),
+        "sync": show.sync_column(_("Sync")),
+    }
+    cells = [
+        {"address": a["address"], "to": a["destinations"], "sync": [show.label(SyncStatus(a["sync_status"]))]}
+        for a in found
+    ]
+    st.dataframe(pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, alt=_("Aliases"))
+
+
+def _log(who: SignedIn, row: Mailbox) -> None:
+    where = LogFilter(resource_type="mailbox", resource_id=row.uid)
+    found = ui.app().queries.logs(who.actor, where, size=LOG_ROWS).rows
+    columns = {
+        "at": show.time_column(_("Time")), "operator": _("Operator"), "operation": _("Operation"), "status": show.log_column(_("Status")),
+        "error": _("Problem"),
+    }  # fmt: skip
+    cells = [
+        {
+            "at": r["started_at"], "operator": r["operator"], "operation": r["operation"], "status": [show.label(LogStatus(r["status"]))],
+            "error": r["error"] or "",
+        }
+        for r in found
+    ]  # fmt: skip
+    st.dataframe(pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, alt=_("Log"))
+    ui.link("logs", _("The whole log"), icon=":material/arrow_forward:", lg_q=row.address)

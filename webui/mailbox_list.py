@@ -1,0 +1,108 @@
+"""The list of mailboxes: its numbers, its filters, its table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from provision.models import Status, SyncStatus
+from provision.queries import MailboxFilter, Page
+from provision.signin import SignedIn
+from webui import delivery, show, ui
+from webui.i18n import _
+
+FULL = 90  # percent of the quota
+SIZE = 50
+
+
+def cards(who: SignedIn) -> None:
+    """How many there are, and how many need a look."""
+    counts = ui.app().queries.counts(who.actor)
+    present = counts.get("mailbox.ACTIVE", 0) + counts.get("mailbox.DISABLED", 0)
+    numbers = {
+        _("Mailboxes"): present, _("Pending"): counts.get("mailbox.PENDING", 0), _("Failed"): counts.get("mailbox.FAILED", 0),
+        _("Over 90 % of quota"): counts["mailbox.over_90_percent"],
+    }  # fmt: skip
+    for place, (title, value) in zip(st.columns(4), numbers.items(), strict=True):
+        place.metric(title, f"{value:,}", border=True, height="stretch")
+
+
+def filters(who: SignedIn, mine: ui.Listing) -> tuple[MailboxFilter, str, bool]:
+    """What the list is narrowed to, and its order; all of it in the URL."""
+    find, where, states, syncs, order = st.columns([5, 4, 3, 3, 4], vertical_alignment="bottom")
+    with find:
+        search = mine.search(_("Search"), _("address or name"))
+    with where:
+        domain = mine.choice("domain", _("Domain"), ui.app().queries.domain_names(who.actor), words=str)
+    with states:
+        status = mine.choice("status", _("Status"), list(Status))
+    with syncs:
+        sync = mine.choice("sync", _("Sync"), list(SyncStatus))
+    with order:
+        sort, descending = mine.sort(_sorts(), "address")
+    full = st.session_state.get("mb_full", st.query_params.get("mb_full") == "true")
+    return MailboxFilter(search, domain, status, sync, FULL if full else None), sort, descending
+
+
+def full_switch(mine: ui.Listing) -> None:
+    st.toggle(_("Over 90 % of quota"), key="mb_full", bind="query-params", on_change=mine.first_page)
+
+
+def _sorts() -> dict[str, str]:
+    return {
+        "address": _("Address"), "display_name": _("Name"), "-used_percent": _("Fullest first"), "-used": _("Largest first"),
+        "-quota": _("Largest quota first"), "-updated_at": _("Last changed first"), "-last_synced_at": _("Last synced first"),
+    }  # fmt: skip
+
+
+def export_link(where: MailboxFilter) -> None:
+    asked = {
+        "search": where.search, "domain": where.domain, "status": where.status, "sync_status": where.sync_status,
+        "used_percent_from": where.used_percent_from,
+    }  # fmt: skip
+    query = urlencode({name: value for name, value in asked.items() if value})
+    st.link_button(_("Export CSV"), f"/export/mailboxes.csv?{query}", icon=":material/download:")
+
+
+def table(who: SignedIn, mine: ui.Listing, page: Page, *, many: bool) -> list[Mapping[str, Any]]:
+    """The page of the list; returns the rows that are selected."""
+    servers = ui.app().queries.health(who.actor)
+    cells = [_cells(row, servers) for row in page.rows]
+    columns = {
+        "address": st.column_config.TextColumn(_("Address"), pinned=True), "name": _("Name"), "state": _state_column(),
+        "share": show.usage_column(_("Quota used")), "used": _("Used / quota"), "last": _("Last sync"), "reason": _("Problem"),
+    }  # fmt: skip
+    if not any(cell["reason"] for cell in cells):
+        del columns["reason"]
+    return mine.table(page, cells, columns, alt=_("Mailboxes"), select="multi-row" if many else "single-row")
+
+
+def _cells(row: Mapping[str, Any], servers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    share = row["used_percent"]
+    return {
+        "address": row["address"], "name": row["display_name"], "state": states(row),
+        "share": None if share is None else min(share / 100, 1.0), "used": show.quota(row["used_bytes"], row["quota_bytes"]),
+        "last": show.ago(row["last_synced_at"]), "reason": delivery.reason_of(row, servers),
+    }  # fmt: skip
+
+
+def states(row: Mapping[str, Any]) -> list[str]:
+    """How far it is, and whether it is disabled or deleted."""
+    if row["status"] == Status.DELETED and not row["removing"]:
+        return [show.label(Status.DELETED)]
+    found = [show.label(SyncStatus(row["sync_status"]))]
+    return found if row["status"] == Status.ACTIVE else [*found, show.label(Status(row["status"]))]
+
+
+def _state_column() -> Any:
+    colours: dict[Any, str] = {**show.SYNC_COLOURS, **show.STATUS_COLOURS}
+    del colours[Status.ACTIVE]
+    options = [show.label(value) for value in colours]
+    return st.column_config.MultiselectColumn(_("Status"), options=options, color=list(colours.values()), width="small")
+
+
+def count(page: Page) -> str:
+    if page.capped:
+        return _("more than {n} mailboxes", n=f"{page.total:,}")
+    return _("{n} mailboxes", n=f"{page.total:,}")

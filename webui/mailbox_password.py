@@ -1,0 +1,90 @@
+"""Dialogs about a mailbox's password: set a new one, try one on the mail server."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from provision.access import Permission
+from provision.errors import InvalidInput
+from provision.secret import Secret
+from provision.signin import SignedIn
+from webui import delivery, ui
+from webui.i18n import _
+from webui.mailbox_edit import same
+
+Row = Mapping[str, Any]
+
+
+def reset_dialog(row: Row) -> None:
+    """Typed twice; or made here, shown this once, and never again."""
+
+    @st.dialog(_("Reset password"), icon=":material/key:")
+    def reset() -> None:
+        who = ui.signed_in(Permission.MAILBOX_READ)
+        ways = {"once": _("One-time password"), "typed": _("Type a password")}
+        st.markdown(f"**{ui.plain(row['address'])}**")
+        way = st.segmented_control(
+            _("How"), list(ways), default="once", required=True, format_func=ways.__getitem__, key="mb_reset_way",
+            label_visibility="collapsed",
+        )  # fmt: skip
+        if way == "typed":
+            _typed(who, row)
+        else:
+            _one_time(who, row)
+
+    reset()
+
+
+def _one_time(who: SignedIn, row: Row) -> None:
+    st.write(_("A random password is made and shown once. The old password stops working."))
+    if ui.buttons(_("Make one-time password")):
+        with ui.attempt():
+            made, secret = ui.app().provisioner.reset_password(who.actor, row["uid"])
+            st.success(
+                ui.plain(f"{_('The password is changed.')} {delivery.sentence(who, made)}"), icon=":material/check:"
+            )
+            if secret:
+                ui.show_once(secret, made.address)
+
+
+def _typed(who: SignedIn, row: Row) -> None:
+    with st.form("reset_password", border=False):
+        rules = _("8 to 32 characters, with three of: capital letter, small letter, digit, other character.")
+        typed = st.text_input(_("New password"), type="password", autocomplete="new-password", help=rules)
+        again = st.text_input(_("New password again"), type="password", autocomplete="new-password")
+        sent = ui.submit(_("Change password"))
+    if sent:
+        with ui.attempt():
+            password = same(typed, again)
+            if password is None:
+                raise InvalidInput(_("Type a password."))
+            made, _none = ui.app().provisioner.reset_password(who.actor, row["uid"], password)
+            delivery.done(who, _("The password of {address} is changed.", address=made.address), made)
+
+
+def verify_dialog(row: Row) -> None:
+    """Log in as a mail program would."""
+
+    @st.dialog(_("Check a password"), icon=":material/verified_user:")
+    def verify() -> None:
+        who = ui.signed_in(Permission.MAILBOX_READ)
+        with st.form("verify_password", border=False, clear_on_submit=True):
+            st.write(
+                _(
+                    "The mail server is asked to let {address} in with this password.",
+                    address=f"**{ui.plain(row['address'])}**",
+                )
+            )
+            typed = st.text_input(_("Password"), type="password", autocomplete="off")
+            sent = ui.submit(_("Check"))
+        if sent:
+            with ui.attempt(), st.spinner(_("Asking the mail server …")):
+                if not typed:
+                    raise InvalidInput(_("Type a password."))
+                if ui.app().provisioner.verify_credentials(who.actor, row["uid"], Secret(typed)):
+                    st.success(_("The mail server lets it in."), icon=":material/check_circle:")
+                else:
+                    st.error(_("The mail server refuses this password."), icon=":material/cancel:")
+
+    verify()
