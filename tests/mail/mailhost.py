@@ -72,7 +72,7 @@ class MailHost:
         process = subprocess.Popen([_program("dovecot"), "-F", "-c", self.folder / "dovecot.conf"], **self._as_user())
         self.process = process
         try:
-            wait_for(lambda: self.knows("anybody") is not None or process.poll() is not None)
+            wait_for(lambda: self._ask_user("anybody")[1] != "" or process.poll() is not None)
             assert process.poll() is None, self.log()
             yield
         finally:
@@ -94,15 +94,21 @@ class MailHost:
         """Make Dovecot know what is in the config volume; back when it does."""
         marker = f"feed-{next(self.feeds)}@marker.test"
         self.feeder.feed(volume, f"{marker}:{{PLAIN}}:{self.user.pw_uid}:{self.user.pw_gid}::{self.folder}::fail=y")
+        for name in ("vmailbox", "virtual"):  # Postfix waits until a map is two seconds old before it reads it
+            os.utime(self.folder / name, (0, 0))
         self.reload()
-        wait_for(lambda: bool(self.knows(marker)))
+        assert self._ask_user(marker)[0] == "USER"
 
     def reload(self) -> None:
+        """Back when Dovecot's new processes answer instead of the old ones, which would hang up."""
         assert self.process
+        before = self._ask_user("anybody")[1]
         self.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: self._ask_user("anybody")[1] not in ("", before))
 
-    def knows(self, login: str) -> bool | None:
-        """Whether Dovecot knows a user, asked in its auth protocol; None: it cannot say now."""
+    def _ask_user(self, login: str) -> tuple[str, str]:
+        """What Dovecot says of a user in its auth protocol, and the id of the process that says it."""
+        process_id = ""
         with suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(5)
             connection.connect(str(self.folder / "run" / "auth-userdb"))
@@ -110,10 +116,11 @@ class MailHost:
                 lines.write(f"VERSION\t1\t1\nUSER\t1\t{login}\tservice=test\n")
                 lines.flush()
                 for line in lines:
-                    answer = line.split("\t")[0].strip()
+                    answer, *rest = line.strip().split("\t")
+                    process_id = rest[0] if answer == "SPID" else process_id
                     if answer in ("USER", "NOTFOUND", "FAIL"):
-                        return None if answer == "FAIL" else answer == "USER"
-        return None
+                        return answer, process_id
+        return "", ""
 
     @contextmanager
     def without_users(self) -> Iterator[None]:

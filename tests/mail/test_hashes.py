@@ -1,30 +1,35 @@
 """Every hash scheme we accept really lets its owner in."""
 
+import pytest
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from passlib.hash import sha256_crypt, sha512_crypt
 
-from provision.passwords import HASH_SHAPES, hash_password
+from provision.errors import InvalidInput
+from provision.passwords import ARGON2_MAX_KIB, HASH_SHAPES, check_hash, hash_password
 from provision.secret import Secret
 from tests.conftest import PASSWORD
-from tests.mail.conftest import OPEN, SHUT, Mail
+from tests.mail.clients import imap_login, smtp_auth
+from tests.mail.conftest import Mail
 
 TEXT = PASSWORD.reveal()
 WRONG = Secret(TEXT + "x")
 
 
-def doors_of(mail: Mail, hashes: dict[str, str], password: Secret) -> dict[str, dict[str, bool]]:
-    """Which doors let in whose mailbox was made with this hash; one mailbox for each."""
+def add_all(mail: Mail, hashes: dict[str, str]) -> dict[str, str]:
+    """A mailbox for each hash: their addresses."""
     addresses = {name: f"box{number}@example.com" for number, name in enumerate(hashes)}
-    if not mail.world.text():
-        for name, address in addresses.items():
-            mail.world.add(address, password_hash=Secret(hashes[name]))
-        mail.host.feed(mail.world.volume)
-    return {name: mail.open_doors(address, password) for name, address in addresses.items()}
+    for name, address in addresses.items():
+        mail.world.add(address, password_hash=Secret(hashes[name]))
+    mail.host.feed(mail.world.volume)
+    return addresses
 
 
 def test_the_hashes_of_dovecot_itself(mail: Mail) -> None:
     hashes = {scheme: mail.host.hash(scheme, PASSWORD) for scheme in HASH_SHAPES}
-    assert doors_of(mail, hashes, PASSWORD) == dict.fromkeys(HASH_SHAPES, OPEN)
-    assert doors_of(mail, hashes, WRONG) == dict.fromkeys(HASH_SHAPES, SHUT)
+    for scheme, address in add_all(mail, hashes).items():
+        assert smtp_auth(mail.host, address, PASSWORD), scheme
+        assert imap_login(mail.host, address, PASSWORD), scheme
+        assert not smtp_auth(mail.host, address, WRONG), scheme
 
 
 def test_hashes_made_elsewhere(mail: Mail) -> None:
@@ -38,4 +43,21 @@ def test_hashes_made_elsewhere(mail: Mail) -> None:
     }
     for scheme in ("", "{CRYPT}", "{BLF-CRYPT}"):
         hashes |= {f"{scheme}${ident}$": f"{scheme}${ident}${bcrypt}" for ident in ("2a", "2b", "2y")}
-    assert doors_of(mail, hashes, PASSWORD) == dict.fromkeys(hashes, OPEN)
+    for name, address in add_all(mail, hashes).items():
+        assert imap_login(mail.host, address, PASSWORD), name
+        assert smtp_auth(mail.host, address, PASSWORD), name
+
+
+def test_the_most_memory_we_accept_for_argon2_is_what_dovecot_has(mail: Mail) -> None:
+    """Dovecot's login process has 256 MiB in all; a hash that needs more looks like a wrong password."""
+    hashes = {kib: _argon2id(kib) for kib in (ARGON2_MAX_KIB, 2 * ARGON2_MAX_KIB)}
+    addresses = add_all(mail, {"most": hashes[ARGON2_MAX_KIB]})
+    assert imap_login(mail.host, addresses["most"], PASSWORD)
+    with pytest.raises(InvalidInput, match="more memory"):
+        check_hash(hashes[2 * ARGON2_MAX_KIB])
+
+
+def _argon2id(kib: int) -> str:
+    return Argon2id(salt=b"0123456789abcdef", length=32, iterations=1, lanes=1, memory_cost=kib).derive_phc_encoded(
+        TEXT.encode()
+    )
