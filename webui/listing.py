@@ -62,6 +62,16 @@ class Listing:
             title, list(options), format_func=words, key=self._key(name), bind="query-params", on_change=self.first_page
         )
 
+    def part(self, options: Mapping[str, str]) -> str:
+        """A row of buttons of which one is always pressed, the first at the start: name → title."""
+        words = options.__getitem__
+        self._understand("part", list(options), words)
+        chosen = st.segmented_control(
+            _("Part"), list(options), default=next(iter(options)), required=True, format_func=words, key=self._key("part"),
+            label_visibility="collapsed", bind="query-params", on_change=self.first_page,
+        )  # fmt: skip
+        return str(chosen)
+
     def sort(self, options: Mapping[str, str], default: str) -> tuple[str, bool]:
         """A drop-down of column → title; returns the column and whether it is descending (`-column`)."""
         names = list(options)

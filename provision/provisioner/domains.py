@@ -107,7 +107,7 @@ class DomainWrites(Base):
         self, actor: Actor, uid: UUID, *, description: str | None = None, default_quota_bytes: int | None = None,
         expected_version: int | None = None,
     ) -> Domain:  # fmt: skip
-        """Change what is given. The default quota is for mailboxes made from now on."""
+        """Change what is given. The default quota (negative: the product's) is for mailboxes made from now on."""
         actor.require(Permission.DOMAIN_WRITE)
         with self._writing() as session:
             row: Domain = self._find(session, Domain, uid, "domain")
@@ -116,7 +116,7 @@ class DomainWrites(Base):
             if description is not None:
                 row.description = description.strip()
             if default_quota_bytes is not None:
-                row.default_quota_bytes = check_quota(default_quota_bytes)
+                row.default_quota_bytes = None if default_quota_bytes < 0 else check_quota(default_quota_bytes)
             touch(row)
             payload = {"description": row.description, "default_quota_bytes": row.default_quota_bytes}
             self._done(session, actor, "domain.edit", [_domain_subject(row)], payload)

@@ -1,0 +1,59 @@
+"""Aliases: addresses whose mail goes elsewhere, by the mailbox they belong to."""
+
+import streamlit as st
+
+from provision.access import Permission
+from provision.address import readable
+from provision.models import SyncStatus
+from provision.state import Resource
+from webui import aliases, ui
+from webui.i18n import _
+
+who = ui.signed_in(Permission.ALIAS_READ)
+app = ui.app()
+mine = ui.Listing("al")
+may_write = who.may(Permission.ALIAS_WRITE)
+
+with ui.title(_("Aliases")):
+    if may_write and st.button(_("Add alias"), type="primary", icon=":material/add:"):
+        aliases.create_dialog()
+
+find, where, state = st.columns([4, 3, 3], vertical_alignment="bottom")
+with find:
+    search = mine.search(_("Search"), _("alias or destination"))
+with where:
+    domain = mine.choice("domain", _("Domain"), app.queries.domain_names(who.actor), words=readable)
+with state:
+    sync = mine.segments("sync", _("Status"), list(SyncStatus))
+page = app.queries.aliases(
+    who.actor, search=search, domain=domain, sync_status=sync, number=mine.number, size=mine.size
+)
+
+if page.total:
+    bar = st.container(horizontal=True, vertical_alignment="center")
+    chosen = aliases.table(mine, page, selectable=may_write)
+    mine.pages(page, _("{n} aliases", n=f"{page.total:,}"))
+    one = chosen[0] if len(chosen) == 1 else None
+    if may_write:
+        if bar.button(_("Edit"), icon=":material/edit:", disabled=one is None) and one:
+            aliases.edit_dialog(one)
+        if bar.button(_("Owner"), icon=":material/person:", disabled=one is None) and one:
+            aliases.assign_dialog(one)
+        if bar.button(_("Retry"), icon=":material/refresh:", disabled=not chosen):
+            with ui.attempt():
+                app.provisioner.retry_many(who.actor, [(Resource.ALIAS, row["uid"]) for row in chosen])
+                mine.clear_selection()
+                ui.done(_("Tried again."))
+        if bar.button(_("Delete"), icon=":material/delete:", disabled=not chosen):
+            aliases.delete_dialog(chosen, mine)
+        if len(chosen) > 1:
+            bar.caption(_("{n} selected", n=len(chosen)))
+elif search or domain or sync:
+    ui.empty(_("No alias matches. Widen the filters."), ":material/search_off:")
+elif may_write:
+    ui.empty(
+        _("No alias yet. An alias gives a mailbox a second address, or a group one address."),
+        ":material/alternate_email:",
+    )
+else:
+    ui.empty(_("No alias yet."), ":material/alternate_email:")

@@ -1,0 +1,51 @@
+"""Domains: on which mail server, how many users, how much space."""
+
+import streamlit as st
+
+from provision.access import Permission
+from provision.address import readable
+from webui import domains, ui
+from webui.i18n import _
+
+who = ui.signed_in(Permission.DOMAIN_READ)
+app = ui.app()
+mine = ui.Listing("dm")
+may_write = who.may(Permission.DOMAIN_WRITE)
+rows = app.queries.domains(who.actor)
+servers = [server.name for server in app.queries.servers(who.actor)]
+
+with ui.title(_("Domains")):
+    if may_write and st.button(_("Add domain"), type="primary", icon=":material/add:", disabled=not servers):
+        domains.create_dialog(servers)
+
+find, _rest = st.columns([4, 6], vertical_alignment="bottom")
+with find:
+    search = mine.search(_("Search"), _("name or description"))
+page = domains.page_of(rows, search, mine.number, mine.size)
+
+if page.total:
+    bar = st.container(horizontal=True, vertical_alignment="center")
+    row = domains.table(mine, page, selectable=True)
+    mine.pages(page, _("{n} domains", n=f"{page.total:,}"))
+    with bar:
+        if may_write:
+            if st.button(_("Edit"), icon=":material/edit:", disabled=row is None) and row:
+                domains.edit_dialog(row)
+            if st.button(_("Delete"), icon=":material/delete:", disabled=row is None) and row:
+                domains.delete_dialog(row, mine)
+        if row:
+            name = ui.plain(readable(row["name"]))
+            ui.link("mailboxes", _("Mailboxes of {name}", name=name), icon=":material/mail:", mb_domain=row["name"])
+            ui.link(
+                "aliases", _("Aliases of {name}", name=name), icon=":material/alternate_email:", al_domain=row["name"]
+            )
+elif search:
+    ui.empty(_("No domain matches."), ":material/search_off:")
+elif not servers:
+    ui.empty(_("No mail server yet. Add one in the settings; its domains come next."), ":material/dns:")
+elif may_write:
+    ui.empty(
+        _("No domain yet. Add the first, or import what the mail server has on the sync page."), ":material/language:"
+    )
+else:
+    ui.empty(_("No domain yet."), ":material/language:")

@@ -1,0 +1,159 @@
+"""Domains: the table with the way to what is in them, and the dialogs to add, change and delete one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+import streamlit as st
+
+from provision.access import Permission
+from provision.address import normalise_domain, readable
+from provision.queries import Page
+from webui import show, ui
+from webui.i18n import _
+
+Row = Mapping[str, Any]
+MB = 1 << 20
+CLICKS = {"mailboxes": "dm_to_mailboxes", "aliases": "dm_to_aliases"}
+
+
+def page_of(rows: Sequence[Row], search: str, number: int, size: int) -> Page:
+    """The part of the list that is shown; `search`: in the name, as stored or as written, and the description."""
+    needle = search.strip().lower()
+    found = [
+        row for row in rows
+        if needle in row["name"] or needle in readable(row["name"]) or needle in row["description"].lower()
+    ]  # fmt: skip
+    number = max(1, min(number, -(-len(found) // size)))
+    return Page(found[(number - 1) * size : number * size], len(found), number, size)
+
+
+def table(listing: ui.Listing, page: Page, *, selectable: bool) -> Row | None:
+    """The domains; returns the selected one. The number of users, and “Aliases”, lead to their lists."""
+    columns = {
+        "name": st.column_config.TextColumn(_("Domain"), width="medium"),
+        "mailboxes": st.column_config.ButtonColumn(_("Mailboxes"), type="tertiary", key=CLICKS["mailboxes"]),
+        "aliases": st.column_config.ButtonColumn(_("Aliases"), type="tertiary", key=CLICKS["aliases"]),
+        "quota": st.column_config.TextColumn(_("Total quota"), alignment="right"),
+        "used": st.column_config.TextColumn(_("Used"), alignment="right"),
+        "default": st.column_config.TextColumn(_("Default quota"), alignment="right"),
+        "server": _("Mail server"), "description": st.column_config.TextColumn(_("Description"), width="medium"),
+    }  # fmt: skip
+    select = "single-row" if selectable else None
+    chosen = listing.table(
+        page, [_cells(row) for row in page.rows], columns, alt=_("Domains"), select=select, rows_shown=14
+    )
+    _follow(page)
+    return chosen[0] if chosen else None
+
+
+def _cells(row: Row) -> dict[str, Any]:
+    return {
+        "name": readable(row["name"]), "server": row["server"], "description": row["description"],
+        "mailboxes": f"{row['mailboxes']:,}", "aliases": _("Show"), "quota": total_quota(row),
+        "used": show.size(row["used_bytes"]), "default": default_quota(row),
+    }  # fmt: skip
+
+
+def total_quota(row: Row) -> str:
+    """A mailbox without limit makes the sum a lower bound."""
+    if row["unlimited"] and row["unlimited"] == row["mailboxes"]:
+        return _("no limit")
+    return show.size(row["quota_bytes"]) + ("+" if row["unlimited"] else "")
+
+
+def default_quota(row: Row) -> str:
+    if row["default_quota_bytes"] is None:
+        standard = ui.app().settings.default_quota_mb * MB
+        return _("{size} (standard)", size=show.size(standard) if standard else _("no limit"))
+    return show.size(row["default_quota_bytes"]) if row["default_quota_bytes"] else _("no limit")
+
+
+def _follow(page: Page) -> None:
+    """One click leads to what is in a domain."""
+    for name, key in CLICKS.items():
+        click, path = st.session_state.get(key), ui.PAGES / f"{name}.py"
+        if click and path.exists() and click["row"] < len(page.rows):
+            prefix = "mb" if name == "mailboxes" else "al"
+            st.switch_page(path, query_params={f"{prefix}_domain": page.rows[click["row"]]["name"]})
+
+
+# ---- dialogs -------------------------------------------------------------------------------
+
+
+def create_dialog(servers: Sequence[str]) -> None:
+    st.session_state["dm_new"] = uuid4().hex
+
+    @st.dialog(_("Add domain"))
+    def create() -> None:
+        who = ui.signed_in(Permission.DOMAIN_WRITE)
+        with st.form("dm_new_form", border=False):
+            name = st.text_input(_("Domain"), placeholder="example.com", max_chars=253)
+            server = st.selectbox(_("Mail server"), list(servers))
+            description, quota = _fields("", None)
+            sent = ui.submit(_("Add"))
+        if sent:
+            with ui.attempt():
+                row = ui.app().provisioner.create_domain(
+                    who.actor, normalise_domain(name or ""), server or "", description=description,
+                    default_quota_bytes=quota, idempotency_key=st.session_state["dm_new"],
+                )  # fmt: skip
+                ui.done(_("{name} is added.", name=readable(row.name)))
+
+    create()
+
+
+def edit_dialog(row: Row) -> None:
+    @st.dialog(_("Edit {name}", name=ui.plain(readable(row["name"]))))
+    def edit() -> None:
+        who = ui.signed_in(Permission.DOMAIN_WRITE)
+        with st.form("dm_edit", border=False):
+            description, quota = _fields(row["description"], row["default_quota_bytes"])
+            sent = ui.submit(_("Save"))
+        if sent:
+            with ui.attempt() as tried:
+                ui.app().provisioner.edit_domain(
+                    who.actor, row["uid"], description=description, expected_version=row["version"],
+                    default_quota_bytes=-1 if quota is None else quota,
+                )  # fmt: skip
+                ui.done(_("Saved."))
+            if tried.error and tried.error.code == "EDIT_CONFLICT":
+                _both_values(tried.error.details["current"], description, quota)
+
+    edit()
+
+
+def _fields(description: str, quota_bytes: int | None) -> tuple[str, int | None]:
+    """Description, and the default quota in bytes; None: the product's."""
+    text = st.text_input(_("Description"), description, max_chars=200)
+    megabytes = st.number_input(
+        _("Default quota in MB (empty: standard, 0: no limit)"), 0, 1 << 30,
+        None if quota_bytes is None else quota_bytes // MB, step=256, placeholder=_("standard"),
+    )  # fmt: skip
+    st.caption(_("For mailboxes made from now on; those that exist keep theirs."))
+    return text or "", None if megabytes is None else int(megabytes) * MB
+
+
+def _both_values(theirs: Mapping[str, Any], description: str, quota: int | None) -> None:
+    """Somebody was faster: what he saved, and what was typed here."""
+    mine = {"description": description, "default_quota_bytes": quota}
+    for place, heading, values in zip(st.columns(2), (_("Saved meanwhile"), _("Yours")), (theirs, mine), strict=True):
+        with place.container(border=True, gap="xxsmall"):
+            st.caption(heading)
+            st.markdown(ui.plain(values["description"]) or "–")
+            st.markdown(default_quota(values))
+    st.caption(_("Close this and open it again to start from what is saved now."))
+
+
+def delete_dialog(row: Row, listing: ui.Listing) -> None:
+    def delete() -> str:
+        ui.app().provisioner.delete_domain(ui.signed_in(Permission.DOMAIN_WRITE).actor, row["uid"])
+        listing.clear_selection()
+        return _("{name} is deleted.", name=readable(row["name"]))
+
+    name = ui.plain(readable(row["name"]))
+    ui.confirm(
+        _("Delete {name}", name=name),
+        _("{name} is forgotten here. Nothing changes on the mail server. It must be empty: no mailboxes, no aliases.", name=f"**{name}**"),
+        _("Delete"), delete, permission=Permission.DOMAIN_WRITE,
+    )  # fmt: skip
