@@ -8,6 +8,7 @@ import errno
 import os
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -44,8 +45,13 @@ def swap_in(path: Path, expected: bytes, new: bytes) -> None:
 def _create_empty(path: Path) -> None:
     """A missing config file is made empty first, so that it has an owner and a mode to keep."""
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
-    folder = path.parent.stat()
-    os.chown(path, folder.st_uid, folder.st_gid)
+    _keep_owner(path, path.parent.stat())
+
+
+def _keep_owner(file: int | Path, like: os.stat_result) -> None:
+    """Not root, and a file of somebody else's: it becomes ours. docker-mailserver reads as root, so nothing is lost."""
+    with suppress(PermissionError):
+        os.chown(file, like.st_uid, like.st_gid)
 
 
 def _prepare(path: Path, content: bytes) -> Path:
@@ -55,7 +61,7 @@ def _prepare(path: Path, content: bytes) -> Path:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             status = path.stat()
-            os.fchown(file.fileno(), status.st_uid, status.st_gid)
+            _keep_owner(file.fileno(), status)
             os.fchmod(file.fileno(), status.st_mode & 0o7777)
             file.flush()
             os.fsync(file.fileno())
