@@ -14,8 +14,8 @@ domains = read.domains(who.actor)
 present = counts.get("mailbox.ACTIVE", 0) + counts.get("mailbox.DISABLED", 0)
 
 with ui.title(_("Overview")):
-    if who.may(Permission.MAILBOX_WRITE):
-        ui.link("mailboxes", _("Create mailbox"), icon=":material/add:", mb_new="1")
+    if who.may(Permission.MAILBOX_WRITE) and st.button(_("Create mailbox"), type="primary", icon=":material/add:"):
+        st.switch_page(ui.PAGES / "mailboxes.py", query_params={"mb_new": "1"})
 
 numbers = st.columns(5)
 with numbers[0]:

@@ -1,9 +1,10 @@
 """Settings: environment, `.env`, secrets from files. A wrong value stops the start and names the variable."""
 
 from functools import cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from provision.errors import InvalidInput
@@ -39,6 +40,19 @@ class Settings(BaseSettings):
     sign_in_attempts: int = Field(5, ge=1, description="wrong passwords in a row that lock an account name")
     sign_in_attempts_per_ip: int = Field(20, ge=1, description="wrong passwords from one address that lock it out")
     sign_in_lock_minutes: int = Field(15, ge=1, description="how long a lock lasts, and how long failures count")
+
+    allowed_networks: str = Field("", description="networks that may use this, e.g. 10.0.0.0/8 192.0.2.7; empty: all")
+
+    @field_validator("allowed_networks")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for part in value.replace(",", " ").split():
+            ip_network(part)
+        return value
+
+    @property
+    def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return tuple(ip_network(part) for part in self.allowed_networks.replace(",", " ").split())
 
     @property
     def url(self) -> str:

@@ -7,6 +7,7 @@ import importlib
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from provision.bootstrap import create_first_admin
+from provision.config import get_settings
 from provision.jobs import Jobs
 from provision.signin import FIRST_ADMIN
 from webui import http, http_imports, serverlog
@@ -42,7 +44,7 @@ def routes() -> list[BaseRoute]:
 
 
 def middleware() -> list[Middleware]:
-    return [Middleware(SecurityHeaders)]
+    return [Middleware(SecurityHeaders), Middleware(AllowedNetworks)]
 
 
 @asynccontextmanager
@@ -107,3 +109,31 @@ class SecurityHeaders:
 
         hidden = scope["path"].startswith(HIDDEN)
         await (PlainTextResponse("Not found", 404) if hidden else self.app)(scope, receive, send_with_headers)
+
+
+class AllowedNetworks:
+    """Whoever comes from elsewhere is refused, pages and websocket alike; `/health` answers all."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket") and scope["path"] != "/health" and not _is_allowed(scope):
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 4403})
+                return
+            await PlainTextResponse("Your network may not use this.", 403)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def _is_allowed(scope: Scope) -> bool:
+    networks = get_settings().networks
+    if not networks:
+        return True
+    try:
+        address = ip_address(scope["client"][0])
+    except (TypeError, ValueError):
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return any((mapped or address) in network for network in networks)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from provision.access import Permission
 from provision.models import Role, utc_now
+from provision.secret import Secret
 from webui import show, ui
 from webui.i18n import _, word
 
@@ -48,23 +49,27 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 
 
 def create_dialog(domains: Sequence[str]) -> None:
-    st.session_state["st_new_operator"] = uuid4().hex
+    key = uuid4().hex
+    made: list[tuple[Secret, str]] = []  # in the dialog's closure: a double click finds what the first one made
 
     @st.dialog(_("Add operator"))
     def create() -> None:
         who = ui.signed_in(Permission.OPERATOR_WRITE)
+        if made:
+            ui.show_once(*made[0])
+            return
         with st.form("new_operator", border=False):
             username = st.text_input(_("User name"), max_chars=80)
             given = _fields({}, domains)
             sent = ui.submit(_("Add"))
         if sent:
             with ui.attempt():
-                key = st.session_state["st_new_operator"]
-                row, made = ui.app().provisioner.create_operator(
-                    who.actor, username or "", given.pop("role"), idempotency_key=key, **given
-                )
-                if made:
-                    ui.show_once(made, row.username)
+                role = given.pop("role")
+                add = ui.app().provisioner.create_operator
+                row, password = add(who.actor, username or "", role, idempotency_key=key, **given)
+                if password:
+                    made.append((password, row.username))
+                st.rerun(scope="fragment")
 
     create()
 
@@ -97,17 +102,21 @@ def _fields(row: Mapping[str, Any], domains: Sequence[str]) -> dict[str, Any]:
 
 
 def reset_dialog(row: Mapping[str, Any]) -> None:
+    made: list[tuple[Secret, str]] = []
+
     @st.dialog(_("Reset password"))
     def reset() -> None:
         who = ui.signed_in(Permission.OPERATOR_WRITE)
+        if made:
+            ui.show_once(*made[0])
+            return
         name = f"**{ui.plain(row['username'])}**"
-        place = st.container()
-        with place:
-            st.write(_("{name} gets a one-time password, and is signed out everywhere.", name=name))
+        st.write(_("{name} gets a one-time password, and is signed out everywhere.", name=name))
         if ui.buttons(_("Make one-time password")):
             with ui.attempt():
-                _row, made = ui.app().provisioner.set_operator_password(who.actor, row["uid"])
-                if made:
-                    ui.show_once(made, row["username"])
+                _row, password = ui.app().provisioner.set_operator_password(who.actor, row["uid"])
+                if password:
+                    made.append((password, row["username"]))
+                st.rerun(scope="fragment")
 
     reset()

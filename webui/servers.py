@@ -49,7 +49,7 @@ def table(rows: Sequence[Server], kinds: Kinds) -> Server | None:
 
 
 def create_dialog(kinds: Kinds) -> None:
-    st.session_state["st_new_server"] = uuid4().hex
+    key = uuid4().hex  # one per opened dialog: a double click makes one server
 
     @st.dialog(_("Add mail server"))
     def create() -> None:
@@ -61,7 +61,6 @@ def create_dialog(kinds: Kinds) -> None:
             sent = ui.submit(_("Add"))
         if sent:
             with ui.attempt():
-                key = st.session_state["st_new_server"]
                 ui.app().provisioner.create_server(who.actor, name or "", kind, settings, idempotency_key=key)
                 ui.done(_("The mail server {name} is added. Test its connection now.", name=name))
 

@@ -149,7 +149,7 @@ def link(page: str, text: str, *, icon: str | None = None, **filters: str | None
     known = {name: value for name, value in filters.items() if value is not None}
     path = PAGES / f"{page}.py"
     if path.exists():
-        st.page_link(str(path), label=text, icon=icon, query_params=known or None)
+        st.page_link(str(path), label=text, icon=icon, icon_position="right", query_params=known or None)
 
 
 def typed(word: str) -> bool:
