@@ -98,7 +98,7 @@ class Listing:
         """Which page is wanted; known before `pages` draws its buttons."""
         raw = st.session_state.get(self._key("page")) or st.query_params.get(self._key("page"))
         text = str(raw) if isinstance(raw, int | str) else "1"
-        return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 9 else 1
+        return max(1, int(text)) if text.isdecimal() and len(text) < 9 else 1
 
     def first_page(self) -> None:
         st.session_state[self._key("page")] = 1

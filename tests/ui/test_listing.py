@@ -1,0 +1,65 @@
+"""Lists: pages, links, and a selection that never leaks to other rows."""
+
+from uuid import UUID
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from provision.queries import Page
+from webui.listing import Listing
+
+
+def rows(start: int) -> list[dict[str, object]]:
+    return [{"uid": UUID(int=i), "address": f"a{i}@example.com"} for i in range(start, start + 3)]
+
+
+def test_the_tables_key_changes_with_the_rows_shown() -> None:
+    listing = Listing("xx")
+    keys = {listing._table_key(rows(start)) for start in (0, 1, 50)}
+    assert len(keys) == 3
+    assert listing._table_key(rows(0)) in keys
+    before = listing._table_key(rows(0))
+    listing.clear_selection()
+    assert listing._table_key(rows(0)) != before
+
+
+def script() -> None:
+    import streamlit as st
+
+    from provision.models import SyncStatus
+    from provision.queries import Page
+    from webui.listing import Listing
+
+    listing = Listing("xx", size=10)
+    text = listing.search("Search")
+    status = listing.segments("status", "Status", list(SyncStatus))
+    shown = Page([], 95, min(listing.number, 10), 10)
+    listing.pages(shown, "95 things")
+    st.write(f"{text}|{status}|{listing.number}")
+
+
+def shown(**query: str) -> str:
+    test = AppTest.from_function(script, default_timeout=20)
+    for name, value in query.items():
+        test.query_params[name] = value
+    return str(test.run().markdown[0].value)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, "|None|1"),
+        ({"xx_q": "anna", "xx_page": "3"}, "anna|None|3"),
+        ({"xx_status": "Failed"}, "|FAILED|1"),
+        ({"xx_status": "FAILED"}, "|FAILED|1"),
+        ({"xx_status": "失敗"}, "|FAILED|1"),
+        ({"xx_status": "nonsense", "xx_page": "-4"}, "|None|1"),
+        ({"xx_page": "９"}, "|None|9"),
+    ],
+)
+def test_a_link_says_what_is_shown(query: dict[str, str], expected: str) -> None:
+    assert shown(**query) == expected
+
+
+def test_a_page_knows_how_many_there_are() -> None:
+    assert [Page([], total, 1, 50).pages for total in (0, 50, 51)] == [1, 1, 2]
