@@ -111,9 +111,10 @@ def destinations_field(value: str, key: str) -> str:
 
 
 def edit_dialog(row: Row) -> None:
-    @st.dialog(_("Edit {name}", name=ui.plain(addresses.readable(row["address"]))))
+    @st.dialog(_("Edit alias"))
     def edit() -> None:
         who = ui.signed_in(Permission.ALIAS_WRITE)
+        st.text_input(_("Alias"), addresses.readable(row["address"]), disabled=True)
         catch_all_warning(row["address"])
         with st.form("al_edit", border=False):
             text = destinations_field("\n".join(row["destinations"]), f"al_edit_{row['uid']}_{row['version']}")
@@ -132,18 +133,18 @@ def edit_dialog(row: Row) -> None:
 
 def both_values(theirs: str, mine: str) -> None:
     """Somebody was faster: what he saved, and what was typed here."""
-    left, right = st.columns(2)
-    for place, heading, value in ((left, _("Saved meanwhile"), theirs), (right, _("Yours"), mine)):
-        with place.container(border=True, gap="xxsmall"):
+    for heading, value in ((_("Saved meanwhile"), theirs), (_("Yours"), mine)):
+        with st.container(border=True, gap="xxsmall"):
             st.caption(heading)
-            st.markdown(ui.plain(value) or "–")
+            st.text(value.replace(", ", "\n") or "–")
     st.caption(_("Close this and open it again to start from what is saved now."))
 
 
 def assign_dialog(row: Row) -> None:
-    @st.dialog(_("Owner of {name}", name=ui.plain(addresses.readable(row["address"]))))
+    @st.dialog(_("Owner of the alias"))
     def assign() -> None:
         who = ui.signed_in(Permission.ALIAS_WRITE)
+        st.text_input(_("Alias"), addresses.readable(row["address"]), disabled=True)
         with st.form("al_assign", border=False):
             address = st.text_input(_("Mailbox"), row["mailbox"] or "", placeholder=_("empty: nobody's"), max_chars=254)
             st.caption(_("Only where it is listed changes, not where its mail goes."))
