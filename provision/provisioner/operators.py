@@ -57,6 +57,7 @@ class OperatorWrites(Base):
         with self._writing() as session:
             row = self._operator(session, uid)
             self._check_version(row, expected_version, role=row.role, enabled=row.enabled)
+            was_super_admin = row.role == Role.SUPER_ADMIN and row.enabled
             if role is not None:
                 row.role = _check_role(role)
             if enabled is not None:
@@ -71,7 +72,8 @@ class OperatorWrites(Base):
                 row.email = addresses.normalise(email) if email else None
             touch(row)
             session.flush()
-            _require_super_admin(session)
+            if was_super_admin:
+                _require_super_admin(session)
             names = sorted(domain.name for domain in row.domains)
             self._done(
                 session,

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import typer.main
 
-from provision.cli import main
+from provision.cli import app, main
 from provision.config import get_settings
 
 
@@ -78,3 +79,13 @@ def cli(bare: Cli) -> Cli:
     bare.ok("server", "add", "main", "dms_files", "--set", f"path={bare.volume}")
     bare.ok("domain", "add", "example.com")
     return bare
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command with its name as it is typed."""
+    for noun, group in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        if not hasattr(group, "commands"):
+            yield noun, group
+            continue
+        for verb, command in group.commands.items():
+            yield f"{noun} {verb}", command

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 
-from provision.cli import app
 from provision.database import ROOT
+from tests.cli.conftest import commands
 
 PAGE = ROOT / "docs" / "cli.md"
 CHANGING = (
@@ -62,17 +61,11 @@ def test_the_session_of_the_page_goes_as_printed(tmp_path: Path) -> None:
         assert plain(run(command, folder)) == plain(printed), command
 
 
-def commands() -> Iterator[tuple[str, Any]]:
-    for noun, group in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
-        for verb, command in group.commands.items():
-            yield f"{noun} {verb}", command
-
-
 @pytest.mark.parametrize(
     ("name", "command"), list(commands()), ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_every_command_and_option_is_described(name: str, command: Any) -> None:
-    lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{name}")]
+    lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if re.match(rf"\| `{name}[ `]", line)]
     assert len(lines) == 1, f"{name} is not in the table of docs/cli.md"
     for option in command.params:
         if option.param_type_name == "option" and option.opts[0] != "--help":

@@ -1,0 +1,446 @@
+"""CSV import and export: each trap of reading CSV, the dry run, the rejected rows, and the way out and in again."""
+
+import csv
+import io
+import stat
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provision import csvfile
+from provision.access import Actor
+from provision.bootstrap import Postroom
+from provision.csvfile import (
+    COLUMNS,
+    EXPORTED,
+    Sheet,
+    csv_lines,
+    export_csv,
+    guard,
+    import_csv,
+    plan_import,
+    read_rows,
+    rejected_csv,
+    template,
+    unguard,
+    write_rejected,
+)
+from provision.errors import AccessDenied, InvalidInput
+from provision.models import Status, SyncStatus
+from provision.queries import MailboxFilter
+from tests.conftest import HASH, World
+
+HEADER = "email,password,display_name,quota_mb,aliases,enabled\n"
+GOOD = "anna@example.com,Correct-Horse-1,Anna,500,,true\n"
+
+
+def read(text: str) -> Sheet:
+    return read_rows(text.encode())
+
+
+def refused(sheet: Sheet) -> list[tuple[int, str, str]]:
+    return [(error.number, error.column, error.code) for error in sheet.errors]
+
+
+def unreadable(data: str | bytes) -> str:
+    with pytest.raises(InvalidInput) as caught:
+        read_rows(data.encode() if isinstance(data, str) else data)
+    assert caught.value.code == "CSV_UNREADABLE"
+    return caught.value.message
+
+
+# ---- the traps -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("password", ["NA", "null", "NaN", "007", "None", "true", "1e5"])
+def test_words_that_mean_nothing_to_others_are_passwords_that_are_too_weak(password: str) -> None:
+    sheet = read(HEADER + f"anna@example.com,{password},,,,\n")
+    assert refused(sheet) == [(2, "password", "WEAK_PASSWORD")]
+    assert f"this one has {len(password)}" in sheet.errors[0].message
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["00700700-Aa", "=Sum(A1)x1", "+Plus-Plus1", "-Minus-11", "@At-sign-1", "'=Quote-1a", "a,B;c 1-x", 'Quo"te-11'],
+)
+def test_a_password_is_kept_to_the_letter(password: str) -> None:
+    out = io.StringIO()
+    csv.writer(out).writerows([["email", "password"], ["anna@example.com", password]])
+    (new,) = read(out.getvalue()).news
+    assert new.password
+    assert new.password.reveal() == password
+
+
+def test_a_display_name_is_text_whatever_it_looks_like() -> None:
+    names = [
+        new.display_name
+        for new in read(
+            HEADER
+            + "".join(f"u{i}@example.com,Correct-Horse-1,{n},,,\n" for i, n in enumerate(["NA", "007", "null", "1.0"]))
+        ).news
+    ]
+    assert names == ["NA", "007", "null", "1.0"]
+
+
+def test_a_gap_in_the_quotas_makes_no_fractions_of_the_others() -> None:
+    rows = (
+        "a@example.com,Correct-Horse-1,,500,,\nb@example.com,Correct-Horse-1,,,,\nc@example.com,Correct-Horse-1,,0,,\n"
+    )
+    assert [new.quota_bytes for new in read(HEADER + rows).news] == [500 << 20, None, 0]
+
+
+def test_a_first_row_with_a_field_too_many_shifts_nothing() -> None:
+    sheet = read(HEADER + "anna@example.com,Correct-Horse-1,Anna,500,,true,surplus\n" + GOOD.replace("anna", "ben"))
+    assert refused(sheet) == [(2, "", "FIELD_COUNT")]
+    assert [new.address for new in sheet.news] == ["ben@example.com"]
+
+
+def test_a_row_with_a_field_too_few_is_refused() -> None:
+    assert refused(read(HEADER + "anna@example.com,Correct-Horse-1\n")) == [(2, "", "FIELD_COUNT")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_it_reads_unicode_files(encoding: str) -> None:
+    (new,) = read_rows((HEADER + "anna@example.com,Correct-Horse-1,Jürgen Ł 田中,,,\n").encode(encoding)).news
+    assert new.display_name == "Jürgen Ł 田中"
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        ((HEADER + GOOD.replace("Anna", "Jürgen")).encode("cp1252"), "CSV UTF-8"),
+        ((HEADER + GOOD).encode("utf-16-le"), "NUL"),
+        ((HEADER + GOOD).encode("utf-32"), "UTF-8"),
+        (b"\xff\xfe\x00", "UTF-8"),
+        (b"PK\x03\x04rest of a workbook", "spreadsheet"),
+        (b"\x7fELF\x02\x01\x01\0\0\0", "NUL"),
+        ((HEADER + GOOD + "b\0n@example.com,x,,,,\n").encode(), "Row 3"),
+        (b"", "empty"),
+        (b"\n\n", "empty"),
+        (b"email,password,colour\n", "colour"),
+        (b"email,password,\n", "(without a name)"),
+        (b"email,password,email\n", "twice"),
+        (b"email,display_name\n", "password_hash"),
+        (b"password\n", "email"),
+        (b"anna@example.com,Correct-Horse-1\n", "not known"),
+        ((HEADER + 'anna@example.com,"Correct-Horse-1,,,,\n').encode(), "quotes"),
+        ((HEADER + 'anna@example.com,"Correct"-Horse-1,,,,\n').encode(), "quotes"),
+        ((HEADER + "x" * 200_000).encode(), "quotes do not add up (field larger"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_read_says_what_to_do(data: bytes, word: str) -> None:
+    assert word in unreadable(data)
+
+
+def test_a_file_is_neither_too_large_nor_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csvfile, "MAX_ROWS", 2)
+    assert "more than 2 rows" in unreadable(HEADER + GOOD * 3)
+    monkeypatch.setattr(csvfile, "MAX_BYTES", 10)
+    assert "larger" in unreadable(HEADER)
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_the_header_says_what_divides_the_columns(mark: str) -> None:
+    (new,) = read(
+        mark.join(["email", "password", "aliases"])
+        + "\n"
+        + mark.join(["anna@example.com", "Correct-Horse-1", '"info@example.com;it@example.com"'])
+        + "\n"
+    ).news
+    assert new.aliases == ("info@example.com", "it@example.com")
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_rows_are_numbered_by_their_line_in_the_file(ending: str) -> None:
+    text = (HEADER + '"a@example.com","Correct-Horse-1","two\nlines",,,\n\n,,,,,\nb@example.com,weak,,,,\n').replace(
+        "\n", ending
+    )
+    sheet = read(text)
+    assert refused(sheet) == [(2, "display_name", "INVALID_NAME"), (6, "password", "WEAK_PASSWORD")]
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        ("anna,Correct-Horse-1,,,,", "email"),
+        ("anna|x@example.com,Correct-Horse-1,,,,", "email"),
+        ("anna@example.com,,,,,", "password"),
+        ("anna@example.com, Correct-Horse-1,,,,", "password"),
+        ("anna@example.com,Correct-Horse-1,,much,,", "quota_mb"),
+        ("anna@example.com,Correct-Horse-1,,-1,,", "quota_mb"),
+        ("anna@example.com,Correct-Horse-1,,1e3,,", "quota_mb"),
+        ("anna@example.com,Correct-Horse-1,,٣,,", "quota_mb"),
+        ("anna@example.com,Correct-Horse-1,,0.0000001,,", "quota_mb"),
+        ("anna@example.com,Correct-Horse-1,,9999999999,,", "quota_mb"),
+        ("anna@example.com,Correct-Horse-1,,,info,", "aliases"),
+        ("anna@example.com,Correct-Horse-1,,,,perhaps", "enabled"),
+        (f"anna@example.com,Correct-Horse-1,{'x' * 201},,,", "display_name"),
+    ],
+)
+def test_the_row_and_column_are_named(row: str, column: str) -> None:
+    sheet = read(HEADER + row + "\n")
+    assert [(error.number, error.column) for error in sheet.errors] == [(2, column)]
+    assert str(sheet.errors[0]).startswith(f"row 2, {column}: ")
+    assert "Correct-Horse-1" not in str(sheet.errors[0]) + repr(sheet.errors)
+
+
+def test_all_that_is_wrong_with_a_row_is_said_at_once() -> None:
+    sheet = read(HEADER + "anna,weak,,much,,perhaps\n")
+    assert [error.column for error in sheet.errors] == ["email", "password", "quota_mb", "enabled"]
+
+
+def test_a_row_has_a_password_or_a_hash() -> None:
+    header = "email,password,password_hash\n"
+    sheet = read(
+        f"{header}a@example.com,Correct-Horse-1,{HASH.reveal()}\nb@example.com,,{HASH.reveal()}\nc@example.com,,{{PLAIN}}x\n"
+    )
+    assert refused(sheet) == [(2, "password", "PASSWORD_NEEDED"), (4, "password_hash", "INVALID_INPUT")]
+    assert [new.address for new in sheet.news] == ["b@example.com"]
+
+
+def test_nothing_shows_a_password() -> None:
+    assert "Correct-Horse-1" not in repr(read(HEADER + GOOD + "x,Correct-Horse-1,,,,\n"))
+
+
+def test_the_template_can_be_imported() -> None:
+    sheet = read(template())
+    assert (sheet.columns, len(sheet.news), sheet.errors) == (COLUMNS, 1, [])
+
+
+# ---- import --------------------------------------------------------------------------------
+
+SHEET = (
+    HEADER
+    + GOOD
+    + "ben@example.com,Battery-Staple-2,,,info@example.com sales@example.com,false\n"
+    + "weak@example.com,weak,,,,\n"
+    + "anna@example.com,Correct-Horse-1,,,,\n"
+    + "olga@elsewhere.example.net,Correct-Horse-1,,,,\n"
+    + "chen@example.com,Correct-Horse-1,,,info@example.com,\n"
+    + "dora@example.com,Correct-Horse-1,,,x@elsewhere.example.net,\n"
+    + "correct-horse-1@example.com,Correct-Horse-1,,,,\n"
+)
+REFUSALS = [
+    (4, "password", "WEAK_PASSWORD"),
+    (5, "email", "DUPLICATE_MAILBOX"),
+    (6, "email", "DOMAIN_NOT_FOUND"),
+    (7, "aliases", "DUPLICATE_ALIAS"),
+    (8, "aliases", "DOMAIN_NOT_FOUND"),
+    (9, "password", "WEAK_PASSWORD"),
+]
+
+
+def addresses_of(world: World) -> list[str]:
+    return [row["address"] for row in world.app.queries.each_mailbox(world.alice)]
+
+
+def test_a_dry_run_says_what_an_import_then_does(world: World) -> None:
+    plan = plan_import(world.app, world.alice, SHEET.encode())
+    assert [new.address for new in plan.accepted] == ["anna@example.com", "ben@example.com"]
+    assert [(e.number, e.column, e.code) for e in plan.errors] == REFUSALS
+    assert (addresses_of(world), list(plan.created), world.text()) == ([], [], "")
+    done = import_csv(world.app, world.alice, SHEET.encode())
+    assert len(done.created) == 2
+    assert [(e.number, e.column, e.code) for e in done.errors] == REFUSALS
+    assert addresses_of(world) == ["anna@example.com", "ben@example.com"]
+
+
+def test_what_was_asked_for_is_on_the_server(world: World) -> None:
+    import_csv(world.app, world.alice, SHEET.encode())
+    ben = world.app.queries.mailbox_by_address(world.alice, "ben@example.com")
+    assert (ben.sync_status, ben.status, ben.quota_bytes) == (SyncStatus.SYNCED, Status.DISABLED, 1 << 30)
+    assert world.text("postfix-virtual.cf") == "info@example.com ben@example.com\nsales@example.com ben@example.com\n"
+    assert world.text("dovecot-quotas.cf") == "anna@example.com:500M\nben@example.com:1024M\n"
+    assert world.text().count("{SHA512-CRYPT}$6$") == 2
+    assert world.app.queries.verify_audit(world.alice).intact
+
+
+def test_a_file_that_is_fed_twice_is_refused_as_duplicates(world: World) -> None:
+    data = (HEADER + GOOD).encode()
+    import_csv(world.app, world.alice, data)
+    again = import_csv(world.app, world.alice, data)
+    assert [error.code for error in again.errors] == ["DUPLICATE_MAILBOX"]
+    assert (list(again.created), list(again.accepted)) == ([], [])
+
+
+def test_the_same_call_with_a_key_is_one_import(world: World) -> None:
+    data = (HEADER + GOOD).encode()
+    first = import_csv(world.app, world.alice, data, idempotency_key="k")
+    second = import_csv(world.app, world.alice, data, idempotency_key="k")
+    assert (second.created, second.errors) == (first.created, [])
+
+
+def test_progress_is_told_up_to_the_end(world: World) -> None:
+    told: list[tuple[int, int]] = []
+    rows = "".join(f"u{n}@example.com,Correct-Horse-{n},,,,\n" for n in range(130))
+    import_csv(world.app, world.alice, (HEADER + rows).encode(), lambda done, of: told.append((done, of)))
+    assert told == [(100, 130), (130, 130)]
+
+
+def test_more_than_one_part_is_one_push(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = "".join(f"u{n:04}@example.com,{HASH.reveal()}\n" for n in range(1_100))
+    result = import_csv(world.app, world.alice, ("email,password_hash\n" + rows).encode())
+    assert len(result.created) == 1_100
+    assert world.app.queries.counts(world.alice)["mailbox.SYNCED"] == 1_100
+    assert len(world.text().splitlines()) == 1_100
+
+
+def test_rejected_rows_are_corrected_and_fed_again(world: World, tmp_path: Path) -> None:
+    text = HEADER + "anna@example.com,weak,=1+1,500,,\nben@example.com,Correct-Horse-1,'=2+2,,info,\ntoo,few\n"
+    result = import_csv(world.app, world.alice, text.encode())
+    path = tmp_path / "rejected.csv"
+    write_rejected(path, result)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    header, anna, ben, few = path.read_text().splitlines()
+    assert header == "error," + HEADER.strip()
+    assert anna.endswith(",anna@example.com,weak,'=1+1,500,,")
+    assert ben.endswith(",ben@example.com,Correct-Horse-1,'=2+2,,info,")
+    assert few.endswith(",too,few")
+    assert [e.code for e in plan_import(world.app, world.alice, path.read_bytes()).errors] == [
+        e.code for e in result.errors
+    ]
+    mended = (
+        path.read_text()
+        .replace(",weak,", ",Battery-Staple-2,")
+        .replace(",info,", ",info@example.com,")
+        .replace("too,few", "")
+    )
+    again = import_csv(world.app, world.alice, mended.partition("it has")[0].rpartition("\n")[0].encode())
+    assert (len(again.created), list(again.errors)) == (2, [])
+    assert world.app.queries.mailbox_by_address(world.alice, "anna@example.com").display_name == "=1+1"
+
+
+def test_rejected_rows_do_not_change_when_they_are_fed_uncorrected(world: World) -> None:
+    first = rejected_csv(plan_import(world.app, world.alice, SHEET.encode()))
+    alone = [e.code for e in plan_import(world.app, world.alice, first.encode()).errors]
+    assert "WEAK_PASSWORD" in alone
+    assert "DOMAIN_NOT_FOUND" in alone
+
+
+def test_a_domain_admin_imports_into_his_domains_only(world: World) -> None:
+    text = HEADER + GOOD + "olga@example.org,Correct-Horse-1,,,,\nben@example.com,Correct-Horse-1,,,x@example.org,\n"
+    result = import_csv(world.app, world.dora, text.encode())
+    assert [(e.number, e.column, e.code) for e in result.errors] == [
+        (3, "email", "INSUFFICIENT_PERMISSION"),
+        (4, "aliases", "INSUFFICIENT_PERMISSION"),
+    ]
+    assert addresses_of(world) == ["anna@example.com"]
+
+
+@pytest.mark.parametrize("what", [plan_import, import_csv])
+def test_a_viewer_imports_nothing(world: World, what: Any) -> None:
+    with pytest.raises(AccessDenied):
+        what(world.app, world.vera, (HEADER + GOOD).encode())
+    page = world.app.queries.logs(world.alice)
+    assert (page.rows[0]["operation"], page.rows[0]["status"]) == ("mailbox.create_many", "FAILED")
+
+
+# ---- export --------------------------------------------------------------------------------
+
+
+def test_an_export_has_neither_passwords_nor_formulas(world: World) -> None:
+    for name, display in (
+        ("anna", "=cmd|' /C calc'!A0"),
+        ("ben", "+49 30"),
+        ("chen", "-"),
+        ("dora", "@home"),
+        ("emil", "Emil"),
+    ):
+        world.add(f"{name}@example.com", display_name=display)
+    world.app.provisioner.create_alias(world.alice, "@example.com", ["anna@example.com"])
+    text = "".join(export_csv(world.app, world.alice))
+    assert "$6$" not in text
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert tuple(rows[0]) == EXPORTED
+    assert [row["display_name"][:2] for row in rows] == ["'=", "'+", "'-", "'@", "Em"]
+    assert rows[0]["aliases"] == "'@example.com"
+    assert not [cell for row in rows for cell in row.values() if cell[:1] in ("=", "+", "-", "@", "\t", "\r")]
+
+
+def test_an_export_is_filtered_and_shows_only_what_one_may_see(world: World) -> None:
+    world.add("anna@example.com")
+    world.add("olga@example.org")
+    assert "olga" not in "".join(export_csv(world.app, world.dora))
+    assert "anna" not in "".join(export_csv(world.app, world.alice, MailboxFilter(domain="example.org")))
+
+
+def test_an_alias_that_leads_elsewhere_too_is_no_second_name(world: World) -> None:
+    world.add("anna@example.com")
+    world.add("ben@example.com")
+    create = world.app.provisioner.create_alias
+    anna = world.app.queries.mailbox_by_address(world.alice, "anna@example.com")
+    create(world.alice, "own@example.com", ["anna@example.com"])
+    create(world.alice, "both@example.com", ["anna@example.com", "ben@example.com"], mailbox_id=anna.uid)
+    create(world.alice, "away@example.com", ["elsewhere@example.net"], mailbox_id=anna.uid)
+    row = next(csv.DictReader(io.StringIO("".join(export_csv(world.app, world.alice)))))
+    assert row["aliases"] == "own@example.com"
+
+
+def test_an_export_is_imported_again_as_it_was(world: World, postroom: Postroom) -> None:
+    world.add("anna@example.com", display_name="=1+1", quota_bytes=(1 << 20) + 1)
+    world.add("ben@example.com", display_name="'quoted", enabled=False, quota_bytes=0)
+    world.app.provisioner.create_alias(world.alice, "@example.com", ["anna@example.com"])
+    before = "".join(export_csv(world.app, world.alice))
+    root = Actor.system("test")
+    for row in list(world.app.queries.each_mailbox(root)):
+        world.app.provisioner.delete_mailbox(root, row["uid"], force=True)
+    assert "".join(export_csv(world.app, world.alice)) == ",".join(EXPORTED) + "\r\n"
+    header, *lines = before.splitlines()
+    with_passwords = "\n".join([f"{header},password", *(f"{line},Correct-Horse-1" for line in lines)])
+    assert import_csv(world.app, world.alice, with_passwords.encode()).errors == []
+    assert "".join(export_csv(world.app, world.alice)) == before
+
+
+VISIBLE = st.characters(exclude_categories=("C", "Z"), include_characters=" ")
+NAMES = st.text(VISIBLE | st.sampled_from("'=+-@,;\"#"), max_size=40).map(str.strip).filter(str.isprintable)
+MAILBOXES = st.fixed_dictionaries(
+    {
+        "address": st.from_regex(r"[a-z][a-z0-9]{0,10}@example\.com", fullmatch=True),
+        "display_name": NAMES,
+        "quota_bytes": st.integers(0, 1 << 50),
+        "aliases": st.lists(st.sampled_from(["@example.com", "info@example.com", "it@example.org"]), unique=True),
+        "status": st.sampled_from([Status.ACTIVE, Status.DISABLED]),
+    }
+)
+
+
+@given(st.lists(MAILBOXES, max_size=5))
+@settings(deadline=None)
+def test_whatever_is_exported_is_read_back_the_same(mailboxes: list[dict[str, Any]]) -> None:
+    header, *lines = csv_lines(mailboxes)
+    text = header.replace("\r\n", ",password\r\n") + "".join(
+        line.removesuffix("\r\n") + ",Correct-Horse-1\r\n" for line in lines
+    )
+    sheet = read(text)
+    assert sheet.errors == []
+    for new, box in zip(sheet.news, mailboxes, strict=True):
+        assert (new.address, new.display_name, new.quota_bytes) == (
+            box["address"],
+            box["display_name"],
+            box["quota_bytes"],
+        )
+        assert (list(new.aliases), new.enabled) == (box["aliases"], box["status"] == Status.ACTIVE)
+
+
+@given(st.text())
+def test_a_guarded_cell_is_no_formula_and_comes_back(cell: str) -> None:
+    assert guard(cell)[:1] not in ("=", "+", "-", "@", "\t", "\r")
+    assert unguard(guard(cell)) == cell
+
+
+@given(st.integers(0, 1 << 50))
+def test_a_quota_in_mb_is_exact(quota_bytes: int) -> None:
+    assert Decimal(csvfile._in_mb(quota_bytes)) * (1 << 20) == quota_bytes
+
+
+@given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: (HEADER + text).encode(errors="replace")))
+def test_no_file_is_a_surprise(data: bytes) -> None:
+    try:
+        sheet = read_rows(data)
+    except InvalidInput:
+        return
+    assert len(sheet.rows) == len(sheet.news)
