@@ -37,5 +37,4 @@ else:
     ui.empty(_("No mailbox matches. Widen the filters, or create one."), ":material/search_off:")
 with actions:
     mailbox_actions.bar(who, chosen, mine, may=may, deleted=where.status == Status.DELETED)
-    mailbox_list.full_switch(mine)
 mailbox_detail.open_from_url()

@@ -8,6 +8,7 @@ import streamlit as st
 from provision.errors import NotFound
 from provision.models import Mailbox, SyncStatus
 from provision.provisioner.bulk import BulkResult
+from provision.secret import Secret
 from provision.signin import SignedIn
 from webui import show, ui
 from webui.i18n import _
@@ -29,6 +30,13 @@ def done_many(who: SignedIn, text: str, result: BulkResult, *, delivered: bool =
             _("{n} left out, e.g. {name}: {reason}", n=len(result.errors), name=first.name, reason=first.error.message)
         )
     ui.done(" ".join(part for part in parts if part))
+
+
+def show_once(who: SignedIn, place: Any, text: str, row: Mailbox, secret: Secret) -> None:
+    """The same, and a one-time password, in place of the dialog's form."""
+    with place.container():
+        st.success(ui.plain(f"{text} {sentence(who, row)}"), icon=":material/check:")
+        ui.show_once(secret, row.address)
 
 
 def sentence(who: SignedIn, row: Mailbox) -> str:

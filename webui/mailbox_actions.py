@@ -19,7 +19,7 @@ Row = Mapping[str, Any]
 def bar(who: SignedIn, rows: Sequence[Row], mine: ui.Listing, *, may: bool, deleted: bool) -> None:
     """`deleted`: the list shows what is soft-deleted."""
     one = rows[0] if len(rows) == 1 else None
-    if st.button(_("Open"), icon=":material/open_in_full:", disabled=one is None) and one:
+    if st.button(_("Details"), icon=":material/open_in_full:", disabled=one is None) and one:
         st.query_params[mailbox_detail.OPEN] = str(one["uid"])
     if may and deleted:
         _deleted_bar(who, rows, mine)

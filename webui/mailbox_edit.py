@@ -33,7 +33,8 @@ def create_dialog(domains: Sequence[str]) -> None:
     @st.dialog(_("Create mailbox"), icon=":material/add:")
     def create() -> None:
         who = ui.signed_in(Permission.MAILBOX_READ)
-        with st.form("new_mailbox", border=False, enter_to_submit=True):
+        whole = st.empty()
+        with whole.form("new_mailbox", border=False):
             address = st.text_input(_("Address"), placeholder=f"name@{place}", icon=":material/mail:", max_chars=255)
             name = st.text_input(_("Name"), max_chars=200)
             quota, messages = _quota_fields(None, None, _("as the domain says"))
@@ -49,24 +50,24 @@ def create_dialog(domains: Sequence[str]) -> None:
                     (address or "").strip(), password or generate_password(), display_name=name or "",
                     quota_bytes=None if quota is None else quota * MB, quota_messages=messages,
                 )  # fmt: skip
-                _create(who, new, one_time=password is None)
+                _create(who, new, whole if password is None else None)
 
     create()
 
 
-def _create(who: SignedIn, new: NewMailbox, *, one_time: bool) -> None:
+def _create(who: SignedIn, new: NewMailbox, once: Any) -> None:
+    """`once`: the place where the one-time password is shown, instead of the form."""
     write, key = ui.app().provisioner, st.session_state[KEY]
     row = write.create_mailbox(who.actor, new, idempotency_key=key)
     secret = new.password
-    if one_time and st.session_state.get(MADE) == key:  # pressed twice: the first password was never seen, so another
+    if once and st.session_state.get(MADE) == key:  # pressed twice: the first password was never seen, so another
         row, secret = write.reset_password(who.actor, row.uid)
     st.session_state[MADE] = key
     text = _("{address} is created.", address=row.address)
-    if not one_time or secret is None:
+    if once and secret:
+        delivery.show_once(who, once, text, row, secret)
+    else:
         delivery.done(who, text, row)
-        return
-    st.success(ui.plain(f"{text} {delivery.sentence(who, row)}"), icon=":material/check:")
-    ui.show_once(secret, row.address)
 
 
 def same(typed: str | None, again: str | None) -> Secret | None:

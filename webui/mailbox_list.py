@@ -24,29 +24,21 @@ def cards(who: SignedIn) -> None:
         _("Mailboxes"): present, _("Pending"): counts.get("mailbox.PENDING", 0), _("Failed"): counts.get("mailbox.FAILED", 0),
         _("Over 90 % of quota"): counts["mailbox.over_90_percent"],
     }  # fmt: skip
-    for place, (title, value) in zip(st.columns(4), numbers.items(), strict=True):
-        place.metric(title, f"{value:,}", border=True, height="stretch")
+    with st.grid(4, min_column_width=140):
+        for title, value in numbers.items():
+            st.metric(title, f"{value:,}", border=True, height="stretch")
 
 
 def filters(who: SignedIn, mine: ui.Listing) -> tuple[MailboxFilter, str, bool]:
     """What the list is narrowed to, and its order; all of it in the URL."""
-    find, where, states, syncs, order = st.columns([5, 4, 3, 3, 4], vertical_alignment="bottom")
-    with find:
+    with st.grid(6, min_column_width=125, gap="xsmall", vertical_alignment="bottom"):
         search = mine.search(_("Search"), _("address or name"))
-    with where:
         domain = mine.choice("domain", _("Domain"), ui.app().queries.domain_names(who.actor), words=str)
-    with states:
         status = mine.choice("status", _("Status"), list(Status))
-    with syncs:
         sync = mine.choice("sync", _("Sync"), list(SyncStatus))
-    with order:
+        full = mine.choice("full", _("Usage"), ["true"], words=lambda _value: _("Over 90 %"))
         sort, descending = mine.sort(_sorts(), "address")
-    full = st.session_state.get("mb_full", st.query_params.get("mb_full") == "true")
     return MailboxFilter(search, domain, status, sync, FULL if full else None), sort, descending
-
-
-def full_switch(mine: ui.Listing) -> None:
-    st.toggle(_("Over 90 % of quota"), key="mb_full", bind="query-params", on_change=mine.first_page)
 
 
 def _sorts() -> dict[str, str]:
@@ -70,8 +62,8 @@ def table(who: SignedIn, mine: ui.Listing, page: Page, *, many: bool) -> list[Ma
     servers = ui.app().queries.health(who.actor)
     cells = [_cells(row, servers) for row in page.rows]
     columns = {
-        "address": st.column_config.TextColumn(_("Address"), pinned=True), "name": _("Name"), "state": _state_column(),
-        "share": show.usage_column(_("Quota used")), "used": _("Used / quota"), "last": _("Last sync"), "reason": _("Problem"),
+        "address": _("Address"), "name": _("Name"), "state": _state_column(), "share": show.usage_column(_("Quota used")),
+        "used": _("Used / quota"), "last": _("Last sync"), "reason": st.column_config.TextColumn(_("Problem"), width="medium"),
     }  # fmt: skip
     if not any(cell["reason"] for cell in cells):
         del columns["reason"]
@@ -105,4 +97,4 @@ def _state_column() -> Any:
 def count(page: Page) -> str:
     if page.capped:
         return _("more than {n} mailboxes", n=f"{page.total:,}")
-    return _("{n} mailboxes", n=f"{page.total:,}")
+    return _("1 mailbox") if page.total == 1 else _("{n} mailboxes", n=f"{page.total:,}")

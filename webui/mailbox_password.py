@@ -23,32 +23,29 @@ def reset_dialog(row: Row) -> None:
     def reset() -> None:
         who = ui.signed_in(Permission.MAILBOX_READ)
         ways = {"once": _("One-time password"), "typed": _("Type a password")}
-        st.markdown(f"**{ui.plain(row['address'])}**")
-        way = st.segmented_control(
-            _("How"), list(ways), default="once", required=True, format_func=ways.__getitem__, key="mb_reset_way",
-            label_visibility="collapsed",
-        )  # fmt: skip
-        if way == "typed":
-            _typed(who, row)
-        else:
-            _one_time(who, row)
+        whole = st.empty()
+        with whole.container():
+            st.markdown(f"**{ui.plain(row['address'])}**")
+            way = st.segmented_control(
+                _("How"), list(ways), default="once", required=True, format_func=ways.__getitem__, key="mb_reset_way",
+                label_visibility="collapsed",
+            )  # fmt: skip
+            wanted = _one_time() if way == "once" else _typed(who, row)
+        if wanted:
+            with ui.attempt():
+                made, secret = ui.app().provisioner.reset_password(who.actor, row["uid"])
+                if secret:
+                    delivery.show_once(who, whole, _("The password is changed."), made, secret)
 
     reset()
 
 
-def _one_time(who: SignedIn, row: Row) -> None:
+def _one_time() -> bool:
     st.write(_("A random password is made and shown once. The old password stops working."))
-    if ui.buttons(_("Make one-time password")):
-        with ui.attempt():
-            made, secret = ui.app().provisioner.reset_password(who.actor, row["uid"])
-            st.success(
-                ui.plain(f"{_('The password is changed.')} {delivery.sentence(who, made)}"), icon=":material/check:"
-            )
-            if secret:
-                ui.show_once(secret, made.address)
+    return ui.buttons(_("Make one-time password"))
 
 
-def _typed(who: SignedIn, row: Row) -> None:
+def _typed(who: SignedIn, row: Row) -> bool:
     with st.form("reset_password", border=False):
         rules = _("8 to 32 characters, with three of: capital letter, small letter, digit, other character.")
         typed = st.text_input(_("New password"), type="password", autocomplete="new-password", help=rules)
@@ -61,6 +58,7 @@ def _typed(who: SignedIn, row: Row) -> None:
                 raise InvalidInput(_("Type a password."))
             made, _none = ui.app().provisioner.reset_password(who.actor, row["uid"], password)
             delivery.done(who, _("The password of {address} is changed.", address=made.address), made)
+    return False
 
 
 def verify_dialog(row: Row) -> None:
