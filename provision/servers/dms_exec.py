@@ -10,19 +10,18 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeGuard
+from typing import Any
 
 from provision.errors import Unreachable
-from provision.passwords import hash_passwords
 from provision.servers.dms_config import FILES, DmsConfig
 from provision.servers.dms_live import DmsLive
 from provision.servers.dms_scripts import AGAIN, ERASE_MAIL, KICK, READ_FILES, WRITE_FILE
-from provision.servers.dms_setup import NO_MAIL_FOLDER, SetupCommand, commands_for, delete, is_plain, with_command
+from provision.servers.dms_setup import NO_MAIL_FOLDER, SetupCommand, commands_for, delete, with_command, with_hashes
 from provision.servers.docker_exec import Container, Ran
-from provision.state import Change, CreateMailbox, DeleteMailbox, Outcome, ServerState, SetEnabled, SetPassword
+from provision.state import Change, DeleteMailbox, Outcome, ServerState, SetEnabled
 
 FOLDER = "/tmp/docker-mailserver"  # noqa: S108  inside the container
-TRIES = 10
+TRIES = 20
 SNAPSHOT_BYTES = 256 << 20
 KICKED_AT_ONCE = 50  # beyond that the rebuild, some seconds later, ends the sessions
 NOT_WRITABLE = ("Read-only file system", "No space left on device", "Permission denied", "Disk quota exceeded")
@@ -90,7 +89,7 @@ class DmsExec:
         """One exec for all. A missing file is empty; bytes that are no UTF-8 survive as surrogates."""
         mark = secrets.token_hex(16)
         ran = self.container.run(["sh", "-c", READ_FILES, "read", mark, *FILES], keep_bytes=SNAPSHOT_BYTES)
-        head, *bodies = ran.stdout.decode("utf-8", "surrogateescape").split(f"\n{mark}\n")
+        head, *bodies = _text(ran.stdout).split(f"\n{mark}\n")
         if ran.exit_code or len(bodies) != len(FILES) + 1:
             why = ran.errors or "the answer was incomplete"
             raise Unreachable(f"The files in {FOLDER} of the container {self.container.name} cannot be read: {why}.")
@@ -142,17 +141,20 @@ class DmsExec:
             )
 
     def _by_files(self, changes: Sequence[Change], snapshot: Snapshot) -> Iterator[Outcome]:
-        delivered = _with_hashes(changes)
-        duration_ms = 0
+        delivered, texts, duration_ms = with_hashes(changes), dict(snapshot.texts), 0
         for _ in range(TRIES):
-            config = self._parse(snapshot.texts).copy()
+            config = self._parse(texts).copy()
             outcomes = config.edit_all(delivered)
             self._erase_mail(outcomes)
-            written = [self._write(name, snapshot.texts[name], text) for name, text in config.changed().items()]
-            duration_ms += sum(ran.duration_ms for ran in written)
-            if not any(ran.exit_code for ran in written):
+            again = False
+            for name, text in config.changed().items():
+                ran = self._write(name, texts[name], text)
+                # What somebody else wrote meanwhile comes back with the refusal: our edit is done again on that.
+                texts[name] = _text(ran.stdout) if ran.exit_code else text
+                again |= ran.exit_code != 0
+                duration_ms += ran.duration_ms
+            if not again:
                 break
-            snapshot = self._writable_snapshot()
         else:
             raise Unreachable(f"The files in {FOLDER} are being changed all the time by something else.")
         disabled = [o.change.address for o in outcomes if isinstance(o.change, SetEnabled) and not o.change.enabled]
@@ -161,11 +163,11 @@ class DmsExec:
             yield replace(outcome, change=change, duration_ms=duration_ms)
 
     def _write(self, name: str, old: str, new: str) -> Ran:
-        """Exit code AGAIN when somebody else wrote the file since it was read, or the text did not arrive whole."""
-        content = new.encode("utf-8", "surrogateescape")
-        old_sum = hashlib.sha256(old.encode("utf-8", "surrogateescape")).hexdigest()
-        argv = ["sh", "-c", WRITE_FILE, "write", name, old_sum, hashlib.sha256(content).hexdigest(), str(len(content))]
-        ran = self.container.run(argv, content)
+        """Exit code AGAIN, with the file as it is now, when somebody else wrote it or the text did not arrive whole."""
+        content = _bytes(new)
+        sums = [hashlib.sha256(each).hexdigest() for each in (_bytes(old), content)]
+        argv = ["sh", "-c", WRITE_FILE, "write", name, *sums, str(len(content))]
+        ran = self.container.run(argv, content, keep_bytes=SNAPSHOT_BYTES)
         self._require_written(ran)
         if ran.exit_code not in (0, AGAIN):
             raise Unreachable(f"{name} in the container {self.container.name} cannot be written: {ran.errors[:200]}.")
@@ -182,11 +184,9 @@ class DmsExec:
             self.container.run(["sh", "-c", script, "addresses", str(len(addresses))], lines.encode())
 
 
-def _with_hashes(changes: Sequence[Change]) -> list[Change]:
-    """The changes with plain passwords turned into hashes, on all cores."""
-    hashes = hash_passwords([change.password for change in changes if _has_plain_password(change)])
-    return [replace(change, password=next(hashes)) if _has_plain_password(change) else change for change in changes]
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
 
 
-def _has_plain_password(change: Change) -> TypeGuard[CreateMailbox | SetPassword]:
-    return isinstance(change, CreateMailbox | SetPassword) and is_plain(change.password)
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

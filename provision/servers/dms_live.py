@@ -14,29 +14,11 @@ from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar, cast
 
 from provision.errors import MailServerError
+from provision.servers.dms_scripts import FACTS, SERVICES, USAGE
 from provision.servers.docker_exec import Container, Ran
 
 T = TypeVar("T")
-SERVICES = ("dovecot", "postfix", "changedetector")
-FEATURES = "ACCOUNT_PROVISIONER|ENABLE_[A-Z0-9_]+|DMS_CONFIG_POLL|DOVECOT_MAILBOX_FORMAT|POSTFIX_MAILBOX_SIZE_LIMIT"
 MANY_BYTES = 32 << 20
-FACTS = f"""
-cd /tmp/docker-mailserver 2>/dev/null
-echo "release ${{DMS_RELEASE:-$(cat /VERSION 2>/dev/null)}}"
-grep -E '^({FEATURES})=' /etc/dms-settings 2>/dev/null | sed "s/^/setting /; s/'//g"
-supervisorctl status {" ".join(SERVICES)} 2>/dev/null | while read -r name state rest; do echo "service $name $state"; done
-echo "queue $(postqueue -j 2>/dev/null | wc -l)"
-df -Pk /var/mail 2>/dev/null | sed -n '2s/^[^ ]* */disk /p'
-stat -c 'changed %.6Y' postfix-accounts.cf postfix-virtual.cf dovecot-quotas.cf 2>/dev/null
-stat -c 'rebuilt %.6Y' /etc/dovecot/userdb 2>/dev/null
-[ -e check-for-changes.sh.lock ] && echo 'rebuilding now'
-[ -z "$1" ] || doveadm user "$1" >/dev/null 2>&1 && echo 'known yes'
-exit 0
-"""
-USAGE = """
-cut -d'|' -f1 /tmp/docker-mailserver/postfix-accounts.cf 2>/dev/null; echo "$1"
-exec doveadm -f tab quota get -A
-"""
 
 
 class Usage(NamedTuple):
@@ -57,13 +39,17 @@ class Facts:
     disk_free_bytes: int = 0
     changed: float = 0.0  # newest change of the three files, seconds since the epoch
     rebuilt: float = 0.0
+    now: float = 0.0
     rebuilding: bool = False
-    knows_address: bool = False
+    knows_address: bool = False  # Dovecot has the account's present hash and attributes
 
     @property
     def in_effect_since(self) -> datetime | None:
         """When Dovecot's users were last rebuilt, or None while something delivered is not in effect yet."""
-        if self.rebuilding or not self.rebuilt or self.rebuilt < self.changed:
+        # A change made during a rebuild is older than its end; the next poll finds it, so that one is awaited.
+        poll_seconds = float(self.settings.get("DMS_CONFIG_POLL") or 2)
+        settled = self.now - self.rebuilt > 1.5 * poll_seconds
+        if self.rebuilding or not self.rebuilt or self.rebuilt < self.changed or not settled:
             return None
         return datetime.fromtimestamp(self.rebuilt, UTC)
 
@@ -157,6 +143,8 @@ def _note(facts: Facts, word: str, rest: str) -> None:
             facts.changed = max(facts.changed, float(rest))
         case "rebuilt":
             facts.rebuilt = float(rest)
+        case "now":
+            facts.now = float(rest)
         case "rebuilding":
             facts.rebuilding = True
         case "known":

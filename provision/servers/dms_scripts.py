@@ -4,7 +4,7 @@ Each reads exactly what it is told to expect: over TLS the end of standard input
 Source: POSIX shell, GNU coreutils and perl-base, which every Debian image has.
 """
 
-AGAIN = 75  # exit code: read anew and try again
+AGAIN = 75  # exit code: the file is not what it was; it follows on standard output
 
 # $1 a mark, then file names. Head (provisioner, single-file mounts, may be written), then each file, a mark after each.
 READ_FILES = r"""
@@ -35,24 +35,25 @@ exchange() {
   [ -n "$renameat2" ] || return 1
   perl -e 'exit(syscall($ARGV[0] + 0, -100, $ARGV[1], -100, $ARGV[2], 2) != 0)' "$renameat2" "$1" "$2" 2>/dev/null
 }
+again() { cat "$file" 2>/dev/null; exit 75; }
 exec 9< .
 flock -w 5 9 2>/dev/null
 find . -maxdepth 1 -name "$file.*.postroom-new" -mmin +5 -delete 2>/dev/null
-[ "$(sum "$file")" = "$was" ] || exit 75
+[ "$(sum "$file")" = "$was" ] || again
 draft=$(mktemp --suffix=.postroom-new "$file.XXXXXX") || exit 73
 trap 'rm -f "$draft"' EXIT
 trap 'exit 143' TERM INT HUP
 head -c "$size" > "$draft" || exit 73
-[ "$(sum "$draft")" = "$new" ] || exit 75
+[ "$(sum "$draft")" = "$new" ] || again
 [ -e "$file" ] || (umask 022; : > "$file") || exit 73
 chown --reference="$file" "$draft" && chmod --reference="$file" "$draft" || exit 73
 sync "$draft" 2>/dev/null
-[ "$(sum "$file")" = "$was" ] || exit 75
+[ "$(sum "$file")" = "$was" ] || again
 if exchange "$draft" "$file"; then
   [ "$(sum "$draft")" = "$was" ] && exit 0
   exchange "$draft" "$file"
   [ "$(sum "$draft")" = "$new" ] || exchange "$draft" "$file"
-  exit 75
+  again
 fi
 mv -f "$draft" "$file" || exit 73
 """
@@ -73,4 +74,33 @@ while [ "$n" -gt 0 ] && read -r address; do
   rm -rf -- "/var/mail/$domain/$user"
 done
 exit 0
+"""
+
+# One fact on a line, its kind first. $1: the account whose being in effect is asked about, or nothing.
+SERVICES = ("dovecot", "postfix", "changedetector")
+FEATURES = "ACCOUNT_PROVISIONER|ENABLE_[A-Z0-9_]+|DMS_CONFIG_POLL|DOVECOT_MAILBOX_FORMAT|POSTFIX_MAILBOX_SIZE_LIMIT"
+FACTS = f"""
+cd /tmp/docker-mailserver 2>/dev/null
+echo "release ${{DMS_RELEASE:-$(cat /VERSION 2>/dev/null)}}"
+grep -E '^({FEATURES})=' /etc/dms-settings 2>/dev/null | sed "s/^/setting /; s/'//g"
+supervisorctl status {" ".join(SERVICES)} 2>/dev/null | while read -r name state rest; do echo "service $name $state"; done
+echo "queue $(postqueue -j 2>/dev/null | wc -l)"
+df -Pk /var/mail 2>/dev/null | sed -n '2s/^[^ ]* */disk /p'
+stat -c 'changed %.6Y' postfix-accounts.cf postfix-virtual.cf dovecot-quotas.cf 2>/dev/null
+stat -c 'rebuilt %.6Y' /etc/dovecot/userdb 2>/dev/null
+[ -e check-for-changes.sh.lock ] && echo 'rebuilding now'
+echo "now $(date +%s.%N)"
+[ -n "$1" ] || exit 0
+column() {{ awk -F"$1" -v address="$2" -v n="$3" '$1 == address {{ print $n; exit }}' "$4"; }}
+hash=$(column '|' "$1" 2 postfix-accounts.cf) fields=$(column '|' "$1" 3 postfix-accounts.cf)
+case $(column : "$1" 2 /etc/dovecot/userdb):$(column : "$1" 8 /etc/dovecot/userdb) in
+  "$hash:$fields"*) doveadm user "$1" >/dev/null 2>&1 && echo 'known yes' ;;
+esac
+exit 0
+"""
+
+# $1 a mark between the names of the accounts and Dovecot's table, which also lists aliases.
+USAGE = """
+cut -d'|' -f1 /tmp/docker-mailserver/postfix-accounts.cf 2>/dev/null; echo "$1"
+exec doveadm -f tab quota get -A
 """

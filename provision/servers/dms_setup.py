@@ -6,10 +6,11 @@ Source: docker-mailserver 12 to 16, target/bin/{add,update,del}mailuser, setquot
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
-from provision.passwords import MAX_LENGTH
+from provision.passwords import MAX_LENGTH, hash_passwords
 from provision.secret import Secret
 from provision.servers.dms_config import DmsConfig, quota_text
 from provision.state import Change, CreateMailbox, DeleteMailbox, Outcome, SetPassword, SetQuota
@@ -31,6 +32,16 @@ class SetupCommand:
 def is_plain(password: Secret) -> bool:
     """A password itself, not a hash: every hash is longer than a password may be."""
     return len(password.reveal()) <= MAX_LENGTH
+
+
+def with_hashes(changes: Sequence[Change]) -> list[Change]:
+    """The changes with plain passwords turned into hashes, on all cores."""
+    hashes = hash_passwords([change.password for change in changes if _has_plain_password(change)])
+    return [replace(change, password=next(hashes)) if _has_plain_password(change) else change for change in changes]
+
+
+def _has_plain_password(change: Change) -> TypeGuard[CreateMailbox | SetPassword]:
+    return isinstance(change, CreateMailbox | SetPassword) and is_plain(change.password)
 
 
 def commands_for(change: Change, config: DmsConfig) -> list[SetupCommand] | None:

@@ -32,6 +32,7 @@ ENGINE_TROUBLES = {
     "PermissionError": "This user may not use the Docker socket at {engine}; add it to the group that owns the socket.",
     "Connection refused": "No Docker engine answers at {engine}: the connection was refused.",
     "timed out": "The Docker engine at {engine} did not answer within {seconds:g} seconds.",
+    "to an HTTPS server": "The Docker engine at {engine} speaks TLS only; set tls_path to the folder of its certificates.",
     "certificate": "The Docker engine at {engine} and this side do not trust each other's TLS certificates.",
     "paramiko": "Docker over ssh needs the Python package paramiko (pip install docker[ssh]).",
     "Name or service not known": "The name of the Docker host in {engine} is not known.",
@@ -68,6 +69,18 @@ def plain_text(raw: bytes) -> str:
     return ANSI.sub("", raw.decode(errors="replace")).strip()
 
 
+class _Client(APIClient):  # type: ignore[misc]  # the SDK has no types
+    """Proxies and certificate bundles that the environment names are for the web, not for the engine."""
+
+    @property
+    def trust_env(self) -> bool:
+        return False
+
+    @trust_env.setter
+    def trust_env(self, value: bool) -> None:
+        """`requests` sets it; it stays off."""
+
+
 class Container:
     """One container of one engine. `settings`: container (name, or label as key=value), docker_host, tls_path."""
 
@@ -82,13 +95,13 @@ class Container:
         return self.docker_host or str(kwargs_from_env().get("base_url") or "unix:///var/run/docker.sock")
 
     @cached_property
-    def _api(self) -> APIClient:
+    def _api(self) -> _Client:
         options: dict[str, Any] = kwargs_from_env() if not self.docker_host else {"base_url": self.docker_host}
         if self.tls_path:
             folder = Path(self.tls_path)
             pair = (str(folder / "cert.pem"), str(folder / "key.pem"))
             options["tls"] = TLSConfig(client_cert=pair, ca_cert=str(folder / "ca.pem"), verify=True)
-        return APIClient(version="auto", timeout=math.ceil(self.timeout_seconds), **options)
+        return _Client(version="auto", timeout=math.ceil(self.timeout_seconds), **options)
 
     @cached_property
     def name(self) -> str:

@@ -10,7 +10,7 @@ from provision.state import Change, DeleteAlias, DeleteMailbox
 from tests.live.journey import MailServerUnderTest, Place, doors_from_environment
 from tests.servers.conftest import engine
 from tests.servers.engine import Engine
-from tests.servers.rig import ContainerRig, LiveRig, wait_for
+from tests.servers.rig import FILES, ContainerRig, LiveRig, wait_for
 
 __all__ = ["engine"]  # a fixture
 DOMAIN = "postroom-journey.test"
@@ -69,3 +69,18 @@ def a_mailbox(server: MailServerUnderTest) -> Iterator[str]:
     _clear(server)
     yield f"ann@{DOMAIN}"
     _clear(server)
+
+
+@pytest.fixture(scope="module")
+def saved_files() -> Iterator[LiveRig]:
+    """The real server; its config files are put back at the end."""
+    rig = LiveRig(LIVE_CONTAINER)
+    before = {name: rig.text(name) for name in FILES}
+    yield rig
+    rig.put(before)
+
+
+@pytest.fixture
+def rig(saved_files: LiveRig) -> LiveRig:
+    saved_files.put({})
+    return saved_files
