@@ -41,6 +41,12 @@ class MailboxWrites(Base):
         quota_messages: int | None = None, expected_version: int | None = None,
     ) -> Mailbox:  # fmt: skip
         """Change name and quotas; what is None stays. 0 clears a quota."""
+        return self._edit(actor, uid, display_name, quota_bytes, quota_messages, expected_version)
+
+    def _edit(
+        self, actor: Actor, uid: UUID, display_name: str | None, quota_bytes: int | None, quota_messages: int | None,
+        expected_version: int | None = None,
+    ) -> Mailbox:  # fmt: skip
         with self._writing() as session:
             row = self._writable(session, actor, uid)
             shown = {
@@ -78,13 +84,11 @@ class MailboxWrites(Base):
         expected_version: int | None = None,
     ) -> Mailbox:
         """Set the quota, in bytes; 0 clears it."""
-        return self.edit_mailbox(
-            actor, uid, quota_bytes=quota_bytes, quota_messages=quota_messages, expected_version=expected_version
-        )
+        return self._edit(actor, uid, None, quota_bytes, quota_messages, expected_version)
 
     @operation("mailbox.clear_quota")
     def clear_quota(self, actor: Actor, uid: UUID) -> Mailbox:
-        return self.edit_mailbox(actor, uid, quota_bytes=0, quota_messages=0)
+        return self._edit(actor, uid, None, 0, 0)
 
     @operation("mailbox.reset_password")
     def reset_password(self, actor: Actor, uid: UUID, password: Secret | None = None) -> tuple[Mailbox, Secret | None]:

@@ -127,7 +127,7 @@ class SyncWrites(Base):
         result.missing = [key.address for key in shown.missing]
         with self._writing() as session:
             adoption = Adoption(self, session, actor, server, actual)
-            adoption.import_unknown(plan.unmanaged, result)
+            adoption.import_unknown(shown.unmanaged, result)
             if force:
                 adoption.take_values([d.key for d in (*plan.differing, *plan.conflicts)], result)
             subject = Subject("server", server.uid, server.name, server_id=server.id)
@@ -223,7 +223,9 @@ class SyncWrites(Base):
         with self.database.read() as session:
             row: Mailbox = self._find(session, Mailbox, uid, "mailbox")
             settings = row.domain.server.settings
+            holder = self._holder_role(session, row.address)
         actor.require(Permission.MAILBOX_WRITE, row.domain_id, what=row.address)
+        actor.require_rank(holder, row.address)
         accepted = check_login(settings, row.address, password, self.settings.page_budget_seconds)
         with self._writing() as session:
             self._done(session, actor, "mailbox.verify", [subject_of(row)], {"password": "***", "accepted": accepted})
