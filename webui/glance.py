@@ -86,24 +86,24 @@ def domain_table(domains: Sequence[Mapping[str, Any]]) -> None:
     cells = [
         {
             "name": row["name"], "mailboxes": row["mailboxes"],
-            "quota": show.size(row["quota_bytes"]) + ("+" if row["unlimited"] else ""), "used": show.size(row["used_bytes"]),
+            "quota": show.quota(row["used_bytes"], row["quota_bytes"]) + (" +" if row["unlimited"] else ""),
         }
         for row in domains
     ]  # fmt: skip
-    columns = {"name": _("Domain"), "mailboxes": _("Mailboxes"), "quota": _("Total quota"), "used": _("Used")}
+    columns = {"name": _("Domain"), "mailboxes": _("Mailboxes"), "quota": _("Used / total quota")}
     st.dataframe(pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, alt=_("Domains"))
 
 
 def operation_table(rows: Sequence[Mapping[str, Any]]) -> None:
     cells = [
         {
-            "at": row["started_at"], "operator": row["operator"], "operation": row["operation"],
+            "at": show.ago(row["started_at"]), "operator": row["operator"], "operation": row["operation"],
             "name": row["resource_name"] or "", "status": [show.label(row["status"])],
         }
         for row in rows
     ]  # fmt: skip
     columns = {
-        "at": show.time_column(_("Time")), "operator": _("Operator"), "operation": _("Operation"), "name": _("Resource"),
+        "at": _("Time"), "operator": _("Operator"), "operation": _("Operation"), "name": _("Resource"),
         "status": show.log_column(_("Status")),
     }  # fmt: skip
     st.dataframe(

@@ -95,7 +95,7 @@ def _fields(row: Mapping[str, Any], domains: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "display_name": st.text_input(_("Name"), row.get("display_name", ""), max_chars=200) or "",
         "role": st.selectbox(_("Role"), ROLES, index=ROLES.index(role), format_func=show.label),
-        "domains": st.multiselect(_("Domains"), list(domains), row.get("domains", []), help=_("For domain admins and viewers.")),
+        "domains": st.multiselect(_("Domains"), list(domains), row.get("domains", []), placeholder=_("All"), help=_("For domain admins and viewers.")),
         "email": st.text_input(_("Own mailbox"), row.get("email") or "", help=_("Nobody of a lower role can change it.")) or None,
     }  # fmt: skip
     return found

@@ -13,11 +13,16 @@ def table(settings: Settings) -> None:
     """Every setting with its meaning, its value now, and the variable that sets it."""
     cells = [
         {
-            "meaning": word(field.description or name), "value": str(getattr(settings, name)),
+            "meaning": _capital(word(field.description or name)), "value": str(getattr(settings, name)),
             "variable": f"POSTROOM_{name.upper()}",
         }
         for name, field in Settings.model_fields.items()
         if name not in UNSHOWN and not any(part in name for part in ("password", "token", "secret"))
     ]  # fmt: skip
     columns = {"meaning": _("Rule"), "value": _("Value"), "variable": _("Variable")}
-    st.dataframe(pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, alt=_("Rules"))
+    frame = pd.DataFrame(cells, columns=list(columns))
+    st.dataframe(frame, column_config=columns, hide_index=True, height="content", alt=_("Rules"))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

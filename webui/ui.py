@@ -107,7 +107,7 @@ def show_unexpected(error: Exception) -> None:
 
 def plain(text: str) -> str:
     """Text that somebody else wrote, for st.markdown and its kind: none of it is markup."""
-    return "".join("\\" + c if c in "\\`*_{}[]<>()#+-!|$:~" else c for c in text)
+    return "".join("\\" + c if c in "\\`*_{}[]<>()#+-!|$:~@" else c for c in text)
 
 
 def done(text: str) -> None:
