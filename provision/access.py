@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from provision.errors import AccessDenied
+from provision.errors import AccessDenied, ForeignDomain
 from provision.models import Role
 
 
@@ -26,6 +26,8 @@ class Permission(StrEnum):
     AUDIT_VERIFY = "audit:verify"
     OPERATOR_READ = "operator:read"
     OPERATOR_WRITE = "operator:write"
+    TOKEN_READ = "token:read"
+    TOKEN_WRITE = "token:write"
 
 
 READING = frozenset({
@@ -46,6 +48,7 @@ class Actor:
     """Who asks: a signed-in operator, an API token, the command line or the scheduler.
 
     `domains`: ids of the domains he may see and change; None means all of them.
+    `scopes`: what a token was given of its role's permissions; None means all of them.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Actor:
     operator_id: int | None = None
     domains: frozenset[int] | None = None
     ip: str | None = None
+    scopes: frozenset[Permission] | None = None
 
     @classmethod
     def system(cls, name: str) -> "Actor":
@@ -61,14 +65,19 @@ class Actor:
 
     def may(self, permission: Permission, domain_id: int | None = None) -> bool:
         reaches = domain_id is None or self.domains is None or domain_id in self.domains
-        return permission in ROLES[self.role] and reaches
+        return self._holds(permission) and reaches
+
+    def _holds(self, permission: Permission) -> bool:
+        return permission in ROLES[self.role] and (self.scopes is None or permission in self.scopes)
 
     def require(self, permission: Permission, domain_id: int | None = None, *, what: str = "") -> None:
-        """Raises: AccessDenied."""
+        """Raises: AccessDenied; ForeignDomain for a domain that is not his."""
         if permission not in ROLES[self.role]:
             raise AccessDenied(f"A {self.role} may not do this ({permission}).", permission=str(permission))
+        if not self._holds(permission):
+            raise AccessDenied(f"{self.name} was not given the scope {permission}.", permission=str(permission))
         if not self.may(permission, domain_id):
-            raise AccessDenied(f"{what or 'This'} is in a domain that is not yours.", permission=str(permission))
+            raise ForeignDomain(f"{what or 'This'} is in a domain that is not yours.", permission=str(permission))
 
     def require_rank(self, holder: Role | None, address: str) -> None:
         """Nobody changes the mailbox of an operator who outranks him.

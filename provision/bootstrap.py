@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import exists, select
 
 from provision.access import Actor
+from provision.answers import Answers
 from provision.config import Settings, get_settings
 from provision.database import Database
 from provision.errors import Conflict
@@ -16,6 +17,7 @@ from provision.sealing import Sealer
 from provision.secret import Secret
 from provision.signin import FIRST_ADMIN, SignIn
 from provision.sync import Sync
+from provision.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Postroom:
     provisioner: Provisioner
     queries: Queries
     sign_in: SignIn
+    tokens: Tokens
+    answers: Answers
 
     def close(self) -> None:
         self.database.close()
@@ -43,7 +47,10 @@ def open_postroom(settings: Settings | None = None, *, migrate: bool = True, del
     sealer = Sealer.from_file(settings.key_file)
     sync = Sync(database, sealer, settings)
     provisioner = Provisioner(database, sealer, settings, sync, deliver=deliver)
-    return Postroom(settings, database, sync, provisioner, Queries(database), SignIn(database, settings))
+    return Postroom(
+        settings, database, sync, provisioner, Queries(database), SignIn(database, settings),
+        Tokens(database, sealer, settings, sync), Answers(database, sealer),
+    )  # fmt: skip
 
 
 def create_first_admin(app: Postroom) -> Secret | None:

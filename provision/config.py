@@ -41,18 +41,27 @@ class Settings(BaseSettings):
     sign_in_attempts_per_ip: int = Field(20, ge=1, description="wrong passwords from one address that lock it out")
     sign_in_lock_minutes: int = Field(15, ge=1, description="how long a lock lasts, and how long failures count")
 
-    allowed_networks: str = Field("", description="networks that may use this, e.g. 10.0.0.0/8 192.0.2.7; empty: all")
+    allowed_networks: str = Field(
+        "", validation_alias=AliasChoices("POSTROOM_ALLOWED_NETWORKS", "ALLOWED_NETWORKS"),
+        description="networks that may use this, e.g. 10.0.0.0/8 192.0.2.7; empty: all",
+    )  # fmt: skip
+    trusted_proxies: str = Field("", description="networks of proxies whose X-Forwarded-For is believed; empty: none")
+    api_calls_per_minute: int = Field(1200, ge=1, description="calls of the API by one token, and by one address")
+    api_verifications_per_minute: int = Field(10, ge=1, description="password checks by one token, and of one mailbox")
 
-    @field_validator("allowed_networks")
+    @field_validator("allowed_networks", "trusted_proxies")
     @classmethod
     def _are_networks(cls, value: str) -> str:
-        for part in value.replace(",", " ").split():
-            ip_network(part)
+        _networks(value)
         return value
 
     @property
     def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        return tuple(ip_network(part) for part in self.allowed_networks.replace(",", " ").split())
+        return _networks(self.allowed_networks)
+
+    @property
+    def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return _networks(self.trusted_proxies)
 
     @property
     def url(self) -> str:
@@ -61,6 +70,11 @@ class Settings(BaseSettings):
     @property
     def key_file(self) -> Path:
         return self.secret_key_file or self.data_dir / "secret.key"
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Raises: ValueError."""
+    return tuple(ip_network(part) for part in text.replace(",", " ").split())
 
 
 @cache

@@ -49,6 +49,15 @@ class AccessDenied(ProvisionError):
     status = 403
 
 
+class ForeignDomain(AccessDenied):
+    """It is in a domain that is not the actor's. To a program it looks as if it did not exist."""
+
+
+class RateLimited(ProvisionError):
+    code = "RATE_LIMITED"
+    status = 429
+
+
 class NotFound(ProvisionError):
     code = "NOT_FOUND"
     status = 404

@@ -1,5 +1,4 @@
 """The tables. A row of Mailbox or Alias is wanted state and its own queue at once.
-
 `generation` counts what was wanted, `synced_generation` says which of it the server is known to hold,
 `failed_generation` which was given up. Times are UTC; sizes are bytes, 0 means no limit.
 """
@@ -253,6 +252,44 @@ class AdminSession(Base):
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     operator: Mapped[Operator] = relationship()
+
+
+api_token_domain = Table(
+    "api_token_domain",
+    Base.metadata,
+    Column("api_token_id", ForeignKey("api_token.id", ondelete="CASCADE"), primary_key=True),
+    Column("domain_id", ForeignKey("domain.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
+
+class ApiToken(Row, Base):
+    """A program that calls the API. The token itself is only with the program; here is its SHA-256."""
+
+    __tablename__ = "api_token"
+
+    name: Mapped[str] = mapped_column(String(70), unique=True)  # the log speaks of `token:<name>`
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    scopes: Mapped[list[str]] = mapped_column(default=list)
+    everywhere: Mapped[bool] = mapped_column(default=False)  # all domains, also those to come
+    networks: Mapped[list[str]] = mapped_column(default=list)  # empty: from anywhere
+    created_by: Mapped[str] = mapped_column(String(80))
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    last_used_ip: Mapped[str | None] = mapped_column(String(45))
+    domains: Mapped[list[Domain]] = relationship(secondary=api_token_domain)
+
+
+class ApiAnswer(Base):
+    """What a POST with an Idempotency-Key was answered, sealed; without `status` it is still being worked on."""
+
+    __tablename__ = "api_answer"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    request_digest: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int | None]
+    sealed_body: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
 
 
 class SignInGuard(Base):

@@ -11,7 +11,7 @@ import structlog
 import typer
 
 from provision.bootstrap import calm_collector
-from provision.cli import alias, audit, csvs, domain, log, mailbox, operator, quota, server, sync
+from provision.cli import alias, audit, csvs, domain, log, mailbox, operator, quota, server, sync, token
 from provision.cli.begin import init
 from provision.cli.session import Code, Session
 from provision.errors import ProvisionError
@@ -23,7 +23,7 @@ EPILOG = (
 )
 NOUNS = {
     "server": server, "domain": domain, "mailbox": mailbox, "alias": alias, "quota": quota, "sync": sync, "log": log,
-    "audit": audit, "operator": operator, "csv": csvs,
+    "audit": audit, "operator": operator, "token": token, "csv": csvs,
 }  # fmt: skip
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, epilog=EPILOG)

@@ -149,4 +149,16 @@ TEXTS = {
         "利用を許可するネットワーク（例 10.0.0.0/8 192.0.2.7、空欄はすべて）",
         "允许访问的网络，例如 10.0.0.0/8 192.0.2.7；留空为全部",
     ),
+    "networks of proxies whose X-Forwarded-For is believed; empty: none": (
+        "X-Forwarded-For を信頼するプロキシーのネットワーク（空欄はなし）",
+        "信任其 X-Forwarded-For 的代理网络（留空为无）",
+    ),
+    "calls of the API by one token, and by one address": (
+        "1 分あたりの API 呼び出し数（トークンごと、アドレスごと）",
+        "每分钟 API 调用次数（每个令牌、每个地址）",
+    ),
+    "password checks by one token, and of one mailbox": (
+        "1 分あたりのパスワード確認数（トークンごと、メールボックスごと）",
+        "每分钟密码验证次数（每个令牌、每个邮箱）",
+    ),
 }

@@ -1,0 +1,59 @@
+"""Programs that may call the API: add, list, revoke."""
+
+from typing import Annotated
+
+import typer
+
+from provision.cli.output import Json, say, say_json, table
+from provision.cli.session import Code, session_of
+from provision.cli.views import without_ids
+from provision.tokens import in_days, state
+
+Name = Annotated[str, typer.Argument(help="What it is called; the log speaks of token:NAME.")]
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def add(
+    context: typer.Context, name: Name,
+    scopes: Annotated[list[str], typer.Option("--scope", help="What it may do, e.g. mailbox:write; several times for several.")],
+    domains: Annotated[list[str] | None, typer.Option("--domain", help="A domain it may see and change; none: all.")] = None,
+    networks: Annotated[list[str] | None, typer.Option("--network", help="Where it may come from, e.g. 10.0.0.0/8.")] = None,
+    days: Annotated[int, typer.Option("--days", min=0, help="How long it lives; 0: until it is revoked.")] = 365,
+    as_json: Json = False,
+) -> int:  # fmt: skip
+    """Make a token and print it, this once only."""
+    session = session_of(context)
+    row, token = session.app.tokens.create(
+        session.actor, name, scopes, domains=domains or None, networks=networks or (), expires_at=in_days(days)
+    )
+    if as_json:
+        say_json({**without_ids(session.app.tokens.by_name(session.actor, row.name)), "token": token.reveal()})
+        return Code.DONE
+    say(f"Made the token {row.name}.", f"The token, shown this once only: {token.reveal()}")
+    return Code.DONE
+
+
+@app.command("list")
+def list_(context: typer.Context, as_json: Json = False) -> int:
+    """Every token, revoked ones too."""
+    session = session_of(context)
+    rows = session.app.tokens.tokens(session.actor)
+    if as_json:
+        say_json([without_ids(row) for row in rows])
+        return Code.DONE
+    facts = [
+        (row["name"], state(row), row["scopes"], "all" if row["everywhere"] else row["domains"], row["expires_at"], row["last_used_at"])
+        for row in rows
+    ]  # fmt: skip
+    table(("token", "state", "scopes", "domains", "until", "last used"), facts, "There is no token yet.")
+    return Code.DONE
+
+
+@app.command()
+def revoke(context: typer.Context, name: Name) -> int:
+    """End a token, from the next call on."""
+    session = session_of(context)
+    session.app.tokens.revoke(session.actor, session.app.tokens.by_name(session.actor, name)["uid"])
+    say(f"Revoked the token {name}.")
+    return Code.DONE
