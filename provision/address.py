@@ -100,6 +100,16 @@ def domain_refusal(domain: str) -> str | None:
     return None
 
 
+def login_refusal(address: str) -> str | None:
+    """Why nobody could log in with an address that is fine otherwise, or None.
+
+    Source: Dovecot, auth_username_chars, which docker-mailserver leaves at its default.
+    """
+    if set(address) & set("+="):
+        return "Dovecot accepts no + or = in the name of somebody who logs in; make it an alias"
+    return None
+
+
 def domain_of(address: str) -> str:
     return address.rpartition("@")[2]
 

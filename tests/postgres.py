@@ -60,7 +60,8 @@ def _programs() -> Path | None:
 def _as_somebody_else(folder: Path) -> tuple[str, ...]:
     if os.geteuid() != 0:
         return ()
-    name = next(user.pw_name for user in pwd.getpwall() if user.pw_name in UNPRIVILEGED)
+    known = {user.pw_name for user in pwd.getpwall()}
+    name = next(user for user in UNPRIVILEGED if user in known)
     shutil.chown(folder, name)
     for parent in folder.parents:
         if parent.stat().st_mode & 0o055 == 0 and parent.owner() == "root" and str(parent).startswith("/tmp/"):

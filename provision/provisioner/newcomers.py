@@ -10,7 +10,7 @@ from uuid6 import uuid7
 
 from provision import address as addresses
 from provision.access import Actor, Permission
-from provision.errors import Conflict, InvalidInput, NotFound, ProvisionError
+from provision.errors import Conflict, InvalidEmail, InvalidInput, NotFound, ProvisionError
 from provision.models import Alias, Domain, Mailbox, Status
 from provision.passwords import check_hash, check_password, hash_password
 from provision.provisioner.base import HIDDEN, Base, check_display_name, check_quota
@@ -39,6 +39,8 @@ class NewMailbox:
     def checked(self) -> "NewMailbox":
         """Normalised. Raises: InvalidEmail, WeakPassword, InvalidInput."""
         address = addresses.normalise(self.address)
+        if reason := addresses.login_refusal(address):
+            raise InvalidEmail(f"{address} cannot be a mailbox: {reason}.", value=address)
         if (self.password is None) == (self.password_hash is None):
             raise InvalidInput("A new mailbox needs a password or a password hash, not both.", code="PASSWORD_NEEDED")
         if self.password is not None:

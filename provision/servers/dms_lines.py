@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Self
 
 from provision import address as addresses
-from provision.servers.dms_order import first_hit, own_line_first
+from provision.servers.dms_order import FEW, first_hit, own_line_first
 from provision.state import Unmanageable
 
 HASH = re.compile(r"(\{[A-Za-z0-9.-]+\}|\$\w{1,12}\$)\S*")
@@ -39,6 +39,7 @@ class ConfigFile:
         self.doubled: set[str] = set()
         self.garbage: list[str] = []
         self.added: dict[str, str] = {}
+        self.touched: set[str] = set()
         self.edited = False
         self._scan()
 
@@ -46,6 +47,7 @@ class ConfigFile:
         """The same lines, to be edited without touching these."""
         twin = copy(self)
         twin.lines, twin.entries, twin.added = self.lines.copy(), self.entries.copy(), self.added.copy()
+        twin.touched = self.touched.copy()
         return twin
 
     def _scan(self) -> None:
@@ -86,6 +88,7 @@ class ConfigFile:
     def put(self, key: str, line: str) -> None:
         """Replace the entry's line, or add it; nothing happens when it already reads so."""
         number = self.entries.get(key)
+        self.touched.add(key)
         if number is None:
             self.edited |= self.added.get(key) != line
             self.added[key] = line
@@ -135,7 +138,7 @@ class AccountsFile(ConfigFile):
         return key, value.rstrip("\r")
 
     def _place(self, kept: list[str], added: list[str]) -> list[str]:
-        return own_line_first(self._keyed(kept + added), len(kept), self.mention) if added else kept
+        return own_line_first(self._keyed(kept + added), self.added, self.mention) if added else kept
 
     def hashless_hit(self, address: str) -> str | None:
         """The line without a hash that is found in place of this account, a comment for instance.
@@ -154,7 +157,7 @@ class AccountsFile(ConfigFile):
 
 
 class QuotasFile(ConfigFile):
-    """`address:500M`, ordered so that each address is found in its own line first."""
+    """`address:500M`, ordered so that each address that we write is found in its own line first, and hides no other."""
 
     name = "dovecot-quotas.cf"
     separator = ":"
@@ -173,7 +176,14 @@ class QuotasFile(ConfigFile):
                 self.lines[number] = None
 
     def _place(self, kept: list[str], added: list[str]) -> list[str]:
-        return own_line_first(self._keyed(kept + added), 0, self.mention)
+        keyed = self._keyed(kept + added)
+        return own_line_first(keyed, self._to_be_placed({key for key, _ in keyed}), self.mention)
+
+    def _to_be_placed(self, keys: set[str]) -> set[str]:
+        """After a few edits: those addresses, and what stands in them; a whole file is gone through by a batch only."""
+        if len(self.touched) > FEW:
+            return keys
+        return self.touched | {key for key in keys if any(key.lower() in touched for touched in self.touched)}
 
 
 class VirtualFile(ConfigFile):

@@ -13,13 +13,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 FEW = 8
 
 
-def own_line_first(lines: list[tuple[str, str]], movable_from: int, mention: re.Pattern[str]) -> list[str]:
-    """Put each line before all others in which its address would be found; only from `movable_from` on may move.
+def own_line_first(lines: list[tuple[str, str]], movable: Collection[str], mention: re.Pattern[str]) -> list[str]:
+    """Put the line of each `movable` address before all others in which that address would be found.
 
     Each line with its address, or "" for a line that is no entry; in those, `mention` finds addresses.
     """
     own, found_at = _positions(lines, mention)
-    movable = {key for key, number in own.items() if number >= movable_from}
+    movable = {key for key in map(str.lower, movable) if key in own and key}
     goes_before: dict[int, int] = {}
     for text, key in find_pairs(movable, found_at):
         place, here = found_at[text], own[key]

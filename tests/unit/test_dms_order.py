@@ -27,14 +27,14 @@ def test_the_quick_search_finds_what_grep_finds(keys: set[str], texts: set[str])
 def test_each_address_finds_its_own_line_first(entries: list[str], mentioned: list[str], random: object) -> None:
     lines = [(key, f"{key}:1M") for key in entries] + [("", f"# {key}: by hand") for key in mentioned]
     random.shuffle(lines)  # type: ignore[attr-defined]
-    ordered = own_line_first(lines, 0, MENTION)
+    ordered = own_line_first(lines, entries, MENTION)
     assert sorted(ordered) == sorted(line for _, line in lines)
     assert [first_hit(ordered, f"{key}:") for key in entries] == [f"{key}:1M" for key in entries]
 
 
 @given(st.lists(addresses, unique=True, max_size=30), st.integers(0, 30))
 def test_lines_that_may_not_move_keep_their_order(entries: list[str], movable_from: int) -> None:
-    ordered = own_line_first([(key, key) for key in entries], movable_from, MENTION)
+    ordered = own_line_first([(key, key) for key in entries], entries[movable_from:], MENTION)
     stay = entries[:movable_from]
     assert [line for line in ordered if line in set(stay)] == stay
 
@@ -42,4 +42,4 @@ def test_lines_that_may_not_move_keep_their_order(entries: list[str], movable_fr
 def test_lines_in_a_good_order_are_left_alone() -> None:
     lines = ["# all of x.io", "b@x.io:1M", "", "a@x.io:2M", "aa@x.io:3M"]
     keyed = [(line.partition(":")[0] if line[:1] in ("a", "b") else "", line) for line in lines]
-    assert own_line_first(keyed, 0, MENTION) == lines
+    assert own_line_first(keyed, [key for key, _ in keyed], MENTION) == lines
