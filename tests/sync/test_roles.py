@@ -1,0 +1,242 @@
+"""Who may do what: every public method of the two front doors, found by looking at them."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from provision.access import Actor
+from provision.errors import AccessDenied, NotFound
+from provision.models import Alias, AuditLink, Domain, Mailbox, Operator, ProvisionLog, Role, SyncStatus
+from provision.provisioner import Provisioner
+from provision.provisioner.newcomers import NewMailbox
+from provision.provisioner.syncing import Winner
+from provision.queries import Page, Queries
+from provision.secret import Secret
+from provision.state import Key, Resource
+from tests.conftest import HASH, World
+
+METHODS = sorted(
+    name for name, method in inspect.getmembers(Provisioner, inspect.isfunction) if hasattr(method, "operation")
+)
+READS = sorted(name for name, _ in inspect.getmembers(Queries, inspect.isfunction) if not name.startswith("_"))
+VIEWER_MAY = {"preview", "compare"}
+# What a DomainAdmin may call for a whole server: it touches, or shows, his own domains only.
+NOT_ABOUT_ONE_DOMAIN = {"push", "pull", "preview", "compare", "retry_all", "resolve_all"}
+SECRET = "boss"  # in every name and address of the foreign domain
+
+
+@pytest.fixture
+def foreign(world: World) -> World:
+    """example.org, which is not Dora's: a mailbox, an alias, an operator with a mailbox there, a difference, a log."""
+    app, alice = world.app.provisioner, world.alice
+    app.create_domain(alice, "boss.example", "main", description="boss")
+    boss = world.add("boss@boss.example", display_name="boss")
+    app.create_alias(alice, "boss-alias@boss.example", ["boss@boss.example"])
+    add_operator(world, "root", Role.SUPER_ADMIN)
+    app.disable_mailbox(alice, boss.uid)
+    world.write(
+        world.text()
+        + f"boss-unknown@boss.example|{HASH.reveal()}\nboss-unknown@nowhere-boss.example|{HASH.reveal()}\nBoss@boss.example|x\n"
+    )
+    world.write(f"boss-waits@boss.example|{HASH.reveal().replace('h62PO', 'h62PX')}\n" + world.text())
+    world.add("boss-waits@boss.example")
+    return world
+
+
+def add_operator(world: World, username: str, role: Role, email: str | None = None) -> None:
+    """Without the time that hashing his password takes."""
+    with world.app.database.write() as session:
+        session.add(Operator(username=username, role=role, email=email, password_hash="none"))
+
+
+def arguments(world: World) -> dict[str, Any]:
+    """Values for every parameter that public methods take, all about the foreign domain."""
+    with world.app.database.read() as session:
+        boss = session.scalars(select(Mailbox).where(Mailbox.address == "boss@boss.example")).one()
+        alias = session.scalars(select(Alias)).one()
+        domain = session.scalars(select(Domain).where(Domain.name == "boss.example")).one()
+    operator = world.app.queries.operators(world.alice)[0]["uid"]
+    return {
+        "mailbox": boss.uid, "alias": alias.uid, "domain": domain.uid, "server": world.server.uid, "operator": operator,
+        "new": NewMailbox("new@boss.example", password_hash=HASH), "news": [NewMailbox("new@boss.example", password_hash=HASH)],
+        "address": "new-alias@boss.example", "destinations": ["x@y.net"], "quota_bytes": 1 << 20, "resource": Resource.MAILBOX,
+        "key": Key(Resource.MAILBOX, "boss@boss.example"), "winner": Winner.SERVER, "password": Secret("Other-Horse-2"), "name": "new",
+        "kind": "dms_files", "settings": {"path": "/x"}, "server_name": "main", "username": "eve", "role": "SuperAdmin", "server_id": world.server.uid,
+        "mailbox_id": boss.uid, "domain_name": "new.example",
+    }  # fmt: skip
+
+
+def call(world: World, name: str, actor: Actor) -> Any:
+    """Call a public method of the Provisioner with what it requires, about the foreign domain."""
+    method = getattr(world.app.provisioner, name)
+    values = arguments(world)
+    noun = next(
+        (n for n in ("alias", "domain", "server", "operator") if n in method.operation.partition(".")[0]), "mailbox"
+    )
+    given: list[Any] = []
+    for parameter in list(inspect.signature(method).parameters.values())[1:]:
+        if parameter.default is not parameter.empty or parameter.kind is parameter.KEYWORD_ONLY:
+            break
+        match parameter.name:
+            case "uid":
+                given.append(values[noun])
+            case "uids":
+                given.append([values[noun]])
+            case "keys":
+                given.append([values["key"] if "resolve" in name else (Resource.MAILBOX, values["mailbox"])])
+            case "name" if noun == "domain":
+                given.append("new.example")
+            case other:
+                given.append(values[other])
+    return method(actor, *given)
+
+
+def everything(world: World) -> tuple[Any, ...]:
+    """The wanted state, the operators and the files."""
+    with world.app.database.read() as session:
+        rows = [session.execute(select(t.uid, t.generation, t.version).order_by(t.id)).all() for t in (Mailbox, Alias)]
+        rows.append(session.execute(select(Domain.uid, Domain.version).order_by(Domain.id)).all())
+    people = world.app.queries.operators(world.alice)
+    return (rows, people, {path.name: path.read_bytes() for path in world.volume.iterdir()})
+
+
+def denials(world: World) -> int:
+    with world.app.database.read() as session:
+        return session.scalar(select(func.count()).where(ProvisionLog.resource_type == "access")) or 0
+
+
+def require_denied(world: World, name: str, actor: Actor) -> None:
+    before, denied = everything(world), denials(world)
+    with pytest.raises(AccessDenied) as caught:
+        call(world, name, actor)
+    assert (caught.value.status, caught.value.code) == (403, "INSUFFICIENT_PERMISSION")
+    assert everything(world) == before
+    with world.app.database.read() as session:
+        log = session.scalars(select(ProvisionLog).order_by(ProvisionLog.id.desc()).limit(1)).one()
+        links = session.scalar(select(func.count()).where(AuditLink.log_uid == log.uid))
+    assert (log.operator, log.ip, log.status, log.resource_type) == (actor.name, actor.ip, "FAILED", "access")
+    assert log.operation == getattr(Provisioner, name).operation
+    assert (denials(world), links) == (denied + 1, 2)
+
+
+def test_every_public_method_of_the_provisioner_is_marked() -> None:
+    public = {n for n, _ in inspect.getmembers(Provisioner, inspect.isfunction) if not n.startswith("_")}
+    takes_actor = {n for n in public if "actor" in inspect.signature(getattr(Provisioner, n)).parameters}
+    assert takes_actor == set(METHODS)
+    assert len(METHODS) > 25
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in VIEWER_MAY])
+def test_a_viewer_is_denied_and_it_is_recorded(foreign: World, name: str) -> None:
+    require_denied(foreign, name, foreign.vera)
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in NOT_ABOUT_ONE_DOMAIN])
+def test_a_domain_admin_is_denied_in_foreign_domains_and_it_is_recorded(foreign: World, name: str) -> None:
+    require_denied(foreign, name, foreign.dora)
+
+
+@pytest.mark.parametrize("name", sorted(NOT_ABOUT_ONE_DOMAIN - {"push"}))
+def test_what_a_domain_admin_does_with_a_server_neither_shows_nor_changes_other_domains(
+    foreign: World, name: str
+) -> None:
+    before = everything(foreign)
+    shown = call(foreign, name, foreign.dora)
+    assert everything(foreign) == before
+    assert SECRET not in repr(shown).lower()
+
+
+# ---- rank ----------------------------------------------------------------------------------
+
+MAILBOX_METHODS = ["reset_password", "disable_mailbox", "edit_mailbox", "set_quota", "clear_quota", "delete_mailbox", "enable_mailbox", "restore_mailbox", "disable_mailboxes", "enable_mailboxes", "set_quotas", "delete_mailboxes", "verify_credentials"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MAILBOX_METHODS)
+def test_nobody_touches_the_mailbox_of_an_operator_who_outranks_him(foreign: World, name: str) -> None:
+    """Who resets the password of a SuperAdmin's mailbox reads his mail and becomes him."""
+    add_operator(foreign, "chief", Role.SUPER_ADMIN, "boss@boss.example")
+    with foreign.app.database.read() as session:
+        domain = session.scalars(select(Domain).where(Domain.name == "boss.example")).one()
+    dora = Actor("dora", Role.DOMAIN_ADMIN, 2, frozenset({domain.id}), "192.0.2.2")
+    require_denied(foreign, name, dora)
+
+
+def test_a_domain_admin_may_touch_the_mailbox_of_his_equals(world: World) -> None:
+    row = world.add("anna@example.com")
+    add_operator(world, "anna", Role.DOMAIN_ADMIN, "anna@example.com")
+    assert world.app.provisioner.disable_mailbox(world.dora, row.uid).sync_status == SyncStatus.SYNCED
+
+
+# ---- reading -------------------------------------------------------------------------------
+
+
+def readings(world: World, name: str, actor: Actor) -> Iterator[Any]:
+    """What a query gives, called with what it requires, about the foreign domain."""
+    method: Callable[..., Any] = getattr(world.app.queries, name)
+    values = arguments(world)
+    required = [p for p in list(inspect.signature(method).parameters.values())[1:] if p.default is p.empty]
+    by_name = {"name": "boss.example" if "domain" in name else "main"}
+    uid = values["alias"] if "alias" in name else values["mailbox"]
+    address = "boss-alias@boss.example" if "alias" in name else "boss@boss.example"
+    given = [{"uid": uid, "address": address, **by_name}.get(p.name) for p in required]
+    found = method(actor, *given)
+    if isinstance(found, Page):
+        yield found.total
+        found = found.rows
+    yield from found if isinstance(found, Iterator | list | tuple) else [found]
+
+
+@pytest.mark.parametrize("name", READS)
+def test_no_query_shows_a_domain_admin_anything_of_other_domains(foreign: World, name: str) -> None:
+    foreign.add("anna@example.com")
+    try:
+        shown = "".join(as_text(item) for item in readings(foreign, name, foreign.dora)).lower()
+    except (AccessDenied, NotFound):
+        return
+    assert SECRET not in shown
+
+
+def as_text(item: Any) -> str:
+    columns = getattr(item, "__table__", None)
+    return repr({c.name: getattr(item, c.name) for c in columns.columns}) if columns is not None else repr(item)
+
+
+@pytest.mark.parametrize("name", READS)
+def test_no_query_works_for_somebody_without_domains(foreign: World, name: str) -> None:
+    nobody = Actor("nobody", Role.DOMAIN_ADMIN, 9, frozenset())
+    try:
+        shown = "".join(as_text(item) for item in readings(foreign, name, nobody)).lower()
+    except (AccessDenied, NotFound):
+        return
+    assert "boss" not in shown
+    assert "example.com" not in shown
+
+
+@pytest.mark.parametrize("name", [name for name in READS if "audit" in name or name == "operators"])
+def test_proofs_and_people_are_for_super_admins(world: World, name: str) -> None:
+    for actor in (world.vera, world.dora):
+        with pytest.raises(AccessDenied):
+            list(readings_of(world, name, actor))
+
+
+def readings_of(world: World, name: str, actor: Actor) -> list[Any]:
+    return [getattr(world.app.queries, name)(actor)]
+
+
+def test_settings_of_servers_are_shown_to_those_who_may_change_them_only(world: World) -> None:
+    assert world.app.queries.servers(world.alice)[0].settings == {"path": str(world.volume)}
+    for actor in (world.dora, world.vera):
+        assert world.app.queries.servers(actor)[0].settings == {}
+        assert world.app.queries.server_by_name(actor, "main").settings == {}
+
+
+def test_counts_and_totals_are_of_ones_own_domains(foreign: World) -> None:
+    foreign.add("anna@example.com")
+    assert foreign.app.queries.mailboxes(foreign.dora).total == 1
+    assert foreign.app.queries.waiting(foreign.dora).total == 0
+    counts = foreign.app.queries.counts(foreign.dora)
+    assert counts["mailbox.SYNCED"] == counts["mailbox.ACTIVE"] == 1
+    assert counts.get("mailbox.FAILED", 0) == counts.get("alias.SYNCED", 0) == 0

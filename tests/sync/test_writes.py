@@ -1,0 +1,236 @@
+"""Writing, apart from delivery: deleting and restoring, locks against each other, repeated calls, many at once."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import time_machine
+
+from provision.errors import Conflict, InvalidInput, NotFound, ProvisionError
+from provision.models import Mailbox, Status, SyncStatus
+from provision.provisioner.newcomers import NewMailbox
+from provision.queries import MailboxFilter
+from tests.conftest import HASH, World
+from tests.sync.test_push import NOON
+
+H = HASH.reveal()
+
+
+def news(count: int, domain: str = "example.com") -> list[NewMailbox]:
+    return [NewMailbox(f"u{n}@{domain}", password_hash=HASH) for n in range(count)]
+
+
+# ---- deleting ------------------------------------------------------------------------------
+
+
+def test_a_soft_delete_leaves_the_account_and_is_taken_back(world: World) -> None:
+    row = world.add("anna@example.com")
+    world.app.provisioner.delete_mailbox(world.alice, row.uid)
+    assert world.text() == f"anna@example.com|{H}\n"
+    assert world.app.queries.mailboxes(world.alice).total == 0
+    assert world.app.queries.mailboxes(world.alice, MailboxFilter(status=Status.DELETED)).total == 1
+    assert world.app.provisioner.preview(world.alice, world.server.uid).unmanaged == []
+    restored = world.app.provisioner.restore_mailbox(world.alice, row.uid)
+    assert (restored.status, restored.sync_status) == (Status.ACTIVE, SyncStatus.SYNCED)
+    assert world.text() == f"anna@example.com|{H}\n"
+
+
+def test_a_deleted_address_is_not_made_anew_before_it_is_gone(world: World) -> None:
+    row = world.add("anna@example.com")
+    world.app.provisioner.delete_mailbox(world.alice, row.uid)
+    with pytest.raises(Conflict, match="restore it"):
+        world.add("anna@example.com")
+    world.app.provisioner.delete_mailbox(world.alice, row.uid, force=True)
+    with pytest.raises(NotFound):
+        world.reload(row)
+    assert world.add("anna@example.com").sync_status == SyncStatus.SYNCED
+
+
+def test_a_tombstone_waits_for_a_server_that_is_down(world: World) -> None:
+    row = world.add("anna@example.com")
+    world.volume.rename(world.volume.with_name("away"))
+    world.app.provisioner.delete_mailbox(world.alice, row.uid, force=True)
+    assert (world.reload(row).removing, world.reload(row).sync_status) == (True, SyncStatus.PENDING)
+    with pytest.raises(Conflict, match="cannot be restored"):
+        world.app.provisioner.restore_mailbox(world.alice, row.uid)
+    with pytest.raises(Conflict, match="still being removed"):
+        world.add("anna@example.com")
+    world.volume.with_name("away").rename(world.volume)
+    world.app.provisioner.push(world.alice, world.server.uid)
+    assert world.text().strip() == ""
+    assert world.app.queries.waiting(world.alice).total == 0
+
+
+def test_mail_is_not_promised_to_be_erased_where_it_cannot(world: World) -> None:
+    row = world.add("anna@example.com")
+    with pytest.raises(InvalidInput, match="cannot be erased"):
+        world.app.provisioner.delete_mailbox(world.alice, row.uid, force=True, erase_mail=True)
+    assert world.reload(row).removing is False
+
+
+# ---- two people at once --------------------------------------------------------------------
+
+
+def edits(world: World) -> list[Callable[[int], Any]]:
+    app, alice = world.app.provisioner, world.alice
+    row = world.add("anna@example.com")
+    alias = app.create_alias(alice, "sales@example.com", ["anna@example.com"])
+    olaf, _ = app.create_operator(alice, "olaf", "Viewer")
+    app.create_operator(alice, "root", "SuperAdmin")
+    return [
+        lambda v: app.edit_mailbox(alice, row.uid, quota_bytes=1 << 20, expected_version=v),
+        lambda v: app.set_quota(alice, row.uid, 2 << 20, expected_version=v),
+        lambda v: app.edit_alias(alice, alias.uid, ["b@example.com"], expected_version=v),
+        lambda v: app.edit_domain(alice, world.com.uid, description="x", expected_version=v),
+        lambda v: app.edit_server(alice, world.server.uid, quiet_seconds=0, expected_version=v),
+        lambda v: app.edit_operator(alice, olaf.uid, role="DomainAdmin", expected_version=v),
+        lambda v: app.delete_alias(alice, alias.uid, expected_version=v),
+        lambda v: app.delete_mailbox(alice, row.uid, force=True, expected_version=v),
+    ]
+
+
+def test_an_edit_of_what_somebody_else_has_changed_is_refused(world: World) -> None:
+    for edit in edits(world):
+        with pytest.raises(Conflict, match="Nothing was saved") as caught:
+            edit(999)
+        assert caught.value.code == "EDIT_CONFLICT"
+    assert world.app.queries.mailbox_by_address(world.alice, "anna@example.com").quota_bytes == 1 << 30
+
+
+def test_of_two_edits_from_one_page_the_second_is_refused(world: World) -> None:
+    row = world.add("anna@example.com")
+
+    def edit(megabytes: int) -> str:
+        try:
+            world.app.provisioner.edit_mailbox(
+                world.alice, row.uid, quota_bytes=megabytes << 20, expected_version=row.version
+            )
+        except Conflict as conflict:
+            return conflict.code
+        return "saved"
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(edit, range(1, 5))) == ["EDIT_CONFLICT"] * 3 + ["saved"]
+
+
+def test_of_two_that_make_the_same_mailbox_at_once_one_is_told_so(world: World) -> None:
+    def make(_: int) -> str:
+        try:
+            world.add("anna@example.com")
+        except Conflict as conflict:
+            return conflict.code
+        return "made"
+
+    with ThreadPoolExecutor(4) as pool:
+        results = sorted(pool.map(make, range(4)))
+    assert results.count("made") == 1
+    assert set(results) <= {"made", "DUPLICATE_MAILBOX", "DUPLICATE"}
+    assert world.text().count("\n") == 1
+
+
+# ---- the same call twice -------------------------------------------------------------------
+
+
+def creations(world: World) -> dict[str, Callable[..., Any]]:
+    app, alice = world.app.provisioner, world.alice
+    return {
+        "mailbox": lambda name, **k: app.create_mailbox(alice, NewMailbox(f"{name}@example.com", password_hash=HASH), **k).uid,
+        "mailboxes": lambda name, **k: app.create_mailboxes(alice, [NewMailbox(f"m-{name}@example.com", password_hash=HASH)], **k).done,
+        "alias": lambda name, **k: app.create_alias(alice, f"al-{name}@example.com", ["x@y.net"], **k).uid,
+        "domain": lambda name, **k: app.create_domain(alice, f"{name}.example", "main", **k).uid,
+        "server": lambda name, **k: app.create_server(alice, name, "dms_files", {"path": "/x"}, **k).uid,
+        "operator": lambda name, **k: app.create_operator(alice, name, "Viewer", **k)[0].uid,
+    }  # fmt: skip
+
+
+def test_a_repeated_call_with_its_key_gives_the_same_thing(world: World) -> None:
+    for number, (name, create) in enumerate(creations(world).items()):
+        made = create("one", idempotency_key=f"k{number}")
+        assert create("one", idempotency_key=f"k{number}") == made, name
+        with pytest.raises(Conflict) as caught:
+            create("two", idempotency_key=f"k{number}")
+        assert caught.value.code == "IDEMPOTENCY_CONFLICT", name
+    assert world.app.queries.mailboxes(world.alice).total == 2
+    assert world.app.queries.aliases(world.alice).total == 1
+
+
+def test_a_call_without_key_is_a_duplicate(world: World) -> None:
+    for create in creations(world).values():
+        create("one")
+        try:
+            again = create("one")
+        except ProvisionError as error:
+            assert error.code.startswith("DUPLICATE")  # noqa: PT017
+        else:
+            assert again == []
+
+
+def test_keys_of_two_people_have_nothing_to_do_with_each_other(world: World) -> None:
+    world.app.provisioner.create_mailbox(world.alice, news(1)[0], idempotency_key="k")
+    with pytest.raises(Conflict) as caught:
+        world.app.provisioner.create_mailbox(world.dora, news(1)[0], idempotency_key="k")
+    assert caught.value.code == "DUPLICATE_MAILBOX"
+
+
+# ---- many at once --------------------------------------------------------------------------
+
+
+def test_the_bulk_forms_change_thousands_and_report_what_they_leave_out(world: World) -> None:
+    app, alice = world.app.provisioner, world.alice
+    bad = [NewMailbox("u1@example.com", password_hash=HASH), NewMailbox("-rf@x", password_hash=HASH), NewMailbox("a@nowhere.example", password_hash=HASH)]  # fmt: skip
+    with time_machine.travel(NOON, tick=False) as clock:
+        created = app.create_mailboxes(alice, [*news(1500), *bad])
+        uids = created.done
+        assert (len(uids), [e.error.code for e in created.errors]) == (
+            1500,
+            ["INVALID_EMAIL", "DUPLICATE_MAILBOX", "DOMAIN_NOT_FOUND"],
+        )
+        clock.shift(61)
+        assert len(app.disable_mailboxes(alice, uids[:1000]).done) == 1000
+        again = app.disable_mailboxes(alice, uids[:1001])
+        assert (len(again.done), len(again.unchanged)) == (1, 1000)
+        assert len(app.enable_mailboxes(alice, uids[:1]).done) == 1
+        assert len(app.set_quotas(alice, uids, 5 << 20).done) == 1500
+        deleted = app.delete_mailboxes(alice, uids[:400], force=True)
+        assert len(deleted.done) == 400
+        app.push(alice, world.server.uid)
+    counts = world.app.queries.counts(alice)
+    assert (counts["mailbox.SYNCED"], counts["mailbox.DISABLED"], counts.get("mailbox.PENDING", 0)) == (1100, 601, 0)
+    assert world.text().count("fail=y") == 601
+    assert world.text("dovecot-quotas.cf").count(":5M\n") == 1100
+    assert world.app.queries.verify_audit(alice).intact
+
+
+def test_a_bulk_call_with_one_foreign_mailbox_changes_nothing(world: World) -> None:
+    mine, other = world.add("anna@example.com"), world.add("boss@example.org")
+    with pytest.raises(ProvisionError, match="not yours"):
+        world.app.provisioner.disable_mailboxes(world.dora, [mine.uid, other.uid])
+    assert "fail=y" not in world.text()
+    assert world.reload(mine).status == Status.ACTIVE
+
+
+def test_a_dry_run_makes_nothing(world: World) -> None:
+    result = world.app.provisioner.create_mailboxes(world.alice, [*news(3), *news(1)], dry_run=True)
+    assert [error.index for error in result.errors] == [3]
+    assert (world.app.queries.mailboxes(world.alice).total, world.text()) == (0, "")
+
+
+def test_a_change_made_while_a_push_runs_is_not_marked_done(world: World) -> None:
+    row = world.add("anna@example.com")
+    open_kind = world.app.sync.open_kind
+
+    def meanwhile(kind: str, settings: Any, timeout: float) -> Any:
+        world.app.sync.open_kind = open_kind
+        with world.app.database.write() as session:
+            found = session.get_one(Mailbox, row.id)
+            found.quota_bytes, found.generation = 9 << 20, found.generation + 1
+        return open_kind(kind, settings, timeout)
+
+    world.app.sync.open_kind = meanwhile
+    world.app.provisioner.disable_mailbox(world.alice, row.uid)
+    assert world.reload(row).sync_status == SyncStatus.PENDING
+    world.app.provisioner.push(world.alice, world.server.uid)
+    assert world.reload(row).sync_status == SyncStatus.SYNCED
+    assert world.text("dovecot-quotas.cf") == "anna@example.com:9M\n"
+    assert world.text().endswith("|fail=y\n")
