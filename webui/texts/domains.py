@@ -1,6 +1,8 @@
 """Texts of the domains page."""
 
 TEXTS = {
+    "Total quota": ("合計容量", "总配额"),
+    "Used": ("使用量", "已用"),
     "Add domain": ("ドメインを追加", "添加域名"),
     "Show": ("表示", "查看"),
     "Description": ("説明", "说明"),

@@ -1,0 +1,125 @@
+"""Aliases and domains in a real browser, down to the files of the mail server."""
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from provision.access import Actor
+from provision.queries import LogFilter
+from tests.e2e.site import Site, sign_in
+
+pytestmark = pytest.mark.browser
+SYSTEM = Actor.system("test")
+
+
+def choose_row(page: Page, row: int) -> None:
+    """The grid is a canvas: click the box of a row, counted from 1."""
+    grid = page.get_by_test_id("stDataFrame").first
+    expect(grid).to_be_visible()
+    page.wait_for_timeout(700)
+    grid.click(position={"x": 15, "y": 15 + 31 * row})
+    page.wait_for_timeout(1000)
+
+
+def add_alias(page: Page, address: str, destinations: str) -> Locator:
+    page.get_by_role("button", name="Add alias").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox", name="Alias").fill(address)
+    dialog.get_by_role("textbox", name="Goes to").fill(destinations)
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    return dialog
+
+
+def virtual(site: Site) -> list[str]:
+    return (site.volume / "postfix-virtual.cf").read_text().splitlines()
+
+
+def test_an_alias_with_two_destinations_reaches_the_server_is_edited_and_deleted(own_site: Site, page: Page) -> None:
+    sign_in(page, own_site, "alice", "/aliases")
+    add_alias(page, "desk@example.com", "anna.abe@example.com\nhelp@partner.example.net")
+    expect(page.get_by_text("desk@example.com is saved and on the mail server.")).to_be_visible()
+    assert "desk@example.com anna.abe@example.com,help@partner.example.net" in virtual(own_site)
+
+    page.goto(own_site.url + "/aliases?al_q=desk")
+    choose_row(page, 1)
+    page.get_by_role("button", name="Edit").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox", name="Goes to").fill("ben.carter@example.com, help@partner.example.net")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    assert "desk@example.com ben.carter@example.com,help@partner.example.net" in virtual(own_site)
+
+    choose_row(page, 1)
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("No alias matches.")).to_be_visible()
+    assert not [line for line in virtual(own_site) if line.startswith("desk@")]
+
+
+def test_a_catch_all_warns_before_it_is_made(site: Site, page: Page) -> None:
+    sign_in(page, site, "alice", "/aliases")
+    page.get_by_role("button", name="Add alias").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox", name="Alias").fill("@example.com")
+    expect(dialog.get_by_text("A catch-all takes the mail for every address of example.com")).to_be_visible()
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_be_hidden()
+
+
+def test_the_second_editor_is_told_with_both_values(own_site: Site, page: Page) -> None:
+    sign_in(page, own_site, "alice", "/aliases?al_q=jobs")
+    choose_row(page, 1)
+    page.get_by_role("button", name="Edit").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox", name="Goes to").fill("mei.lin@example.com")
+    row = own_site.app.queries.alias_by_address(SYSTEM, "jobs@example.com")
+    own_site.app.provisioner.edit_alias(SYSTEM, row.uid, ["chen.wei@example.com"])
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_text("Somebody else has changed this meanwhile")).to_be_visible()
+    expect(dialog.get_by_text("chen.wei@example.com", exact=True).last).to_be_visible()
+    expect(dialog.get_by_text("mei.lin@example.com", exact=True).last).to_be_visible()
+    row = own_site.app.queries.alias_by_address(SYSTEM, "jobs@example.com")
+    assert row.destinations == ["chen.wei@example.com"]
+
+
+def test_a_foreign_domain_admin_is_denied_and_recorded(own_site: Site, page: Page) -> None:
+    sign_in(page, own_site, "dora", "/aliases")
+    dialog = add_alias(page, "mine@sales.example.com", "dora@elsewhere.example.net")
+    expect(dialog.get_by_text("is in a domain that is not yours")).to_be_visible()
+    record = own_site.app.queries.logs(SYSTEM, LogFilter(operator="dora")).rows[0]
+    assert (record["operation"], record["error"]) == ("alias.create", "INSUFFICIENT_PERMISSION")
+    assert not [line for line in virtual(own_site) if line.startswith("mine@")]
+
+
+def test_nonsense_is_a_sentence(site: Site, page: Page) -> None:
+    sign_in(page, site, "alice", "/aliases")
+    dialog = add_alias(page, "a b|c", "nobody")
+    expect(dialog.get_by_test_id("stAlert")).to_be_visible()
+    assert "Traceback" not in page.content()
+
+
+def test_from_a_domain_to_its_aliases_with_one_click(site: Site, page: Page) -> None:
+    sign_in(page, site, "alice", "/domains")
+    grid = page.get_by_test_id("stDataFrame").first
+    expect(grid).to_be_visible()
+    page.wait_for_timeout(1000)
+    grid.click(position={"x": 335, "y": 15 + 31 * 3})
+    page.wait_for_url("**/aliases?al_domain=sales.example.com")
+    expect(page.get_by_text("2 aliases")).to_be_visible()
+
+
+def test_a_domain_is_added_edited_and_deleted_only_when_empty(own_site: Site, page: Page) -> None:
+    sign_in(page, own_site, "alice", "/domains")
+    page.get_by_role("button", name="Add domain").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox", name="Domain").fill("Bücher.example")
+    dialog.get_by_role("textbox", name="Description").fill("Books")
+    dialog.get_by_role("button", name="Add").click()
+    expect(page.get_by_text("bücher.example is added.")).to_be_visible()
+    assert own_site.app.queries.domain_by_name(SYSTEM, "xn--bcher-kva.example").description == "Books"
+
+    for search, sentence in (("sales", "still has mailboxes"), ("Books", "bücher.example is deleted.")):
+        page.goto(f"{own_site.url}/domains?dm_q={search}")
+        choose_row(page, 1)
+        page.get_by_role("button", name="Delete").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        expect(page.get_by_text(sentence)).to_be_visible()
