@@ -1,12 +1,13 @@
 """What became of a change: on the mail server, or why not yet and when it is tried again."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import streamlit as st
 
 from provision.errors import NotFound
-from provision.models import Mailbox, SyncStatus
+from provision.models import Mailbox, SyncStatus, utc_now
 from provision.provisioner.bulk import BulkResult
 from provision.secret import Secret
 from provision.signin import SignedIn
@@ -54,7 +55,7 @@ def sentence(who: SignedIn, row: Mailbox) -> str:
         return _(
             "The mail server refused it: {reason} Next attempt {when}.",
             reason=row.error,
-            when=show.ago(row.next_attempt_at),
+            when=_when(row.next_attempt_at),
         )
     return why_waiting(_server(who, row.server_id))
 
@@ -65,10 +66,10 @@ def why_waiting(server: Mapping[str, Any]) -> str:
     if server["alarm"]:
         return _("It is kept, but {name} is halted: {reason}", name=name, reason=server["alarm"])
     if server["error"]:
-        when = show.ago(server["next_attempt_at"])
+        when = _when(server["next_attempt_at"])
         return _("It is kept and waits: {reason} Next attempt {when}.", reason=server["error"], when=when)
     if server["gathering_until"]:
-        when = show.ago(server["gathering_until"])
+        when = _when(server["gathering_until"])
         return _(
             "It is kept and goes out together with other changes, {when}: every write interrupts the mail server.",
             when=when,
@@ -86,7 +87,7 @@ def banner(who: SignedIn) -> None:
             text = _("{name} is halted: {reason}", name=server["name"], reason=server["alarm"])
         else:
             text = _("{name} cannot be reached: {reason}", name=server["name"], reason=server["error"])
-            text += " " + _("Next attempt {when}.", when=show.ago(server["next_attempt_at"]))
+            text += " " + _("Next attempt {when}.", when=_when(server["next_attempt_at"]))
         text += " " + _("{n} changes are kept and go out by themselves.", n=f"{waiting:,}")
         st.warning(ui.plain(text), icon=":material/cloud_off:")
 
@@ -99,6 +100,11 @@ def reason_of(row: Mapping[str, Any], servers: Sequence[Mapping[str, Any]]) -> s
         return str(row["error"])
     server = next((s for s in servers if s["id"] == row["server_id"]), None)
     return str((server and (server["alarm"] or server["error"])) or _("Waits for its turn"))
+
+
+def _when(at: datetime | None) -> str:
+    """A time to come; one that has passed is due."""
+    return show.ago(max(at or utc_now(), utc_now() + timedelta(seconds=1)))
 
 
 def _waiting(who: SignedIn) -> str:

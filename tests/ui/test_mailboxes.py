@@ -1,0 +1,415 @@
+"""The mailboxes page: what each role sees, filters, the detail, dialogs that must refuse, imports under way."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select
+from streamlit.testing.v1 import AppTest
+
+from provision.access import Actor, Permission
+from provision.bootstrap import Postroom
+from provision.errors import AccessDenied
+from provision.imports import run_next_import, start_import
+from provision.models import ProvisionLog
+from provision.queries import lists
+from provision.sample import BRANCH, MAIN, SALES
+from provision.secret import Secret
+from provision.signin import SignedIn
+from tests.ui.conftest import SYSTEM, token_of
+from webui.session import TEST_TOKEN
+
+Open = Callable[..., AppTest]
+ACTIONS = {"Create mailbox", "Import CSV", "Edit", "Reset password", "Disable", "Retry", "Delete"}
+
+
+def buttons(test: AppTest) -> set[str]:
+    return {button.label for button in test.button}
+
+
+def addresses(test: AppTest) -> list[str]:
+    return list(test.dataframe[0].value["address"]) if test.dataframe else []
+
+
+def shown(test: AppTest) -> str:
+    parts = [*test.markdown, *test.caption, *test.error, *test.warning, *test.success, *test.info]
+    return "\n".join(str(part.value) for part in parts).replace("\\", "")
+
+
+def signed_in(app: Postroom, name: str) -> SignedIn:
+    found = app.sign_in.current(Secret(token_of(app, name)), "192.0.2.7")
+    assert found
+    return found
+
+
+# ---- the list ------------------------------------------------------------------------------
+
+
+def test_the_list_with_its_numbers(company: Postroom, open_as: Open) -> None:
+    test = open_as(company, "alice", "mailboxes")
+    assert not test.exception
+    assert [metric.label for metric in test.metric] == ["Mailboxes", "Pending", "Failed", "Over 90 % of quota"]
+    assert [metric.value for metric in test.metric] == ["37", "7", "1", "8"]
+    assert buttons(test) >= ACTIONS
+    assert addresses(test) == sorted(addresses(test))
+    assert "37 mailboxes" in shown(test)
+
+
+def test_the_page_says_that_a_server_is_down(company: Postroom, open_as: Open) -> None:
+    (warning,) = open_as(company, "alice", "mailboxes").warning
+    assert "branch cannot be reached" in warning.value
+    assert "7 changes are kept and go out by themselves" in warning.value
+
+
+def test_why_a_row_waits_is_in_the_list(company: Postroom, open_as: Open) -> None:
+    table = open_as(company, "alice", "mailboxes").dataframe[0].value.set_index("address")
+    assert "no folder" in table.loc[f"ben.carter@{BRANCH}", "reason"]
+    assert table.loc[f"anna.abe@{MAIN}", "reason"] == ""
+
+
+def test_a_viewer_has_no_actions(company: Postroom, open_as: Open) -> None:
+    test = open_as(company, "vera", "mailboxes")
+    assert not test.exception
+    assert len(addresses(test)) == 37
+    assert not buttons(test) & ACTIONS
+    assert "Details" in buttons(test)
+
+
+def test_a_domain_admin_sees_his_domain_only(company: Postroom, open_as: Open) -> None:
+    test = open_as(company, "dora", "mailboxes")
+    assert {address.partition("@")[2] for address in addresses(test)} == {MAIN}
+    assert test.selectbox(key="mb_domain").options == [MAIN]
+    assert buttons(test) >= ACTIONS
+    assert not test.warning  # the server that is down holds nothing of his
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "count"),
+    [
+        ("mb_domain", SALES, 9), ("mb_status", "DISABLED", 2), ("mb_status", "DELETED", 1), ("mb_sync", "FAILED", 1),
+        ("mb_sync", "PENDING", 7), ("mb_full", "true", 8),
+    ],
+)  # fmt: skip
+def test_filters(company: Postroom, open_as: Open, key: str, value: str, count: int) -> None:
+    test = open_as(company, "alice", "mailboxes")
+    test.selectbox(key=key).set_value(value).run()
+    assert not test.exception
+    assert len(addresses(test)) == count
+
+
+def test_search_sort_and_nothing_found(company: Postroom, open_as: Open) -> None:
+    test = open_as(company, "alice", "mailboxes")
+    test.text_input(key="mb_q").set_value("carter").run()
+    assert addresses(test) == [f"ben.carter@{MAIN}", f"ben.carter@{BRANCH}"]
+    test.text_input(key="mb_q").set_value("").run()
+    test.selectbox(key="mb_sort").set_value("-used_percent").run()
+    assert test.dataframe[0].value["share"].iloc[0] == pytest.approx(0.98, abs=0.02)
+    test.text_input(key="mb_q").set_value("nobody at all").run()
+    assert addresses(test) == []
+    assert "Widen the filters" in shown(test)
+
+
+def test_deleted_ones_can_be_restored_and_not_edited(company: Postroom, open_as: Open) -> None:
+    test = open_as(company, "alice", "mailboxes")
+    test.selectbox(key="mb_status").set_value("DELETED").run()
+    assert {"Restore", "Delete for good"} <= buttons(test)
+    assert not {"Edit", "Reset password", "Disable"} & buttons(test)
+    assert "1 mailbox" in shown(test)
+
+
+def test_many_hits_are_not_counted(company: Postroom, open_as: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lists, "SEARCH_COUNT", 5)
+    test = open_as(company, "alice", "mailboxes")
+    test.text_input(key="mb_q").set_value("example").run()
+    assert "more than 5 mailboxes" in shown(test)
+
+
+@pytest.mark.parametrize("language", ["ja", "zh"])
+def test_in_other_languages(company: Postroom, open_as: Open, language: str) -> None:
+    test = open_as(company, "alice", "mailboxes")
+    test.session_state["language"] = language
+    test.run()
+    assert not test.exception
+    assert test.title[0].value in ("メールボックス", "邮箱")
+
+
+# ---- links ---------------------------------------------------------------------------------
+
+
+def linked(open_as: Open, app: Postroom, name: str, **parameters: str) -> AppTest:
+    test = open_as(app, name, "mailboxes")
+    for key, value in parameters.items():
+        test.query_params[key] = value
+    return test.run()
+
+
+def uid_of(app: Postroom, address: str) -> UUID:
+    return app.queries.mailbox_by_address(SYSTEM, address).uid
+
+
+def test_a_link_opens_the_detail(company: Postroom, open_as: Open) -> None:
+    test = linked(open_as, company, "vera", mb_open=str(uid_of(company, f"anna.abe@{MAIN}")))
+    assert not test.exception
+    assert "anna.abe@example.com" in shown(test)
+    tables = [list(frame.value.columns) for frame in test.dataframe[1:]]
+    assert tables == [["address", "to", "sync"], ["at", "operator", "operation", "status", "error"]]
+
+
+def test_the_detail_says_what_is_wrong(company: Postroom, open_as: Open) -> None:
+    failed = linked(open_as, company, "alice", mb_open=str(uid_of(company, f"info@{MAIN}")))
+    assert "The mail server refused it: An entry with this address" in shown(failed)
+    waiting = linked(open_as, company, "alice", mb_open=str(uid_of(company, f"ben.carter@{BRANCH}")))
+    assert "It is kept and waits" in shown(waiting)
+    assert "Next attempt" in shown(waiting)
+
+
+@pytest.mark.parametrize("uid", ["nonsense", "' OR 1=1", str(uuid4())])
+def test_a_wrong_link_is_harmless(company: Postroom, open_as: Open, uid: str) -> None:
+    test = linked(open_as, company, "alice", mb_open=uid)
+    assert not test.exception
+    assert len(addresses(test)) == 37
+
+
+def test_a_foreign_mailbox_does_not_exist_for_a_domain_admin(company: Postroom, open_as: Open) -> None:
+    test = linked(open_as, company, "dora", mb_open=str(uid_of(company, f"anna.abe@{SALES}")))
+    assert "There is no mailbox" in shown(test)
+    assert "Anna Abe" not in "".join(e.value for e in test.error)
+
+
+def test_the_overview_s_link_opens_the_create_dialog_but_not_for_a_viewer(company: Postroom, open_as: Open) -> None:
+    def labels(test: AppTest) -> list[str]:
+        return [field.label for field in test.text_input]
+
+    assert "Password again" in labels(linked(open_as, company, "alice", mb_new="1"))
+    assert "Password again" not in labels(linked(open_as, company, "vera", mb_new="1"))
+
+
+# ---- dialogs -------------------------------------------------------------------------------
+# AppTest cannot press a button in a dialog that a click opened, so these scripts open it on each run.
+
+
+def script(name: str, uids: list[str]) -> None:
+    from uuid import UUID
+
+    import streamlit as st
+
+    from provision.access import Actor
+    from webui import mailbox_delete, mailbox_edit, mailbox_password, ui
+
+    system = Actor.system("test")
+    found = [ui.app().queries.mailbox(system, UUID(uid)) for uid in uids]
+    names = ("uid", "address", "display_name", "quota_bytes", "quota_messages", "status", "server_id", "version")
+    rows = [{name: getattr(row, name) for name in names} for row in found]
+    mine = ui.Listing("mb")
+    if name == "create":
+        mailbox_edit.create_dialog(["example.com"])
+    elif name == "edit":
+        mailbox_edit.edit_dialog({**rows[0], "version": rows[0]["version"] - st.session_state.get("stale", 0)})
+    elif name == "quota":
+        mailbox_edit.quota_dialog(rows, mine)
+    elif name == "reset":
+        mailbox_password.reset_dialog(rows[0])
+    elif name == "verify":
+        mailbox_password.verify_dialog(rows[0])
+    else:
+        mailbox_delete.delete_dialog(rows, mine)
+
+
+def opened(app: Postroom, who: str, name: str, *uids: UUID, **state: Any) -> AppTest:
+    test = AppTest.from_function(script, args=(name, [str(uid) for uid in uids]), default_timeout=30)
+    test.session_state[TEST_TOKEN] = token_of(app, who)
+    for key, value in state.items():
+        test.session_state[key] = value
+    return test.run()
+
+
+def field(test: AppTest, label: str) -> Any:
+    return next(f for f in [*test.text_input, *test.number_input] if f.label == label)
+
+
+def press(test: AppTest, label: str) -> AppTest:
+    return next(b for b in test.button if b.label == label).click().run()
+
+
+def fill_create(test: AppTest, address: str, password: str = "Correct-Horse-1") -> AppTest:
+    field(test, "Address").set_value(address)
+    field(test, "Password").set_value(password)
+    field(test, "Password again").set_value(password)
+    return press(test, "Create")
+
+
+def test_create_with_a_typed_password(own_company: Postroom) -> None:
+    test = opened(own_company, "dora", "create")
+    fill_create(test, "New.Person@Example.com")
+    assert not test.exception
+    assert own_company.queries.mailbox_by_address(SYSTEM, "new.person@example.com").sync_status == "SYNCED"
+
+
+@pytest.mark.parametrize(
+    ("address", "password", "says"),
+    [
+        ("", "Correct-Horse-1", "address"), ("no address", "Correct-Horse-1", "not a mail address"),
+        ("x@example.com", "short", "password"), ("x@nowhere.example", "Correct-Horse-1", "not set up here"),
+        ("anna.abe@example.com", "Correct-Horse-1", "exists already"), ("x@example.com;rm", "Correct-Horse-1", "not"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_a_sentence(company: Postroom, address: str, password: str, says: str) -> None:
+    test = fill_create(opened(company, "alice", "create"), address, password)
+    assert not test.exception
+    assert says in test.error[0].value.replace("\\", "")
+
+
+def test_two_different_passwords(company: Postroom) -> None:
+    test = opened(company, "alice", "create")
+    field(test, "Address").set_value("x@example.com")
+    field(test, "Password").set_value("Correct-Horse-1")
+    press(test, "Create")
+    assert "not the same" in test.error[0].value
+
+
+def test_a_one_time_password_is_shown_and_kept_nowhere(own_company: Postroom) -> None:
+    test = opened(own_company, "alice", "create")
+    field(test, "Address").set_value("new.person@example.com")
+    press(test, "Create")
+    (password,) = [code.value for code in test.code]
+    kept = [test.session_state[key] for key in ("mb_new_key", "mb_new_made")]
+    assert password not in f"{kept} {test.query_params}"
+    with own_company.database.read() as session:
+        records = session.execute(select(ProvisionLog.__table__)).all()
+    assert password not in str(records)
+    test.run()
+    assert not test.code
+
+
+def test_the_second_editor_is_told_with_both_values(own_company: Postroom) -> None:
+    uid = uid_of(own_company, f"anna.abe@{MAIN}")
+    own_company.provisioner.edit_mailbox(SYSTEM, uid, display_name="Theirs", quota_bytes=3 << 30)
+    test = opened(own_company, "alice", "edit", uid, stale=1)
+    field(test, "Name").set_value("Mine")
+    press(test, "Save")
+    assert "Nothing was saved" in test.warning[0].value
+    both = test.table[0].value
+    assert list(both.loc["Name"]) == ["Theirs", "Mine"]
+    assert own_company.queries.mailbox(SYSTEM, uid).display_name == "Theirs"
+
+
+def test_names_are_no_markup(own_company: Postroom) -> None:
+    uid = uid_of(own_company, f"anna.abe@{MAIN}")
+    own_company.provisioner.edit_mailbox(SYSTEM, uid, display_name="**bold** [x](http://evil.example) :red[a] $x$")
+    test = AppTest.from_function(_detail, args=(str(uid),), default_timeout=30)
+    test.session_state[TEST_TOKEN] = token_of(own_company, "alice")
+    test.run()
+    assert not test.exception
+    assert any("\\*\\*bold\\*\\* \\[x\\]\\(http" in text.value for text in test.markdown)
+
+
+def _detail(uid: str) -> None:
+    from uuid import UUID
+
+    from webui import mailbox_detail
+
+    mailbox_detail.dialog(UUID(uid))
+
+
+def test_deleting_for_good_names_aliases_and_must_be_typed(own_company: Postroom) -> None:
+    uid = uid_of(own_company, f"anna.abe@{MAIN}")
+    test = opened(own_company, "alice", "delete", uid)
+    test.radio[0].set_value("force").run()
+    text = shown(test)
+    assert "Aliases that go with it: postmaster@example.com" in text
+    assert "Aliases that lose this destination: everybody@example.com" in text
+    assert "would see the old mail" in text
+    assert test.checkbox[0].disabled
+    assert next(b for b in test.button if b.label == "Delete for good").disabled
+    test.text_input[0].set_value("DELETE").run()
+    press(test, "Delete for good")
+    assert f"anna.abe@{MAIN}" not in (own_company.settings.data_dir.parent / "config/postfix-accounts.cf").read_text()
+
+
+def test_the_quota_of_several(own_company: Postroom) -> None:
+    uids = [uid_of(own_company, f"{name}@{MAIN}") for name in ("anna.abe", "ben.carter")]
+    test = opened(own_company, "alice", "quota", *uids)
+    field(test, "Quota (MB)").set_value(777)
+    press(test, "Save")
+    assert [own_company.queries.mailbox(SYSTEM, uid).quota_bytes >> 20 for uid in uids] == [777, 777]
+
+
+def test_checking_a_password_without_imap_is_a_sentence(company: Postroom) -> None:
+    test = opened(company, "alice", "verify", uid_of(company, f"anna.abe@{MAIN}"))
+    field(test, "Password").set_value("Correct-Horse-1")
+    press(test, "Check")
+    assert "no IMAP host" in test.error[0].value
+
+
+# ---- posting what the page does not show ---------------------------------------------------
+
+
+@pytest.mark.parametrize(("who", "domain"), [("vera", MAIN), ("dora", SALES)])
+@pytest.mark.parametrize(
+    ("name", "fields", "button", "operation"),
+    [
+        ("edit", {"Name": "Hacked"}, "Save", "mailbox.edit"), ("quota", {"Quota (MB)": 1}, "Save", "mailbox.set_quota_many"),
+        ("reset", {}, "Make one-time password", "mailbox.reset_password"), ("delete", {}, "Delete", "mailbox.delete_many"),
+        ("verify", {"Password": "Correct-Horse-1"}, "Check", "mailbox.verify"),
+    ],
+)  # fmt: skip
+def test_what_the_page_does_not_show_is_denied_and_audited(
+    company: Postroom, who: str, domain: str, name: str, fields: dict[str, Any], button: str, operation: str
+) -> None:
+    uid = uid_of(company, f"anna.abe@{domain}")
+    before = company.queries.mailbox(SYSTEM, uid).version
+    test = opened(company, who, name, uid)
+    for label, value in fields.items():
+        field(test, label).set_value(value)
+    press(test, button)
+    assert not test.exception
+    assert "may not do this" in test.error[0].value or "not yours" in test.error[0].value
+    assert not test.code
+    assert company.queries.mailbox(SYSTEM, uid).version == before
+    with company.database.read() as session:
+        statement = select(ProvisionLog).where(ProvisionLog.operator == who, ProvisionLog.operation == operation)
+        record = session.scalars(statement.order_by(ProvisionLog.id.desc())).first()
+    assert record
+    assert (record.status, record.error) == ("FAILED", "INSUFFICIENT_PERMISSION")
+
+
+def test_creating_elsewhere_is_denied(company: Postroom) -> None:
+    test = fill_create(opened(company, "dora", "create"), f"x@{SALES}")
+    assert "not yours" in test.error[0].value
+    test = fill_create(opened(company, "vera", "create"), f"x@{MAIN}")
+    assert "may not do this" in test.error[0].value
+
+
+# ---- imports -------------------------------------------------------------------------------
+
+CSV = b"email,password,display_name\nimported@example.com,Correct-Horse-1,Imp\nbad,Correct-Horse-1,\n"
+
+
+def test_an_import_is_on_the_page_until_it_is_hidden(own_company: Postroom, open_as: Open) -> None:
+    start_import(own_company, signed_in(own_company, "alice").actor, CSV)
+    waiting = open_as(own_company, "alice", "mailboxes")
+    assert not waiting.exception
+    assert "Stop" in buttons(waiting)
+    assert not {"Stop", "Hide"} & buttons(open_as(own_company, "dora", "mailboxes"))
+    run_next_import(own_company)
+    finished = open_as(own_company, "alice", "mailboxes")
+    assert "**Import finished**: 1 created, 1 refused" in shown(finished)
+    press(finished, "Hide")
+    assert "Import finished" not in shown(finished)
+
+
+def test_an_import_can_be_stopped(own_company: Postroom, open_as: Open) -> None:
+    start_import(own_company, signed_in(own_company, "alice").actor, CSV)
+    test = open_as(own_company, "alice", "mailboxes")
+    press(test, "Stop")
+    assert not test.exception
+    test.run()
+    assert "Import stopped" in shown(test)
+
+
+def test_a_viewer_may_not_import(company: Postroom) -> None:
+    actor: Actor = signed_in(company, "vera").actor
+    assert not actor.may(Permission.MAILBOX_WRITE)
+    with pytest.raises(AccessDenied):
+        start_import(company, actor, CSV)
