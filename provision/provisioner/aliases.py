@@ -71,6 +71,7 @@ class AliasWrites(Base):
             row.removing = True
             self._want(row)
             self._intend(session, actor, "alias.delete", [row], [{"destinations": row.destinations}])
+            session.refresh(row)  # it may be gone from the database when it is returned
         return self._pushed(row)
 
     @operation("alias.delete")

@@ -151,6 +151,7 @@ class MailboxWrites(Base):
             payload = {"force": True, "erase_mail": erase_mail}
             self._intend(session, actor, "mailbox.delete", [row], [payload])
             self._intend(session, actor, "alias.follow", aliases, [{"mailbox": row.address}] * len(aliases))
+            session.refresh(row)  # it may be gone from the database when it is returned
         return self._pushed(row)
 
     def bury(self, session: Session, row: Mailbox, erase_mail: bool) -> list[Alias]:

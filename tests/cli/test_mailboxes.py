@@ -123,12 +123,12 @@ def test_what_waits_says_why_and_how_to_send_it(cli: Cli) -> None:
 def test_what_is_gathered_by_the_quiet_time_says_so(cli: Cli) -> None:
     cli.ok("server", "edit", "main", "--quiet", "60")
     cli.add("anna@example.com")
-    done = cli("quota", "set", "anna@example.com", "1G")
+    done = cli("quota", "set", "anna@example.com", "2G")
     assert done.code == 3
     assert "Gathered with what else comes within 60 s" in done.out
     assert "python -m provision sync push main" in done.out
     cli.ok("sync", "push", "main")
-    assert "anna@example.com:1024M" in cli.text("dovecot-quotas.cf")
+    assert "anna@example.com:2048M" in cli.text("dovecot-quotas.cf")
 
 
 def test_aliases(cli: Cli) -> None:
