@@ -11,6 +11,7 @@ import streamlit as st
 from provision.access import Permission
 from provision.address import readable
 from provision.models import SyncStatus
+from provision.provisioner.comparing import Found
 from provision.queries import Page
 from provision.state import Resource
 from provision.sync import End, PushResult
@@ -167,7 +168,7 @@ def alarm(row: Row, *, may_force: bool) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
                 _("See what is missing"), icon=":material/compare_arrows:", key=f"sy_see_{row['uid']}",
-                on_click=st.session_state.update, kwargs={"sy_part": "compare", "sy_server": row["name"], "sy_again": True},
+                on_click=st.session_state.update, kwargs={"sy_part": "compare", "sy_server": row["name"], "sy_kind": Found.GONE, "sy_again": True},
             )  # fmt: skip
             if may_force:
                 if st.button(_("Send all the same …"), icon=":material/lock_open:", key=f"sy_force_{row['uid']}"):
