@@ -126,6 +126,20 @@ class ServerReads(Reads):
             found["mailbox.over_90_percent"] = session.scalar(over) or 0
         return found
 
+    def oldest_waiting(self, actor: Actor) -> datetime | None:
+        """Since when the longest waiting change waits."""
+        actor.require(Permission.SYNC_READ)
+        with self.database.read() as session:
+            ages = [
+                session.scalar(
+                    select(func.min(table.updated_at)).where(
+                        table.sync_status == SyncStatus.PENDING, *scope(actor, table.domain_id)
+                    )
+                )
+                for table in (Mailbox, Alias)
+            ]
+        return min((age for age in ages if age), default=None)
+
     def waiting(self, actor: Actor, *, sync_status: SyncStatus | None = None, number: int = 1, size: int = 50) -> Page:
         """What is PENDING or FAILED, FAILED first, with the reason and the next try."""
         actor.require(Permission.SYNC_READ)
@@ -140,9 +154,12 @@ class ServerReads(Reads):
         rows = union_all(*parts).subquery()
         statement = (
             select(
-                rows, Server.name.label("server"), Server.error.label("server_error"), Server.alarm,
+                rows,
+                Server.name.label("server"),
+                Server.error.label("server_error"),
+                Server.alarm,
                 Server.next_attempt_at.label("server_next_attempt_at"),
-            )  # fmt: skip
+            )
             .join(Server, Server.id == rows.c.server_id)
             .order_by(rows.c.sync_status, rows.c.address)
         )
