@@ -7,6 +7,7 @@ a conditional UPDATE or the per-server lock, and is found again after any crash.
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import or_, select, update
@@ -71,22 +72,26 @@ class Jobs:
         if self.app.settings.enable_auto_import:
             self.auto_import(now)
 
-    def auto_import(self, now: datetime | None = None) -> list[int]:
+    @property
+    def is_alive(self) -> bool:
+        return all(thread.is_alive() for thread in self._threads)
+
+    def auto_import(self, now: datetime | None = None, actor: Actor = SCHEDULER) -> list[int]:
         """Import from every server whose turn it is; returns their ids. Also called from outside (cron)."""
         every = timedelta(seconds=self.app.settings.auto_import_interval)
         claimed = self._claim("last_import_at", now or utc_now(), every)
         for server_id in claimed:
-            self._quietly(self._pull, server_id)
+            self._quietly(partial(self._pull, actor), server_id)
         return claimed
 
     def run_imports(self) -> None:
         while not self._stop.is_set() and run_next_import(self.app):
             pass
 
-    def _pull(self, server_id: int) -> None:
+    def _pull(self, actor: Actor, server_id: int) -> None:
         with self.app.database.read() as session:
             uid = session.scalars(select(Server.uid).where(Server.id == server_id)).one()
-        self.app.provisioner.pull(SCHEDULER, uid)
+        self.app.provisioner.pull(actor, uid)
 
     def _servers_with_work(self, now: datetime) -> list[int]:
         """Servers that may be tried now and have rows that are due, or delivered a moment ago and not confirmed."""

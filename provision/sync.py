@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from provision import audit, desired
+from provision import audit, desired, metrics
 from provision.access import Actor
 from provision.audit import Finish, Subject
 from provision.config import Settings
@@ -102,7 +102,8 @@ class Sync:
         with self.database.server_lock(server_id, budget * LOCK_SHARE) as locked:
             if not locked:
                 return PushResult(server_id, End.LOCKED, message="Another push to this mail server is running.")
-            return self._push_locked(server_id, hurry, force, time.monotonic() + budget)
+            with metrics.timed_push():
+                return self._push_locked(server_id, hurry, force, time.monotonic() + budget)
 
     def _push_locked(self, server_id: int, hurry: bool, force: bool, deadline: float) -> PushResult:
         total = PushResult(server_id, End.IDLE)

@@ -95,6 +95,10 @@ class Tokens(Base):
                 return row
         raise NotFound(f"There is no token called {name}.", code="TOKEN_NOT_FOUND")
 
+    def record_denial(self, actor: Actor, denial: AccessDenied) -> None:
+        """A program asked for what its token was not given."""
+        self._record_denial(actor, "api.call", denial)
+
     # ---- calls -----------------------------------------------------------------------------
 
     def caller(self, token: Secret, ip: str | None) -> Caller:

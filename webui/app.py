@@ -1,11 +1,13 @@
-"""The one running product of this process."""
+"""The one running product of this process, and its background work."""
 
 from threading import Lock
 
 from provision.bootstrap import Postroom, open_postroom
+from provision.jobs import Jobs
 
 _lock = Lock()
 _app: Postroom | None = None
+_jobs: Jobs | None = None
 
 
 def postroom() -> Postroom:
@@ -22,3 +24,14 @@ def use(app: Postroom | None) -> None:
     global _app
     with _lock:
         _app = app
+
+
+def watch(jobs: Jobs) -> None:
+    """The background work whose health is told."""
+    global _jobs
+    _jobs = jobs
+
+
+def jobs_alive() -> bool | None:
+    """Whether it runs; None where this process has none."""
+    return _jobs.is_alive if _jobs else None

@@ -14,25 +14,30 @@ from typing import Any
 import streamlit
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.app import MOUNT, create_api
+from api.health import metrics_endpoint
 from provision.bootstrap import create_first_admin
 from provision.config import get_settings
 from provision.jobs import Jobs
 from provision.signin import FIRST_ADMIN
 from webui import http, http_imports, serverlog
-from webui.app import postroom
+from webui.app import jobs_alive, postroom, watch
 from webui.ui import on_script_error as on_script_error
 
 SCRIPT = Path(__file__).resolve().parent / "main.py"
 HIDDEN = ("/_stcore/metrics", "/_stcore/agent")  # of Streamlit: would tell strangers about sessions
+HEALTH = ("/health", "/api/provision/health")
 PRELOADED = ("pandas", "pyarrow", "streamlit_authenticator", "altair", "webui.entry", "webui.listing")
 
 
 def routes() -> list[BaseRoute]:
     found: list[BaseRoute] = [
         Route("/health", http.health),
+        Route("/metrics", metrics_endpoint(postroom)),
+        Mount(MOUNT, create_api(postroom, jobs_alive)),
         Route("/auth/session", http.set_cookie),
         Route("/auth/logout", http.drop_cookie),
         Route("/export/mailboxes.csv", http.export_mailboxes),
@@ -60,6 +65,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
         importlib.import_module(name)
     jobs = Jobs(product)
     jobs.start()
+    watch(jobs)
     gc.collect()
     gc.freeze()
     try:
@@ -112,13 +118,13 @@ class SecurityHeaders:
 
 
 class AllowedNetworks:
-    """Whoever comes from elsewhere is refused, pages and websocket alike; `/health` answers all."""
+    """Whoever comes from elsewhere is refused, pages and websocket alike; health answers all."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket") and scope["path"] != "/health" and not _is_allowed(scope):
+        if scope["type"] in ("http", "websocket") and scope["path"] not in HEALTH and not _is_allowed(scope):
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 4403})
                 return

@@ -4,22 +4,21 @@ import csv
 import io
 from collections.abc import Iterator
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from sqlalchemy import text
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from provision.access import Permission
 from provision.csvfile import export_csv, guard
-from provision.errors import AccessDenied, NotSignedIn, ProvisionError
+from provision.errors import AccessDenied, NotSignedIn
+from provision.health import look
 from provision.models import LogStatus, Status, SyncStatus
 from provision.queries import LogFilter, MailboxFilter
 from provision.signin import SignedIn
 from webui import session
-from webui.app import postroom
+from webui.app import jobs_alive, postroom
 
 LOG_COLUMNS = (
     "started_at", "operator", "ip", "operation", "resource_type", "resource_name", "status", "command", "exit_code",
@@ -28,26 +27,9 @@ LOG_COLUMNS = (
 
 
 async def health(request: Request) -> Response:
-    """Whether the database answers; without sign-in."""
-    body = {"service": "postroom", "version": _version()}
-    try:
-        await run_in_threadpool(_ask_database)
-    except Exception as error:
-        reason = error.message if isinstance(error, ProvisionError) else type(error).__name__
-        return JSONResponse({"status": "unhealthy", **body, "database": "unavailable", "error": reason}, 503)
-    return JSONResponse({"status": "healthy", **body, "database": "connected"})
-
-
-def _ask_database() -> None:
-    with postroom().database.read() as connection:
-        connection.execute(text("SELECT 1"))
-
-
-def _version() -> str:
-    try:
-        return version("postroom")
-    except PackageNotFoundError:
-        return "0.1.0"
+    """Whether the database answers and the jobs run; without sign-in."""
+    found = await run_in_threadpool(lambda: look(postroom(), jobs_alive=jobs_alive()))
+    return JSONResponse(found.body(), 503 if found.error else 200)
 
 
 # ---- the sign-in cookie --------------------------------------------------------------------

@@ -22,7 +22,7 @@ FIELDS: dict[type[Any], tuple[str, ...]] = {
         "uid", "username", "display_name", "email", "role", "enabled", "must_change_password", "last_login_at", "version",
     ),
 }  # fmt: skip
-INSIDE = frozenset({"id", "server_id", "domain_id", "mailbox_id", "operator_id"})
+INSIDE = frozenset({"id", "server_id", "domain_id", "mailbox_id", "mailbox_uid", "operator_id"})
 
 
 def view(row: Any) -> dict[str, Any]:

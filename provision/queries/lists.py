@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, func, literal_column, select
 from sqlalchemy.orm import Session
@@ -55,6 +56,14 @@ class Reads:
                 raise NotFound(f"There is no {what} {name}".strip() + ".", code=f"{what.upper()}_NOT_FOUND")
             row.domain  # noqa: B018 - loaded while the session is open
             return row
+
+    def _as_listed(self, actor: Actor, table: type[Any], columns: Sequence[str], uid: UUID, what: str) -> dict[str, Any]:
+        with self.database.read() as session:
+            found = session.execute(joined(table, columns).where(table.uid == uid, *scope(actor, table.domain_id)))
+            row = found.mappings().first()
+        if row is None:
+            raise NotFound(f"There is no such {what}.", code=f"{what.upper()}_NOT_FOUND")
+        return dict(row)
 
 
 def scope(actor: Actor, column: Any) -> list[ColumnElement[bool]]:
@@ -109,9 +118,8 @@ def joined(table: type[Any], columns: Sequence[str]) -> Select[Any]:
     statement = select(*(getattr(table, name) for name in columns), Domain.name.label("domain"))
     statement = statement.join(Domain, Domain.id == table.domain_id)
     if table is Alias:
-        statement = statement.add_columns(Mailbox.address.label("mailbox")).outerjoin(
-            Mailbox, Mailbox.id == Alias.mailbox_id
-        )
+        owner = (Mailbox.address.label("mailbox"), Mailbox.uid.label("mailbox_uid"))
+        statement = statement.add_columns(*owner).outerjoin(Mailbox, Mailbox.id == Alias.mailbox_id)
     return statement
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from provision import audit
 from provision.access import Actor, Permission
+from provision.errors import NotFound
 from provision.models import Domain, LogStatus, ProvisionLog, utc_now
 from provision.queries.lists import Page, Reads
 
@@ -38,6 +39,24 @@ class LogReads(Reads):
             statement = select(ProvisionLog.__table__).where(*conditions).order_by(ProvisionLog.id.desc())
             rows = session.execute(statement.limit(size).offset((number - 1) * size)).mappings()
             return Page([dict(row) for row in rows], total, number, size)
+
+    def log(self, actor: Actor, uid: UUID) -> Mapping[str, Any]:
+        """One record. Raises: NotFound, also for what is not about the actor's domains."""
+        actor.require(Permission.LOG_READ)
+        with self.database.read() as session:
+            conditions = _log_conditions(session, actor, LogFilter())
+            found = session.execute(select(ProvisionLog.__table__).where(ProvisionLog.uid == uid, *conditions))
+            row = found.mappings().first()
+        if row is None:
+            raise NotFound("There is no such record.", code="LOG_NOT_FOUND")
+        return dict(row)
+
+    def own_last_log(self, actor: Actor, resource_type: str, uid: UUID) -> UUID | None:
+        """The id of the newest record of what the actor himself did to a thing."""
+        about = (ProvisionLog.resource_type == resource_type, ProvisionLog.resource_id == str(uid))
+        statement = select(ProvisionLog.uid).where(*about, ProvisionLog.operator == actor.name)
+        with self.database.read() as session:
+            return session.scalar(statement.order_by(ProvisionLog.id.desc()).limit(1))
 
     def each_log(self, actor: Actor, where: LogFilter = LogFilter()) -> Iterator[Mapping[str, Any]]:
         """The whole filtered log, oldest first, as a stream."""

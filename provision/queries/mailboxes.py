@@ -1,6 +1,6 @@
 """Mailboxes and aliases: lists, single ones, streams for an export."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -85,6 +85,18 @@ class MailboxReads(Reads):
         actor.require(Permission.MAILBOX_READ)
         return self._one(actor, Mailbox, Mailbox.uid == uid, "mailbox")  # type: ignore[no-any-return]
 
+    def mailbox_row(self, actor: Actor, uid: UUID) -> Mapping[str, Any]:
+        """One mailbox as it stands in a list."""
+        actor.require(Permission.MAILBOX_READ)
+        return self._as_listed(actor, Mailbox, MAILBOX_COLUMNS, uid, "mailbox")
+
+    def own_mailboxes(self, actor: Actor, uids: Sequence[UUID]) -> frozenset[UUID]:
+        """Those of these mailboxes that the actor may see."""
+        actor.require(Permission.MAILBOX_READ)
+        statement = select(Mailbox.uid).where(Mailbox.uid.in_(uids), *scope(actor, Mailbox.domain_id))
+        with self.database.read() as session:
+            return frozenset(session.scalars(statement))
+
     def mailbox_by_address(self, actor: Actor, address: str) -> Mailbox:
         actor.require(Permission.MAILBOX_READ)
         return self._one(actor, Mailbox, Mailbox.address == address, "mailbox", address)  # type: ignore[no-any-return]
@@ -124,6 +136,11 @@ class MailboxReads(Reads):
     def alias(self, actor: Actor, uid: UUID) -> Alias:
         actor.require(Permission.ALIAS_READ)
         return self._one(actor, Alias, Alias.uid == uid, "alias")  # type: ignore[no-any-return]
+
+    def alias_row(self, actor: Actor, uid: UUID) -> Mapping[str, Any]:
+        """One alias as it stands in a list."""
+        actor.require(Permission.ALIAS_READ)
+        return self._as_listed(actor, Alias, ALIAS_COLUMNS, uid, "alias")
 
     def alias_by_address(self, actor: Actor, address: str) -> Alias:
         actor.require(Permission.ALIAS_READ)

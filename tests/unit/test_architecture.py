@@ -30,12 +30,12 @@ PURE = (
 LAYERS = [
     ("dashboard",),
     ("pages", "webui", "api", "provision.cli", "provision.__main__", "provision.jobs"),
-    ("provision.bootstrap", "provision.csvfile", "provision.sample"),
+    ("provision.bootstrap", "provision.csvfile", "provision.sample", "provision.imports", "provision.health"),
     ("provision.provisioner", "provision.queries", "provision.signin", "provision.tokens", "provision.answers"),
     ("provision.sync",),
     ("provision.plan", "provision.desired", "provision.servers", "provision.audit", "provision.credentials"),
     ("provision.access", "provision.database", "provision.sealing", "provision.models", "provision.config", "provision.search"),
-    ("provision.state", "provision.address", "provision.passwords", "provision.secret"),
+    ("provision.state", "provision.address", "provision.passwords", "provision.secret", "provision.metrics"),
     ("provision.errors",),
 ]  # fmt: skip
 # A foreign package and where it may be imported.

@@ -1,0 +1,96 @@
+"""Aliases: addresses whose mail goes elsewhere."""
+
+from dataclasses import replace
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from api import models, rows
+from api.auth import MayReadAliases, MayWriteAliases, Product
+from api.context import FoundAlias, Number, Search, Size, Wait, after_delete, etag, location, own_domains, settled
+from api.idempotency import IdempotencyKey, OnceRoute
+from api.mailboxes import Domain
+from provision.access import Actor
+from provision.bootstrap import Postroom
+from provision.errors import NotFound
+from provision.models import SyncStatus
+
+router = APIRouter(prefix="/provision/aliases", tags=["aliases"], route_class=OnceRoute)
+
+
+@router.get("", response_model=models.Listing[models.Alias])
+def list_aliases(
+    product: Product, actor: MayReadAliases, search: Search = "", domain: Domain = None,
+    mailbox_id: Annotated[UUID | None, Query(alias="mailboxId")] = None,
+    sync_status: Annotated[SyncStatus | None, Query(alias="syncStatus")] = None, number: Number = 1, size: Size = 50,
+) -> Any:  # fmt: skip
+    """A page of aliases by the mailbox they belong to."""
+    page = product.queries.aliases(
+        actor, search=search, domain=domain, mailbox_id=mailbox_id, sync_status=sync_status, number=number, size=size
+    )
+    own = own_domains(product, actor)
+    return rows.paged(page, [rows.alias(row, own) for row in page.rows])
+
+
+@router.post("", status_code=201, response_model=models.ChangedAlias)
+async def create_alias(
+    product: Product, actor: MayWriteAliases, new: models.NewAlias, request: Request, response: Response,
+    key: IdempotencyKey = None, wait: Wait = 0,
+) -> Any:  # fmt: skip
+    """Make an alias; `@example.com` catches all mail of a domain."""
+
+    def create() -> UUID:
+        _refuse_foreign_owner(product, actor, new.mailbox_id)
+        made = product.provisioner.create_alias(
+            actor, new.alias_address, new.destinations, mailbox_id=new.mailbox_id, idempotency_key=key
+        )
+        return made.uid
+
+    uid = await run_in_threadpool(create)
+    response.headers["Location"] = location(request, uid)
+    return await _after(product, actor, uid, wait, response)
+
+
+@router.get("/{id}", response_model=models.Alias)
+def get_alias(product: Product, actor: MayReadAliases, found: FoundAlias, response: Response) -> Any:
+    response.headers["ETag"] = etag(found.row)
+    return rows.alias(found.row, own_domains(product, actor))
+
+
+@router.patch("/{id}", response_model=models.ChangedAlias)
+async def edit_alias(
+    product: Product, actor: MayWriteAliases, found: FoundAlias, edit: models.AliasEdit, response: Response,
+    wait: Wait = 0,
+) -> Any:  # fmt: skip
+    """Replace the destinations."""
+    await run_in_threadpool(
+        product.provisioner.edit_alias, actor, found.uid, edit.destinations, expected_version=found.expected
+    )
+    return await _after(product, actor, found.uid, wait, response)
+
+
+@router.delete("/{id}", response_model=models.Deleted)
+async def delete_alias(product: Product, actor: MayWriteAliases, found: FoundAlias, wait: Wait = 0) -> Any:
+    await run_in_threadpool(product.provisioner.delete_alias, actor, found.uid, expected_version=found.expected)
+    read = lambda: product.queries.alias_row(actor, found.uid)  # noqa: E731
+    return await after_delete(product, actor, "alias", read, found.uid, wait)
+
+
+def _refuse_foreign_owner(product: Postroom, actor: Actor, mailbox_id: UUID | None) -> None:
+    """Somebody else's mailbox looks like one that is not there."""
+    if mailbox_id is not None and not product.queries.own_mailboxes(replace(actor, scopes=None), [mailbox_id]):
+        raise NotFound("The mailbox this alias should belong to does not exist.", code="MAILBOX_NOT_FOUND")
+
+
+async def _after(product: Postroom, actor: Actor, uid: UUID, wait: int, response: Response) -> dict[str, Any]:
+    row = await settled(lambda: product.queries.alias_row(actor, uid), wait)
+    if row is None:
+        raise NotFound("The alias was deleted meanwhile.", code="ALIAS_NOT_FOUND")
+    response.headers["ETag"] = etag(row)
+    own = await run_in_threadpool(own_domains, product, actor)
+    return {
+        **rows.alias(row, own),
+        "log_id": await run_in_threadpool(product.queries.own_last_log, actor, "alias", uid),
+    }

@@ -1,0 +1,128 @@
+"""Who calls, and what he may: Bearer tokens, looked at before anything else of a request."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import answer
+from api.limits import Limits
+from provision import metrics
+from provision.access import Actor, Permission
+from provision.bootstrap import Postroom
+from provision.errors import AccessDenied, NotSignedIn, ProvisionError
+from provision.secret import Secret
+from provision.tokens import Caller
+
+OPEN = frozenset({"/provision/health", "/provision/openapi.json", "/provision/docs"})
+
+
+class Guard:
+    """Counts a call, finds out whose it is, and lets it in. Cookies mean nothing here."""
+
+    def __init__(self, app: ASGIApp, product: Callable[[], Postroom], limits: Limits) -> None:
+        self.app = app
+        self.product = product
+        self.limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._admit(scope, receive, send_and_note)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            metrics.note_request(scope["method"], route, status, time.perf_counter() - started)
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            if path_within(scope) not in OPEN:
+                scope["caller"] = await self._caller(scope)
+        except ProvisionError as error:
+            await answer(error)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    async def _caller(self, scope: Scope) -> Caller:
+        ip, product = address(scope), self.product()
+        self.limits.spend("address", ip, product.settings.api_calls_per_minute)
+        token = bearer(Request(scope).headers)
+        caller = await run_in_threadpool(product.tokens.caller, token, ip)
+        self.limits.spend("token", caller.actor.name, product.settings.api_calls_per_minute)
+        scope["token"] = token
+        return caller
+
+
+def path_within(scope: Scope) -> str:
+    """The path below where the API is mounted."""
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
+
+
+def address(scope: Scope) -> str:
+    return scope["client"][0] if scope.get("client") else "unknown"
+
+
+def bearer(headers: Mapping[str, str]) -> Secret:
+    """Raises: NotSignedIn."""
+    kind, _, token = headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token.strip():
+        raise NotSignedIn("Send your token as: Authorization: Bearer <token>.")
+    return Secret(token.strip())
+
+
+def needs(permission: Permission) -> Any:
+    """A dependency: the caller, if its token has this scope. Raises: AccessDenied, which is recorded."""
+
+    async def check(request: Request) -> Actor:
+        actor: Actor = request.scope["caller"].actor
+        try:
+            actor.require(permission)
+        except AccessDenied as denial:
+            await run_in_threadpool(product_of(request).tokens.record_denial, actor, denial)
+            raise
+        return actor
+
+    check.permission = permission  # type: ignore[attr-defined]
+    return Depends(check)
+
+
+def product_of(request: Request) -> Postroom:
+    product: Postroom = request.app.state.product()
+    return product
+
+
+async def _product(request: Request) -> Postroom:
+    return product_of(request)
+
+
+async def _limits(request: Request) -> Limits:
+    limits: Limits = request.app.state.limits
+    return limits
+
+
+Product = Annotated[Postroom, Depends(_product)]
+RateLimits = Annotated[Limits, Depends(_limits)]
+MayReadMailboxes = Annotated[Actor, needs(Permission.MAILBOX_READ)]
+MayWriteMailboxes = Annotated[Actor, needs(Permission.MAILBOX_WRITE)]
+MayReadAliases = Annotated[Actor, needs(Permission.ALIAS_READ)]
+MayWriteAliases = Annotated[Actor, needs(Permission.ALIAS_WRITE)]
+MayReadDomains = Annotated[Actor, needs(Permission.DOMAIN_READ)]
+MayWriteDomains = Annotated[Actor, needs(Permission.DOMAIN_WRITE)]
+MayReadServers = Annotated[Actor, needs(Permission.SERVER_READ)]
+MayReadSync = Annotated[Actor, needs(Permission.SYNC_READ)]
+MayPush = Annotated[Actor, needs(Permission.SYNC_PUSH)]
+MayPull = Annotated[Actor, needs(Permission.SYNC_PULL)]
+MayReadLogs = Annotated[Actor, needs(Permission.LOG_READ)]
+MayVerifyAudit = Annotated[Actor, needs(Permission.AUDIT_VERIFY)]

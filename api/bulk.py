@@ -1,0 +1,136 @@
+"""Many mailboxes in one call: one transaction, one push, and what became of each."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from api import models, rows
+from api.auth import MayWriteMailboxes, Product
+from api.context import own_domains
+from api.errors import as_seen_by
+from api.idempotency import IdempotencyKey, OnceRoute
+from api.mailboxes import asked
+from provision import address as addresses
+from provision.access import Actor
+from provision.bootstrap import Postroom
+from provision.errors import ForeignDomain, InvalidInput, NotFound, ProvisionError
+from provision.provisioner.bulk import BulkResult
+from provision.provisioner.newcomers import NewMailbox
+
+router = APIRouter(prefix="/provision/mailboxes/bulk", tags=["mailboxes"], route_class=OnceRoute)
+
+
+@router.post("", response_model=models.BulkAnswer)
+def create_mailboxes(
+    product: Product, actor: MayWriteMailboxes, new: models.SeveralNew, key: IdempotencyKey = None
+) -> Any:
+    """Make up to 1,000 mailboxes with their aliases; the good ones are made, the others refused one by one."""
+    wanted = [asked(one) for one in new.mailboxes]
+    items = {index: _refused(index, n.address, _foreign(actor)) for index, n in _outside(product, actor, wanted)}
+    kept = [index for index in range(len(wanted)) if index not in items]
+    result = product.provisioner.create_mailboxes(
+        actor, [wanted[index] for index in kept], dry_run=new.dry_run, idempotency_key=key
+    )
+    for error in result.errors:
+        index = kept[error.index]
+        items[index] = _refused(index, error.name, as_seen_by(actor, error.error))
+    made = iter(result.done)
+    for index in kept:
+        if index not in items:
+            word, uid = ("acceptable", None) if new.dry_run else ("created", next(made, None))
+            items[index] = _item(index, wanted[index].address, word, uid)
+    return _answer([items[index] for index in sorted(items)])
+
+
+@router.post("/disable", response_model=models.BulkAnswer)
+def disable_mailboxes(
+    product: Product, actor: MayWriteMailboxes, several: models.Several, key: IdempotencyKey = None
+) -> Any:
+    return _change(product, actor, several.ids, lambda ids: product.provisioner.disable_mailboxes(actor, ids))
+
+
+@router.post("/enable", response_model=models.BulkAnswer)
+def enable_mailboxes(
+    product: Product, actor: MayWriteMailboxes, several: models.Several, key: IdempotencyKey = None
+) -> Any:
+    return _change(product, actor, several.ids, lambda ids: product.provisioner.enable_mailboxes(actor, ids))
+
+
+@router.post("/quota", response_model=models.BulkAnswer)
+def set_quotas(
+    product: Product, actor: MayWriteMailboxes, several: models.SeveralQuotas, key: IdempotencyKey = None
+) -> Any:
+    quota = rows.in_bytes(several.storage_quota) or 0
+    return _change(product, actor, several.ids, lambda ids: product.provisioner.set_quotas(actor, ids, quota))
+
+
+@router.post("/delete", response_model=models.BulkAnswer)
+def delete_mailboxes(
+    product: Product, actor: MayWriteMailboxes, several: models.SeveralDeleted, key: IdempotencyKey = None
+) -> Any:
+    """Mark as deleted; with `force` remove them on the mail server."""
+
+    def delete(ids: Sequence[UUID]) -> BulkResult:
+        return product.provisioner.delete_mailboxes(actor, ids, force=several.force, erase_mail=several.erase_mail)
+
+    return _change(product, actor, several.ids, delete)
+
+
+def _change(
+    product: Postroom, actor: Actor, given: Sequence[UUID], change: Callable[[Sequence[UUID]], BulkResult]
+) -> dict[str, Any]:
+    """What the caller may not see is refused like what is not there."""
+    ids = list(dict.fromkeys(given))
+    own = product.queries.own_mailboxes(actor, ids)
+    kept = [uid for uid in ids if uid in own]
+    result = change(kept) if kept else BulkResult()
+    done, unchanged = set(result.done), set(result.unchanged)
+    missing: ProvisionError = NotFound("There is no such mailbox.", code="MAILBOX_NOT_FOUND")
+    errors = {kept[error.index]: error.error for error in result.errors}
+    items = []
+    for index, uid in enumerate(ids):
+        if uid in done or uid in unchanged:
+            items.append(_item(index, str(uid), "done" if uid in done else "unchanged", uid))
+        else:
+            items.append(_refused(index, str(uid), errors.get(uid, missing)))
+    return _answer(items)
+
+
+def _outside(product: Postroom, actor: Actor, wanted: Sequence[NewMailbox]) -> list[tuple[int, NewMailbox]]:
+    """Those with an address in a domain that is not the caller's."""
+    own = own_domains(product, actor)
+    if own is None:
+        return []
+    return [
+        (index, new) for index, new in enumerate(wanted)
+        if any(_domain(address, own) not in own for address in (new.address, *new.aliases))
+    ]  # fmt: skip
+
+
+def _domain(address: str, own: frozenset[str]) -> str:
+    """In stored form; what is no address is left to be refused as such."""
+    try:
+        return addresses.normalise_domain(address.rpartition("@")[2])
+    except InvalidInput:
+        return next(iter(own), "")
+
+
+def _foreign(actor: Actor) -> ProvisionError:
+    return as_seen_by(actor, ForeignDomain("This is in a domain that is not yours."))
+
+
+def _item(index: int, name: str, result: str, uid: UUID | None) -> dict[str, Any]:
+    return {"index": index, "name": name, "result": result, "id": uid, "error": None, "code": None}
+
+
+def _refused(index: int, name: str, error: ProvisionError) -> dict[str, Any]:
+    shown = {"error": error.message, "code": error.code}
+    return {"index": index, "name": name, "result": "refused", "id": None, **shown}
+
+
+def _answer(items: list[dict[str, Any]]) -> dict[str, Any]:
+    results = [item["result"] for item in items]
+    refused, unchanged = results.count("refused"), results.count("unchanged")
+    return {"done": len(items) - refused - unchanged, "unchanged": unchanged, "refused": refused, "items": items}

@@ -1,0 +1,143 @@
+"""What endpoints share: paging, the row a path names, If-Match, waiting for the push, the answer after a change."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Header, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from api import models
+from api.auth import MayReadAliases, MayReadMailboxes, Product
+from provision.access import Actor
+from provision.bootstrap import Postroom
+from provision.errors import Conflict, InvalidInput, NotFound
+from provision.models import Server, SyncStatus
+
+POLL_SECONDS = 0.2
+MAX_WAIT = 60
+MAX_PAGE = 1_000_000_000
+Row = Mapping[str, Any]
+
+Number = Annotated[int, Query(alias="page", ge=1, le=MAX_PAGE, description="Which page, from 1.")]
+Size = Annotated[int, Query(alias="pageSize", ge=1, le=1000, description="Items of a page.")]
+Search = Annotated[str, Query(max_length=300, pattern=models.PLAIN)]
+Wait = Annotated[
+    int, Query(ge=0, le=MAX_WAIT, description="Seconds to wait until the change has reached the mail server or failed.")
+]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match", max_length=200, examples=['"3"'],
+        description="The ETag that was read: if somebody has changed it since, nothing is done and the answer is 412.",
+    ),
+]  # fmt: skip
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": models.Error, "description": text}
+    for status, text in {
+        400: "The request cannot be used.", 401: "No token, or one that is not valid.", 403: "The token may not do this.",
+        404: "It does not exist, or is in a domain that is not the token's.", 409: "It clashes with what is there.",
+        412: "Somebody has changed it since it was read.", 413: "The body is too large.",
+        422: "A rule forbids it, e.g. a weak password.", 429: "Too many calls; see Retry-After.",
+        500: "A fault of the product.", 502: "The mail server refused it.", 503: "The database or the mail server is away.",
+    }.items()
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The row that a path names, which the caller may see. `expected`: its version, if he insists on it."""
+
+    row: Row
+    expected: int | None
+
+    @property
+    def uid(self) -> UUID:
+        uid: UUID = self.row["uid"]
+        return uid
+
+
+def find_mailbox(id: UUID, product: Product, actor: MayReadMailboxes, if_match: IfMatch = None) -> Found:
+    return found(product.queries.mailbox_row(actor, id), if_match)
+
+
+def find_alias(id: UUID, product: Product, actor: MayReadAliases, if_match: IfMatch = None) -> Found:
+    return found(product.queries.alias_row(actor, id), if_match)
+
+
+FoundMailbox = Annotated[Found, Depends(find_mailbox)]
+FoundAlias = Annotated[Found, Depends(find_alias)]
+
+
+def found(row: Row, if_match: str | None) -> Found:
+    """Raises: Conflict EDIT_CONFLICT, which is a 412."""
+    if if_match is None or if_match.strip() == "*":
+        return Found(row, None)
+    if etag(row) not in [tag.strip() for tag in if_match.split(",")]:
+        raise Conflict("Somebody has changed this since you read it. Nothing was done.", code="EDIT_CONFLICT")
+    return Found(row, row["version"])
+
+
+def etag(row: Row) -> str:
+    """Changes with what is wanted, not with how far sync has come."""
+    return f'"{row["version"]}"'
+
+
+def own_domains(product: Postroom, actor: Actor) -> frozenset[str] | None:
+    """Names of the domains the caller may know of; None: all."""
+    if actor.domains is None:
+        return None
+    return frozenset(product.queries.domain_names(replace(actor, scopes=None)))
+
+
+def one_server(product: Postroom, actor: Actor, name: str | None) -> Server:
+    """The mail server that is named, or the only one."""
+    looking = replace(actor, scopes=None)
+    if name is not None:
+        return product.queries.server_by_name(looking, name)
+    servers = product.queries.servers(looking)
+    if len(servers) != 1:
+        raise InvalidInput("Say which mail server.", code="WHICH_SERVER", servers=[server.name for server in servers])
+    return servers[0]
+
+
+async def settled(read: Callable[[], Row], wait: int) -> Row | None:
+    """The row when it is no longer PENDING, or as it is after so many seconds; None when it is gone."""
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            row = await run_in_threadpool(read)
+        except NotFound:
+            return None
+        if row["sync_status"] != SyncStatus.PENDING or time.monotonic() >= deadline:
+            return row
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def after_mailbox(
+    product: Postroom, actor: Actor, uid: UUID, wait: int, response: Response, **more: Any
+) -> dict[str, Any]:
+    """The mailbox as it is after a change."""
+    from api import rows
+
+    row = await settled(lambda: product.queries.mailbox_row(actor, uid), wait)
+    if row is None:
+        raise NotFound("The mailbox was deleted meanwhile.", code="MAILBOX_NOT_FOUND")
+    response.headers["ETag"] = etag(row)
+    log_id = await run_in_threadpool(product.queries.own_last_log, actor, "mailbox", uid)
+    return {**rows.mailbox(row), "log_id": log_id, **more}
+
+
+async def after_delete(
+    product: Postroom, actor: Actor, resource: str, read: Callable[[], Row], uid: UUID, wait: int
+) -> dict[str, Any]:
+    row = await settled(read, wait)
+    log_id = await run_in_threadpool(product.queries.own_last_log, actor, resource, uid)
+    return {"id": uid, "sync_status": row["sync_status"] if row else SyncStatus.SYNCED, "log_id": log_id}
+
+
+def location(request: Request, uid: object) -> str:
+    return f"{request.url.path.rstrip('/')}/{uid}"

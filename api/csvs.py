@@ -1,0 +1,61 @@
+"""Mailboxes as CSV, in and out."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from api import models
+from api.auth import MayReadMailboxes, MayWriteMailboxes, Product
+from api.context import Search
+from api.idempotency import IdempotencyKey, OnceRoute
+from api.mailboxes import Domain
+from provision.csvfile import ImportResult, export_csv, import_csv, plan_import, template
+from provision.errors import InvalidInput
+from provision.models import Status, SyncStatus
+from provision.queries import MailboxFilter
+
+router = APIRouter(prefix="/provision/mailboxes", tags=["csv"], route_class=OnceRoute)
+CSV: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file.", "content": {"text/csv": {"schema": {"type": "string"}, "example": template()}}}
+}
+BODY = {
+    "requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}, "example": template()}}}
+}
+
+
+@router.get("/export", response_class=StreamingResponse, responses=CSV)
+def export_mailboxes(
+    product: Product, actor: MayReadMailboxes, search: Search = "", domain: Domain = None, status: Status | None = None,
+    sync_status: Annotated[SyncStatus | None, Query(alias="syncStatus")] = None,
+) -> Response:  # fmt: skip
+    """The list as CSV, never with passwords or hashes."""
+    lines = export_csv(product, actor, MailboxFilter(search, domain, status, sync_status))
+    headers = {"content-disposition": 'attachment; filename="mailboxes.csv"', "cache-control": "no-store"}
+    return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.post("/import", response_model=models.ImportAnswer, openapi_extra=BODY)
+async def import_mailboxes(
+    product: Product, actor: MayWriteMailboxes, request: Request, key: IdempotencyKey = None,
+    dry_run: Annotated[bool, Query(alias="dryRun", description="Only report what would be done.")] = False,
+) -> Any:  # fmt: skip
+    """Create a mailbox for every good row. Columns: email, password or password_hash, display_name, quota_mb, aliases, enabled."""
+    data = await request.body()
+    if not data:
+        raise InvalidInput("The body must be a CSV file.", code="CSV_UNREADABLE")
+    if dry_run:
+        result = await run_in_threadpool(plan_import, product, actor, data)
+    else:
+        result = await run_in_threadpool(import_csv, product, actor, data, idempotency_key=key)
+    return _answer(result)
+
+
+def _answer(result: ImportResult) -> dict[str, Any]:
+    refused = [
+        {"row": error.number, "column": error.column, "code": error.code, "error": error.message} for error in result.errors
+    ]  # fmt: skip
+    return {
+        "created": len(result.created), "acceptable": len(result.accepted), "ids": list(result.created), "refused": refused,
+    }  # fmt: skip

@@ -1,0 +1,99 @@
+"""The provision log, and the audit chain over it."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
+
+from api import models, reports, rows
+from api.auth import MayReadLogs, MayVerifyAudit, Product
+from api.context import Number, Size
+from api.idempotency import IdempotencyKey, OnceRoute
+from provision.errors import InvalidInput
+from provision.models import LogStatus
+from provision.queries import LogFilter
+
+router = APIRouter(prefix="/provision", tags=["logs"], route_class=OnceRoute)
+Word = Annotated[str | None, Query(max_length=80, pattern=models.PLAIN)]
+Since = Annotated[datetime | date | None, Query(alias="startDate", description="From this time or day (UTC) on.")]
+Until = Annotated[
+    datetime | date | None, Query(alias="endDate", description="Until this time, or this day's end (UTC).")
+]
+NDJSON: dict[int | str, dict[str, Any]] = {
+    200: {"description": "One record a line.", "content": {"application/x-ndjson": {"schema": {"type": "string"}}}}
+}
+
+
+@router.get("/logs", response_model=models.Listing[models.LogRecord])
+def list_logs(
+    product: Product, actor: MayReadLogs, operation: Word = None,
+    resource_type: Annotated[Word, Query(alias="resourceType")] = None,
+    resource_id: Annotated[UUID | None, Query(alias="resourceId")] = None, status: LogStatus | None = None,
+    operator: Word = None, search: Word = None, start: Since = None, end: Until = None, number: Number = 1, size: Size = 50,
+) -> Any:  # fmt: skip
+    """A page of the log, newest first."""
+    where = LogFilter(operation, resource_type, resource_id, status, operator, search or "", _since(start), _until(end))
+    page = product.queries.logs(actor, where, number=number, size=size)
+    return rows.paged(page, [rows.log_record(row) for row in page.rows])
+
+
+@router.get("/logs/stream", response_class=StreamingResponse, responses=NDJSON)
+def stream_logs(
+    product: Product, actor: MayReadLogs, operation: Word = None,
+    resource_type: Annotated[Word, Query(alias="resourceType")] = None, status: LogStatus | None = None,
+    operator: Word = None, search: Word = None, start: Since = None, end: Until = None,
+) -> Response:  # fmt: skip
+    """The whole filtered log, oldest first, one JSON object a line."""
+    where = LogFilter(operation, resource_type, None, status, operator, search or "", _since(start), _until(end))
+
+    def lines() -> Iterator[str]:
+        for row in product.queries.each_log(actor, where):
+            yield models.LogRecord(**rows.log_record(row)).model_dump_json(by_alias=True) + "\n"
+
+    return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+
+@router.get("/logs/{id}", response_model=models.LogRecord)
+def get_log(product: Product, actor: MayReadLogs, id: UUID) -> Any:
+    return rows.log_record(product.queries.log(actor, id))
+
+
+@router.get("/audit/head", response_model=reports.AuditHead, tags=["audit"])
+def audit_head(product: Product, actor: MayVerifyAudit) -> Any:
+    """The end of the chain. Kept elsewhere, it makes a cut or rewritten tail visible."""
+    return product.queries.audit_head(actor)
+
+
+@router.post("/audit/verify", response_model=reports.AuditReport, tags=["audit"])
+def verify_audit(
+    product: Product, actor: MayVerifyAudit, head: reports.AuditHead | None = None, key: IdempotencyKey = None
+) -> Any:
+    """Walk the whole chain; with a head that was kept, also against that."""
+    report = product.queries.verify_audit(actor, head.model_dump() if head else None)
+    return {**asdict(report), "intact": report.intact}
+
+
+def _since(given: datetime | date | None) -> datetime | None:
+    if given is None or isinstance(given, datetime):
+        return _aware(given)
+    return datetime.combine(given, time(), UTC)
+
+
+def _until(given: datetime | date | None) -> datetime | None:
+    """A day is meant with all its hours."""
+    if given is None or isinstance(given, datetime):
+        return _aware(given)
+    return None if given == date.max else datetime.combine(given + timedelta(days=1), time(), UTC)
+
+
+def _aware(given: datetime | None) -> datetime | None:
+    if given is None:
+        return None
+    try:
+        return given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput("This time is out of range.") from None

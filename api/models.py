@@ -1,0 +1,296 @@
+"""What goes over the wire: JSON in camelCase. Quotas are MB (1024 × 1024 bytes), 0 means no limit; times are UTC."""
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from provision.models import LogStatus, Status, SyncStatus
+
+T = TypeVar("T")
+MB = 1 << 20
+MAX_MB = 1 << 30
+MAX_BULK = 1_000
+ID = "01a0b1c2-0000-7000-8000-000000000001"
+TIME = "2026-11-21T09:00:00Z"
+PLAIN = r"^[^\x00-\x1f\x7f]*$"  # one line, and no NUL, which PostgreSQL refuses
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+
+Email = Annotated[str, Field(min_length=3, max_length=320, pattern=PLAIN, examples=["anna@example.com"])]
+Name = Annotated[str, Field(max_length=200, pattern=PLAIN, examples=["Anna Example"])]
+Text = Annotated[str, Field(max_length=500, pattern=PLAIN)]
+DomainName = Annotated[str, Field(min_length=1, max_length=255, pattern=PLAIN, examples=["example.com"])]
+ServerName = Annotated[str, Field(min_length=1, max_length=80, pattern=PLAIN, examples=["main"])]
+StorageQuota = Annotated[int | float, Field(ge=0, le=MAX_MB, examples=[1024])]
+MessageQuota = Annotated[int, Field(ge=0, le=1 << 50, examples=[10000])]
+Password = Annotated[SecretStr, Field(max_length=200, examples=["Correct-Horse-1"])]
+Ids = Annotated[list[UUID], Field(min_length=1, max_length=MAX_BULK, examples=[[ID]])]
+Details = Annotated[dict[str, Any], WithJsonSchema({"type": "object"})]
+
+
+class Error(Model):
+    """Every answer from 400 on."""
+
+    error: str = Field(examples=["anna@example.com cannot be made: it exists already."])
+    """A sentence for people."""
+    code: str = Field(examples=["DUPLICATE_MAILBOX"])
+    """Stable, for programs."""
+    details: Details = Field(examples=[{"address": "anna@example.com"}])
+
+
+class Listing(Model, Generic[T]):
+    """One page of a list in a stable order."""
+
+    items: list[T]
+    total: int = Field(examples=[1])
+    """Of all pages."""
+    total_is_minimum: bool = Field(examples=[False])
+    """A search found more than `total`; they were not counted."""
+    page: int = Field(examples=[1])
+    page_size: int = Field(examples=[50])
+    pages: int = Field(examples=[1])
+
+
+class Synced(Model):
+    """How far a wanted state has come."""
+
+    sync_status: SyncStatus = Field(examples=[SyncStatus.SYNCED])
+    last_synced_at: datetime | None = Field(examples=[TIME])
+    sync_error: str | None = Field(examples=[None])
+    sync_error_code: str | None = Field(examples=[None])
+    attempts: int = Field(examples=[0])
+    next_attempt_at: datetime | None = Field(examples=[None])
+    removing: bool = Field(examples=[False])
+    """It is on its way out on the mail server."""
+    created_at: datetime = Field(examples=[TIME])
+    updated_at: datetime = Field(examples=[TIME])
+
+
+class Mailbox(Synced):
+    id: UUID = Field(examples=[ID])
+    email: str = Field(examples=["anna@example.com"])
+    domain: str = Field(examples=["example.com"])
+    display_name: str = Field(examples=["Anna Example"])
+    status: Status = Field(examples=[Status.ACTIVE])
+    storage_quota: int | float = Field(examples=[1024])
+    """MB; 0: no limit."""
+    message_quota: int | None = Field(examples=[None])
+    used_storage: int | float | None = Field(examples=[12.5])
+    """MB, when the mail server was last looked at."""
+    used_messages: int | None = Field(examples=[340])
+
+
+class Changed(Mailbox):
+    """A mailbox after a change. A mail server that is down is no error: `syncStatus` says PENDING or FAILED then."""
+
+    log_id: UUID | None = Field(examples=[ID])
+    """The record of this change: `GET /logs/{id}` tells what came of it."""
+
+
+class PasswordReset(Changed):
+    one_time_password: str | None = Field(examples=["fK7-qd2Xw9vLtPz4"])
+    """Where none was given: the one that was made. It is shown this once only."""
+
+
+class NewMailbox(Model):
+    email: Email
+    password: Password | None = None
+    """8 to 32 characters, three of: capital letter, small letter, digit, other."""
+    password_hash: Annotated[SecretStr, Field(max_length=300)] | None = None
+    """In place of the password, in Dovecot's notation: `{SHA512-CRYPT}$6$…`."""
+    display_name: Name = ""
+    storage_quota: StorageQuota | None = None
+    """MB; left out: the domain's default."""
+    message_quota: MessageQuota | None = None
+    enabled: bool = True
+
+
+class NewMailboxWithAliases(NewMailbox):
+    aliases: Annotated[list[Email], Field(max_length=100, examples=[["info@example.com"]])] = []
+    """Further addresses of this mailbox."""
+
+
+class MailboxEdit(Model):
+    """What is left out stays."""
+
+    display_name: Name | None = None
+    storage_quota: StorageQuota | None = None
+    message_quota: MessageQuota | None = None
+
+
+class QuotaEdit(Model):
+    """What is left out stays; 0: no limit."""
+
+    storage_quota: StorageQuota | None = None
+    message_quota: MessageQuota | None = None
+
+
+class NewPassword(Model):
+    password: Password | None = None
+    """Left out: a one-time password is made and returned."""
+
+
+class Alias(Synced):
+    id: UUID = Field(examples=[ID])
+    alias_address: str = Field(examples=["info@example.com"])
+    """`@example.com` is the catch-all."""
+    domain: str = Field(examples=["example.com"])
+    destinations: list[str] = Field(examples=[["anna@example.com"]])
+    mailbox_id: UUID | None = Field(examples=[ID])
+    """The mailbox it belongs to."""
+    mailbox: str | None = Field(examples=["anna@example.com"])
+
+
+class ChangedAlias(Alias):
+    log_id: UUID | None = Field(examples=[ID])
+
+
+Destinations = Annotated[list[Email], Field(min_length=1, max_length=100, examples=[["anna@example.com"]])]
+
+
+class NewAlias(Model):
+    alias_address: Email = Field(examples=["info@example.com"])
+    destinations: Destinations
+    mailbox_id: UUID | None = None
+    """Left out: the mailbox of its only destination, if that is one of ours."""
+
+
+class AliasEdit(Model):
+    destinations: Destinations
+
+
+class Deleted(Model):
+    """`syncStatus` is SYNCED when it is done: gone from the mail server, or marked here where that is all there is to do."""
+
+    id: UUID = Field(examples=[ID])
+    sync_status: SyncStatus = Field(examples=[SyncStatus.SYNCED])
+    log_id: UUID | None = Field(examples=[ID])
+
+
+class Domain(Model):
+    id: UUID = Field(examples=[ID])
+    name: str = Field(examples=["example.com"])
+    description: str = Field(examples=["Headquarters"])
+    server: str = Field(examples=["main"])
+    user_count: int = Field(examples=[12])
+    total_quota: int | float = Field(examples=[12288])
+    """MB of all mailboxes with a limit."""
+    used_storage: int | float = Field(examples=[740.5])
+    default_quota: int | float | None = Field(examples=[1024])
+    """MB of a new mailbox; null: the product's default."""
+
+
+class NewDomain(Model):
+    name: DomainName
+    server: ServerName
+    description: Text = ""
+    default_quota: StorageQuota | None = None
+
+
+class DomainEdit(Model):
+    """What is left out stays; `defaultQuota` null: the product's default."""
+
+    description: Text | None = None
+    default_quota: StorageQuota | None = None
+
+
+class Server(Model):
+    name: str = Field(examples=["main"])
+    kind: str = Field(examples=["dms_files"])
+    accounts: int = Field(examples=[12])
+    pending: int = Field(examples=[0])
+    failed: int = Field(examples=[0])
+    error: str | None = Field(examples=[None])
+    """Why it cannot be reached."""
+    alarm: str | None = Field(examples=[None])
+    """Why nothing is sent to it until a person has looked."""
+    last_read_at: datetime | None = Field(examples=[TIME])
+    last_write_at: datetime | None = Field(examples=[TIME])
+    next_attempt_at: datetime | None = Field(examples=[None])
+
+
+class LogRecord(Model):
+    id: UUID = Field(examples=[ID])
+    operator: str = Field(examples=["token:billing"])
+    operator_id: int | None = Field(examples=[None])
+    ip: str | None = Field(examples=["192.0.2.7"])
+    operation: str = Field(examples=["mailbox.create"])
+    resource_type: str = Field(examples=["mailbox"])
+    resource_id: str | None = Field(examples=[ID])
+    resource_name: str | None = Field(examples=["anna@example.com"])
+    domain: str | None = Field(examples=["example.com"])
+    payload: Details = Field(examples=[{"address": "anna@example.com", "password": "***"}])
+    status: LogStatus = Field(examples=[LogStatus.SUCCESS])
+    command: str | None = Field(examples=["postfix-accounts.cf: anna@example.com|***"])
+    exit_code: int | None = Field(examples=[0])
+    stdout: str | None = Field(examples=[None])
+    stderr: str | None = Field(examples=[None])
+    error: str | None = Field(examples=[None])
+    started_at: datetime = Field(examples=[TIME])
+    completed_at: datetime | None = Field(examples=[TIME])
+    duration_ms: int | None = Field(examples=[12])
+
+
+# ---- several at once -----------------------------------------------------------------------
+
+
+class Several(Model):
+    ids: Ids
+
+
+class SeveralDeleted(Several):
+    force: bool = False
+    """Remove them from the mail server, too."""
+    erase_mail: bool = False
+
+
+class SeveralQuotas(Several):
+    storage_quota: StorageQuota
+
+
+class SeveralNew(Model):
+    mailboxes: Annotated[list[NewMailboxWithAliases], Field(min_length=1, max_length=MAX_BULK)]
+    dry_run: bool = False
+    """Only report what would be refused."""
+
+
+class Item(Model):
+    """What became of one item; `index` counts from 0."""
+
+    index: int = Field(examples=[0])
+    name: str = Field(examples=["anna@example.com"])
+    result: Literal["created", "done", "unchanged", "acceptable", "refused"] = Field(examples=["done"])
+    id: UUID | None = Field(examples=[ID])
+    error: str | None = Field(examples=[None])
+    code: str | None = Field(examples=[None])
+
+
+class BulkAnswer(Model):
+    done: int = Field(examples=[1])
+    unchanged: int = Field(examples=[0])
+    refused: int = Field(examples=[0])
+    items: list[Item]
+
+
+class RefusedRow(Model):
+    row: int = Field(examples=[3])
+    """Line of the file; the header is 1."""
+    column: str = Field(examples=["password"])
+    code: str = Field(examples=["WEAK_PASSWORD"])
+    error: str = Field(examples=["The password needs 8 to 32 characters; this one has 4."])
+
+
+class ImportAnswer(Model):
+    created: int = Field(examples=[2])
+    acceptable: int = Field(examples=[2])
+    """Rows that were, or in a dry run would be, created."""
+    ids: list[UUID] = Field(examples=[[ID]])
+    refused: list[RefusedRow]

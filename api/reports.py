@@ -1,0 +1,173 @@
+"""What goes over the wire about sync, the audit chain, tokens and health."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, SecretStr
+
+from api.models import ID, MAX_BULK, TIME, Email, Listing, Model, ServerName
+from provision.models import SyncStatus
+from provision.state import Resource
+
+# ---- sync ----------------------------------------------------------------------------------
+
+
+class PullRequest(Model):
+    force: bool = False
+    """The server's values win over differing ones here."""
+    server: ServerName | None = None
+    """Left out: every mail server."""
+
+
+class PullAnswer(Model):
+    success: bool = Field(examples=[True])
+    imported: int = Field(examples=[3])
+    updated: int = Field(examples=[0])
+    errors: list[str] = Field(examples=[[]])
+    missing: list[str] = Field(examples=[[]])
+    """Ours, gone from the server."""
+
+
+class PushAnswer(Model):
+    retried: int = Field(examples=[1])
+    pending: int = Field(examples=[0])
+    """What still waits, of all that the caller may see."""
+    failed: int = Field(examples=[0])
+
+
+class Pushed(Model):
+    """One thing that was sent again. `id` and status; SYNCED and gone when it was a removal."""
+
+    id: UUID = Field(examples=[ID])
+    resource_type: Resource = Field(examples=[Resource.MAILBOX])
+    sync_status: SyncStatus = Field(examples=[SyncStatus.SYNCED])
+    sync_error: str | None = Field(examples=[None])
+
+
+class Waiting(Model):
+    id: UUID = Field(examples=[ID])
+    resource_type: Resource = Field(examples=[Resource.MAILBOX])
+    address: str = Field(examples=["anna@example.com"])
+    sync_status: SyncStatus = Field(examples=[SyncStatus.FAILED])
+    sync_error: str | None = Field(examples=["There is no folder /srv/config."])
+    sync_error_code: str | None = Field(examples=["SERVER_UNREACHABLE"])
+    attempts: int = Field(examples=[8])
+    next_attempt_at: datetime | None = Field(examples=[None])
+    removing: bool = Field(examples=[False])
+    server: str = Field(examples=["main"])
+    server_error: str | None = Field(examples=[None])
+    alarm: str | None = Field(examples=[None])
+
+
+class SyncCounts(Model):
+    synced: int = Field(examples=[12])
+    pending: int = Field(examples=[0])
+    failed: int = Field(examples=[1])
+
+
+class SyncOverview(Listing[Waiting]):
+    """What is PENDING or FAILED, FAILED first; and how many of all."""
+
+    mailboxes: SyncCounts
+    aliases: SyncCounts
+
+
+class Side(Model):
+    storage_quota: int | float | None = Field(examples=[1024])
+    message_quota: int | None = Field(examples=[None])
+    enabled: bool | None = Field(examples=[True])
+    destinations: list[str] | None = Field(examples=[None])
+
+
+class Finding(Model):
+    resource_type: Resource | None = Field(examples=[Resource.MAILBOX])
+    address: str | None = Field(examples=["anna@example.com"])
+    fields: list[str] = Field(examples=[["quota"]])
+    ours: Side | None
+    theirs: Side | None
+    text: str = Field(examples=[""])
+    reason: str = Field(examples=[""])
+
+
+class Preview(Model):
+    """What a push would do and where the sides differ. `counts` are of everything, `entries` are the first of each."""
+
+    server: str = Field(examples=["main"])
+    read_at: datetime = Field(examples=[TIME])
+    counts: dict[str, int] = Field(examples=[{"differs": 1, "unknown": 0}])
+    entries: dict[str, list[Finding]]
+
+
+class ResolveItem(Model):
+    resource_type: Resource
+    address: Email
+
+
+class ResolveRequest(Model):
+    """`items`, or left out: every difference of values."""
+
+    winner: Literal["dashboard", "server"]
+    server: ServerName | None = None
+    items: Annotated[list[ResolveItem], Field(min_length=1, max_length=MAX_BULK)] | None = None
+
+
+class ResolveAnswer(Model):
+    resolved: int = Field(examples=[1])
+
+
+# ---- the rest ------------------------------------------------------------------------------
+
+
+class AuditHead(Model):
+    """The end of the chain, to be kept elsewhere."""
+
+    links: int = Field(ge=0, le=1 << 53, examples=[42])
+    head: str = Field(pattern="^[0-9a-f]{64}$", examples=["0" * 64])
+    exported_at: datetime | None = Field(None, examples=[TIME])
+
+
+class AuditReport(Model):
+    intact: bool = Field(examples=[True])
+    links: int = Field(examples=[42])
+    head: str = Field(examples=["0" * 64])
+    broken_at: int | None = Field(examples=[None])
+    reason: str | None = Field(examples=[None])
+
+
+class Credentials(Model):
+    email: Email
+    password: Annotated[SecretStr, Field(min_length=1, max_length=500, examples=["Correct-Horse-1"])]
+
+
+class Verdict(Model):
+    valid: bool = Field(examples=[True])
+
+
+class TokenInfo(Model):
+    """Who I am."""
+
+    name: str = Field(examples=["billing"])
+    scopes: list[str] = Field(examples=[["mailbox:write"]])
+    domains: list[str] | None = Field(examples=[["example.com"]])
+    """null: all."""
+    networks: list[str] = Field(examples=[[]])
+    expires_at: datetime | None = Field(examples=[TIME])
+
+
+class Health(Model):
+    status: Literal["healthy", "unhealthy"] = Field(examples=["healthy"])
+    service: str = Field(examples=["postroom"])
+    version: str = Field(examples=["0.1.0"])
+    database: str = Field(examples=["connected"])
+    jobs: str = Field(examples=["running"])
+    mail_servers: dict[str, int] = Field(examples=[{"reachable": 1, "unreachable": 0, "alarmed": 0}])
+    error: str | None = Field(None, examples=[None])
+
+
+class AutoImport(Model):
+    """`imported`: the mail servers whose turn it was."""
+
+    servers: list[str] = Field(examples=[["main"]])
+    enabled: bool = Field(examples=[True])
+    """Whether the product also does it by itself."""

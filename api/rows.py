@@ -1,0 +1,59 @@
+"""Rows of lists as what goes over the wire, and back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import SecretStr
+
+from api.models import MB, LogRecord
+from provision.queries import Page
+from provision.secret import Secret
+
+
+def in_mb(amount: int | None) -> int | float | None:
+    if amount is None:
+        return None
+    return amount // MB if amount % MB == 0 else amount / MB
+
+
+def in_bytes(quota_mb: float | None) -> int | None:
+    return None if quota_mb is None else int(quota_mb * MB)
+
+
+def secret(value: SecretStr | None) -> Secret | None:
+    return Secret(value.get_secret_value()) if value else None
+
+
+def paged(page: Page, items: list[Any], **more: Any) -> dict[str, Any]:
+    return {
+        "items": items, "total": page.total, "total_is_minimum": page.capped, "page": page.number, "page_size": page.size,
+        "pages": page.pages, **more,
+    }  # fmt: skip
+
+
+def synced(row: Mapping[str, Any]) -> dict[str, Any]:
+    same = ("sync_status", "last_synced_at", "attempts", "next_attempt_at", "removing", "created_at", "updated_at")
+    return {**{name: row[name] for name in same}, "sync_error": row["error"], "sync_error_code": row["error_code"]}
+
+
+def mailbox(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **synced(row), "id": row["uid"], "email": row["address"], "domain": row["domain"], "display_name": row["display_name"],
+        "status": row["status"], "storage_quota": in_mb(row["quota_bytes"]), "message_quota": row["quota_messages"],
+        "used_storage": in_mb(row["used_bytes"]), "used_messages": row["used_messages"],
+    }  # fmt: skip
+
+
+def alias(row: Mapping[str, Any], own: frozenset[str] | None) -> dict[str, Any]:
+    """`own`: domains whose mailboxes the caller may know of; None: all."""
+    known = row["mailbox"] is not None and (own is None or row["mailbox"].rpartition("@")[2] in own)
+    return {
+        **synced(row), "id": row["uid"], "alias_address": row["address"], "domain": row["domain"],
+        "destinations": row["destinations"], "mailbox_id": row["mailbox_uid"] if known else None,
+        "mailbox": row["mailbox"] if known else None,
+    }  # fmt: skip
+
+
+def log_record(row: Mapping[str, Any]) -> dict[str, Any]:
+    names = [name for name in LogRecord.model_fields if name != "id"]
+    return {"id": row["uid"], **{name: row[name] for name in names}}
