@@ -28,9 +28,9 @@ OTHER_HASH = Secret(HASH.reveal().replace("abcdefghabcdefgh", "hgfedcbahgfedcba"
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL of this test run, with an empty migrated database as template."""
-    server = start_postgres(tmp_path_factory.mktemp("postgres"))
+    server = start_postgres()
     try:
         with _janitor(server, "template_postroom", as_template=True):
             database = Database(server.url("template_postroom"))

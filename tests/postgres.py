@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class PostgresServer:
 
     def stop(self) -> None:
         self._control("stop", "-m", "immediate")
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses={self.host} -c unix_socket_directories={self.folder} -c fsync=off -c max_connections=200"
@@ -37,11 +39,15 @@ class PostgresServer:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def start_postgres(folder: Path) -> PostgresServer:
-    """Skips the test with a sentence where PostgreSQL is not installed."""
+def start_postgres() -> PostgresServer:
+    """In a folder of its own, not below pytest's: that one is closed to other users whenever a test run begins.
+
+    Skips the test with a sentence where PostgreSQL is not installed.
+    """
     programs = _programs()
     if programs is None:
         pytest.skip("PostgreSQL's programs are not installed (Debian: postgresql).")
+    folder = Path(tempfile.mkdtemp(prefix="postroom-postgres-"))
     prefix = _as_somebody_else(folder)
     subprocess.run(
         [*prefix, str(programs / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", "postroom", "--no-sync", "-E", "UTF8"],
@@ -63,7 +69,4 @@ def _as_somebody_else(folder: Path) -> tuple[str, ...]:
     known = {user.pw_name for user in pwd.getpwall()}
     name = next(user for user in UNPRIVILEGED if user in known)
     shutil.chown(folder, name)
-    for parent in folder.parents:
-        if parent.stat().st_mode & 0o055 == 0 and parent.owner() == "root" and str(parent).startswith("/tmp/"):
-            parent.chmod(0o755)
     return ("runuser", "-u", name, "--")

@@ -36,9 +36,7 @@ def products(kinds: Sequence[str] = ("sqlite", "postgresql")) -> Iterator[Callab
             url = ""
             if kind == "postgresql":
                 if server is None:
-                    (Path(folder) / "pg").mkdir()
-                    Path(folder).chmod(0o755)
-                    server = start_postgres(Path(folder) / "pg")
+                    server = start_postgres()
                 url = _new_database(server)
             app = open_postroom(Settings(data_dir=place / "data", database_url=url, page_budget_seconds=60))
             made.append(app)
