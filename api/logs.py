@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -19,10 +19,15 @@ from provision.queries import LogFilter
 
 router = APIRouter(prefix="/provision", tags=["logs"], route_class=OnceRoute)
 Word = Annotated[str | None, Query(max_length=80, pattern=models.PLAIN)]
-Since = Annotated[datetime | date | None, Query(alias="startDate", description="From this time or day (UTC) on.")]
-Until = Annotated[
-    datetime | date | None, Query(alias="endDate", description="Until this time, or this day's end (UTC).")
+WHEN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]{5,15}(Z|[+ -][0-9:]{2,5})?)?$"
+Since = Annotated[
+    str | None,
+    Query(alias="startDate", pattern=WHEN, examples=["2026-11-21"], description="From this day or time on; UTC, or with an offset."),
 ]
+Until = Annotated[
+    str | None, Query(alias="endDate", pattern=WHEN, examples=["2026-11-21T12:00:00Z"], description="To the end of this day, or until this time.")
+]
+LAST = datetime(9999, 1, 1, tzinfo=UTC)
 NDJSON: dict[int | str, dict[str, Any]] = {
     200: {"description": "One record a line.", "content": {"application/x-ndjson": {"schema": {"type": "string"}}}}
 }
@@ -77,23 +82,24 @@ def verify_audit(
     return {**asdict(report), "intact": report.intact}
 
 
-def _since(given: datetime | date | None) -> datetime | None:
-    if given is None or isinstance(given, datetime):
-        return _aware(given)
-    return datetime.combine(given, time(), UTC)
+def _since(given: str | None) -> datetime | None:
+    return _moment(given) if given else None
 
 
-def _until(given: datetime | date | None) -> datetime | None:
+def _until(given: str | None) -> datetime | None:
     """A day is meant with all its hours."""
-    if given is None or isinstance(given, datetime):
-        return _aware(given)
-    return None if given == date.max else datetime.combine(given + timedelta(days=1), time(), UTC)
-
-
-def _aware(given: datetime | None) -> datetime | None:
-    if given is None:
+    if not given:
         return None
+    moment = _moment(given)
+    return moment if len(given) > len("2026-11-21") else moment + timedelta(days=1)
+
+
+def _moment(text: str) -> datetime:
+    """Raises: InvalidInput."""
     try:
-        return given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
-    except OverflowError:
-        raise InvalidInput("This time is out of range.") from None
+        day, clock = text[:10], text[11:].replace(" ", "+")  # an unescaped + of a query is a blank
+        moment = datetime.fromisoformat(f"{day}T{clock}" if clock else day)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return min(moment, LAST)
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"{text} is no day such as 2026-11-21, and no time such as 2026-11-21T09:00:00Z.") from None

@@ -1,0 +1,234 @@
+"""Aliases, domains, sync, logs, audit, health, metrics: over HTTP."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from provision.models import Server
+from tests.api.conftest import PASSWORD, Api, client
+from tests.conftest import HASH
+
+
+def alias(api: Api, address: str = "info@example.com", **more: Any) -> Any:
+    return api.ok("POST", "/aliases", 201, json={"aliasAddress": address, "destinations": ["anna@example.com"], **more})
+
+
+# ---- aliases -------------------------------------------------------------------------------
+
+
+def test_the_life_of_an_alias(api: Api) -> None:
+    anna = str(api.add("anna@example.com").uid)
+    made = alias(api)
+    assert (made["aliasAddress"], made["mailboxId"], made["mailbox"], made["syncStatus"]) == (
+        "info@example.com", anna, "anna@example.com", "SYNCED"
+    )  # fmt: skip
+    assert api.world.text("postfix-virtual.cf") == "info@example.com anna@example.com\n"
+    assert api.ok("GET", f"/aliases?mailboxId={anna}")["total"] == 1
+    assert api.ok("GET", "/aliases?domain=example.org")["total"] == 0
+    tag = api("GET", f"/aliases/{made['id']}").headers["ETag"]
+    edit = {"destinations": ["anna@example.com", "x@elsewhere.test"]}
+    assert (
+        api.ok("PATCH", f"/aliases/{made['id']}", json=edit, headers={"If-Match": tag})["destinations"]
+        == edit["destinations"]
+    )
+    api.refused("PATCH", f"/aliases/{made['id']}", 412, "EDIT_CONFLICT", json=edit, headers={"If-Match": tag})
+    api.refused(
+        "POST",
+        "/aliases",
+        409,
+        "DUPLICATE_ALIAS",
+        json={"aliasAddress": "info@example.com", "destinations": ["a@b.example"]},
+    )
+    assert api.ok("DELETE", f"/aliases/{made['id']}")["syncStatus"] == "SYNCED"
+    assert api.ok("GET", f"/logs?resourceId={made['id']}&operation=alias.delete")["items"][0]["status"] == "SUCCESS"
+    api.refused("GET", f"/aliases/{made['id']}", 404, "ALIAS_NOT_FOUND")
+
+
+def test_foreign_aliases_and_owners_are_not_there(api: Api, com_token: str) -> None:
+    dora = str(api.add("dora@example.org").uid)
+    foreign = alias(api, "info@example.org")["id"]
+    missing = "01a0b1c2-0000-7000-8000-00000000dead"
+    for method, body in (("GET", None), ("PATCH", {"destinations": ["a@b.example"]}), ("DELETE", None)):
+        answers = [api(method, f"/aliases/{uid}", json=body, token=com_token) for uid in (foreign, missing)]
+        assert answers[0].status_code == 404
+        assert answers[0].content == answers[1].content
+    owners = [
+        api(
+            "POST",
+            "/aliases",
+            token=com_token,
+            json={"aliasAddress": "a@example.com", "destinations": ["a@b.example"], "mailboxId": uid},
+        )
+        for uid in (dora, missing)
+    ]
+    assert owners[0].status_code == 404
+    assert owners[0].content == owners[1].content
+    made = alias(api, "to-dora@example.com", destinations=["dora@example.org"])
+    assert made["mailbox"] == "dora@example.org"
+    seen = api.ok("GET", f"/aliases/{made['id']}", token=com_token)
+    assert (seen["mailbox"], seen["mailboxId"]) == (None, None)
+
+
+# ---- domains and servers -------------------------------------------------------------------
+
+
+def test_the_life_of_a_domain(api: Api) -> None:
+    new = {"name": "new.example.net", "server": "main", "description": "New", "defaultQuota": 300}
+    made = api.ok("POST", "/domains", 201, json=new)
+    assert (made["name"], made["defaultQuota"], made["userCount"], made["totalQuota"]) == ("new.example.net", 300, 0, 0)
+    assert (
+        api.ok("POST", "/mailboxes", 201, json={"email": "a@new.example.net", "password": PASSWORD})["storageQuota"]
+        == 300
+    )
+    seen = api("GET", "/domains/new.example.net")
+    assert (seen.json()["userCount"], seen.json()["totalQuota"]) == (1, 300)
+    tag = {"If-Match": seen.headers["ETag"]}
+    edited = api.ok("PATCH", "/domains/new.example.net", json={"description": "Newer"}, headers=tag)
+    assert (edited["description"], edited["defaultQuota"]) == ("Newer", 300)
+    api.refused("PATCH", "/domains/new.example.net", 412, "EDIT_CONFLICT", json={"description": "x"}, headers=tag)
+    assert api.ok("PATCH", "/domains/new.example.net", json={"defaultQuota": None})["defaultQuota"] is None
+    api.refused("DELETE", "/domains/new.example.net", 409, "DOMAIN_NOT_EMPTY")
+    api.refused("POST", "/domains", 409, "DUPLICATE_DOMAIN", json=new)
+    assert [d["name"] for d in api.ok("GET", "/domains")] == ["example.com", "example.org", "new.example.net"]
+    api.ok("DELETE", "/domains/example.org", 204)
+
+
+def test_a_foreign_domain_is_not_there(api: Api, com_token: str) -> None:
+    assert [d["name"] for d in api.ok("GET", "/domains", token=com_token)] == ["example.com"]
+    answers = [api("GET", f"/domains/{name}", token=com_token) for name in ("example.org", "example.net")]
+    assert answers[0].status_code == 404
+    assert answers[0].content == answers[1].content
+
+
+def test_servers_tell_how_they_are_and_no_settings(api: Api) -> None:
+    api.add("anna@example.com")
+    (server,) = api.ok("GET", "/servers")
+    assert (server["name"], server["kind"], server["pending"], server["error"]) == ("main", "dms_files", 0, None)
+    assert str(api.world.volume) not in json.dumps(server)
+
+
+# ---- sync ----------------------------------------------------------------------------------
+
+
+def test_pull_preview_and_resolve(api: Api) -> None:
+    api.add("anna@example.com", quota_bytes=5 << 20)
+    api.world.write(api.world.text() + f"ben@example.com|{HASH.reveal()}\n")
+    api.world.write("anna@example.com:9M\n", "dovecot-quotas.cf")
+    seen = api.ok("GET", "/sync/preview")
+    assert (seen["counts"]["unknown"], seen["counts"]["differs"]) == (1, 1)
+    (differs,) = seen["entries"]["differs"]
+    assert (differs["address"], differs["ours"]["storageQuota"], differs["theirs"]["storageQuota"]) == (
+        "anna@example.com",
+        5,
+        9,
+    )
+    pulled = api.ok("POST", "/sync/pull")
+    assert (pulled["success"], pulled["imported"], pulled["updated"], pulled["errors"]) == (True, 1, 0, [])
+    item = {"resourceType": "mailbox", "address": "anna@example.com"}
+    assert api.ok("POST", "/sync/resolve", json={"winner": "server", "items": [item]}) == {"resolved": 1}
+    assert api.ok("GET", "/mailboxes?search=anna")["items"][0]["storageQuota"] == 9
+    api.refused("POST", "/sync/resolve", 404, "NO_DIFFERENCE", json={"winner": "server", "items": [item]})
+    api.world.write("anna@example.com:7M\n", "dovecot-quotas.cf")
+    assert api.ok("POST", "/sync/pull", json={"force": True, "server": "main"})["updated"] == 1
+
+
+def test_a_pull_of_a_server_that_is_away_is_503(api: Api) -> None:
+    api.world.volume.rename(api.world.volume.with_name("away"))
+    api.refused("POST", "/sync/pull", 503, "SERVER_UNREACHABLE")
+    api.refused("GET", "/sync/preview", 503, "SERVER_UNREACHABLE")
+    assert api.ok("POST", "/sync/push") == {"retried": 0, "pending": 0, "failed": 0}
+
+
+def test_differences_of_foreign_domains_cannot_be_told_apart(api: Api, com_token: str) -> None:
+    api.add("dora@example.org", quota_bytes=5 << 20)
+    api.world.write("dora@example.org:9M\n", "dovecot-quotas.cf")
+    assert api.ok("GET", "/sync/preview", token=com_token)["counts"]["differs"] == 0
+    answers = [
+        api(
+            "POST",
+            "/sync/resolve",
+            token=com_token,
+            json={"winner": "server", "items": [{"resourceType": "mailbox", "address": a}]},
+        )
+        for a in ("dora@example.org", "x@example.net")
+    ]
+    assert answers[0].status_code == 404
+    assert answers[0].content == answers[1].content
+
+
+# ---- logs and audit ------------------------------------------------------------------------
+
+
+def test_logs_by_filter_page_and_stream(api: Api, com_token: str) -> None:
+    api.add("anna@example.com")
+    api.add("dora@example.org")
+    first = api.ok("GET", "/logs?operation=mailbox.create&pageSize=1")
+    assert (first["total"], first["items"][0]["resourceName"]) == (2, "dora@example.org")
+    assert api.ok("GET", "/logs?resourceType=mailbox&status=SUCCESS&startDate=2020-01-01")["total"] == 2
+    assert api.ok("GET", "/logs?endDate=2020-01-01")["total"] == 0
+    today = first["items"][0]["startedAt"][:10]
+    assert api.ok("GET", f"/logs?operation=mailbox.create&startDate={today}&endDate={today}")["total"] == 2
+    answer = api("GET", "/logs/stream?operation=mailbox.create")
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert [json.loads(line)["resourceName"] for line in answer.text.splitlines()] == [
+        "anna@example.com",
+        "dora@example.org",
+    ]
+    assert "dora@" not in api("GET", "/logs/stream", token=com_token).text
+    api.refused("GET", f"/logs/{first['items'][0]['id']}", 404, "LOG_NOT_FOUND", token=com_token)
+
+
+def test_the_audit_chain(api: Api) -> None:
+    api.add("anna@example.com")
+    head = api.ok("GET", "/audit/head")
+    api.add("ben@example.com")
+    report = api.ok("POST", "/audit/verify", json=head)
+    assert (report["intact"], report["brokenAt"]) == (True, None)
+    broken = api.ok("POST", "/audit/verify", json={**head, "head": "0" * 64})
+    assert (broken["intact"], broken["brokenAt"]) == (False, head["links"])
+
+
+# ---- health, metrics, cron, documents ------------------------------------------------------
+
+
+def test_health_needs_no_token_and_tells_no_names(api: Api) -> None:
+    body = api.http.get("/api/provision/health").json()
+    assert (body["status"], body["database"], body["mailServers"]["reachable"]) == ("healthy", "connected", 1)
+    assert "main" not in json.dumps(body)
+
+
+def test_health_of_a_database_that_is_away_is_503(api: Api) -> None:
+    class Away:
+        def __getattr__(self, name: str) -> Any:
+            raise OSError("the disk is gone")
+
+    away = client(replace(api.world.app, database=Away()))  # type: ignore[arg-type]
+    answer = away.get("/api/provision/health")
+    assert (answer.status_code, answer.json()["status"], answer.json()["database"]) == (503, "unhealthy", "unavailable")
+
+
+def test_cron_imports_when_it_is_due(api: Api) -> None:
+    api.world.write(f"ben@example.com|{HASH.reveal()}\n")
+    assert api.ok("GET", "/api/cron/auto-import")["servers"] == ["main"]
+    assert api.ok("POST", "/api/cron/auto-import")["servers"] == []
+    (record,) = api.ok("GET", "/logs?operation=mailbox.import")["items"]
+    assert (record["operator"], record["resourceName"]) == ("token:all", "ben@example.com")
+    with api.world.app.database.read() as session:
+        assert session.query(Server).one().last_import_at is not None
+
+
+def test_the_document_is_complete_and_the_page_is_made_of_it(api: Api) -> None:
+    document = api.http.get("/api/provision/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    operations = [(path, op) for path, methods in document["paths"].items() for op in methods.values()]
+    for path, operation in operations:
+        assert {"400", "401", "403", "404", "409", "412", "429", "503"} <= operation["responses"].keys(), path
+    for name, schema in document["components"]["schemas"].items():
+        for field in schema.get("properties", {}):
+            assert field == field[0].lower() + field[1:], f"{name}.{field}"
+            assert "_" not in field, f"{name}.{field}"
+    page = api.http.get("/api/provision/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "<script" not in page.text
+    assert "http" not in page.text.replace("https://", "")
+    assert all(path in page.text for path, _ in operations)
