@@ -1,6 +1,6 @@
 """schemathesis over the OpenAPI document against a running server, with and without a token.
 
-    python -m tests.api.fuzz [--seconds 60] [--examples 30]
+python -m tests.api.fuzz [--seconds 60] [--examples 30]
 """
 
 import argparse
@@ -24,7 +24,7 @@ def fuzz(url: str, token: str | None, *, examples: int, seconds: int) -> subproc
     command = [
         str(Path(sys.executable).parent / "schemathesis"), "run", f"{url}/api/provision/openapi.json", "--checks", CHECKS,
         "--max-examples", str(examples), "--max-time", str(seconds), "--no-color", "--generation-database", "none",
-        "--suppress-health-check", "all",
+        "--suppress-health-check", "all", "--request-timeout", "75",  # longer than `wait` can be
     ]  # fmt: skip
     if token:
         command += ["--header", f"Authorization: Bearer {token}"]

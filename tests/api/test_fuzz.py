@@ -1,0 +1,19 @@
+"""Requests nobody would think of: no 5xx, nothing that the document does not say. Longer: `python -m tests.api.fuzz`."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.api.fuzz import UNLIMITED, fuzz, token_of
+from tests.e2e.site import serve
+
+SECONDS = 25
+
+
+@pytest.mark.timeout(300)
+def test_whatever_is_sent_the_document_keeps_its_word(tmp_path: Path) -> None:
+    with serve(tmp_path, **UNLIMITED) as site:
+        for token in (token_of(site.app), None):
+            done = fuzz(site.url, token, examples=15, seconds=SECONDS)
+            assert done.returncode == 0, done.stdout + done.stderr
+        assert "Traceback" not in site.log.read_text()
