@@ -95,8 +95,8 @@ def catch_all_warning(address: str) -> None:
         domain = ui.plain(addresses.shorten(address.strip()[1:])) or _("this domain")
         st.warning(
             _(
-                "A catch-all takes the mail for every address of {domain} that has no alias of its own: misspelt ones, spam, "
-                "and on docker-mailserver also that of its mailboxes.", domain=domain,
+                "A catch-all takes the mail for every address of {domain} that is neither a mailbox nor an alias: misspelt "
+                "ones, and much spam.", domain=domain,
             ),
             icon=":material/warning:",
         )  # fmt: skip

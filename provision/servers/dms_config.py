@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import TypeVar
 
+from provision.address import domain_of
 from provision.errors import Rejected
 from provision.secret import Secret
 from provision.servers.dms_lines import HASH, AccountsFile, ConfigFile, QuotasFile, VirtualFile, shown
-from provision.servers.dms_state import UNITS, AliasEntries, MailboxEntries, Problems, is_disabled
+from provision.servers.dms_state import UNITS, AliasEntries, MailboxEntries, Problems, is_disabled, is_own_alias
 from provision.state import (
     Change,
     CreateMailbox,
@@ -113,6 +114,8 @@ class DmsConfig:
         self._refuse_doubled(self.accounts, change.address)
         self.accounts.remove(change.address)
         self.quotas.remove(change.address)
+        if is_own_alias(change.address, self.virtual.value(change.address) or ""):
+            self.virtual.remove(change.address)
         return f"postfix-accounts.cf, dovecot-quotas.cf: remove {change.address}"
 
     def set_alias(self, change: SetAlias) -> str:
@@ -141,7 +144,22 @@ class DmsConfig:
             except Rejected as error:
                 outcomes.append(Outcome(change, "", exit_code=1, error=error.message))
         self.complete_quotas()
+        self.protect_from_catch_alls()
         return outcomes
+
+    def catch_all_domains(self) -> set[str]:
+        return {key[1:] for key in (*self.virtual.entries, *self.virtual.added) if key.startswith("@")}
+
+    def protect_from_catch_alls(self) -> None:
+        """Give each account in the domain of a catch-all an alias to itself, or the catch-all takes its mail too.
+
+        Postfix looks an address up among the aliases before it looks for a mailbox. Source: virtual(5), `@domain`.
+        """
+        if not (self.accounts.added or self.virtual.edited) or not (domains := self.catch_all_domains()):
+            return
+        for address in [*self.accounts.entries, *self.accounts.added]:
+            if domain_of(address) in domains and self.virtual.value(address) is None:
+                self.virtual.put(address, f"{address} {address}")
 
     def complete_quotas(self) -> None:
         """Give every account a quota line of its own, `0` where there was none.

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeGuard
 
+from provision.address import domain_of
 from provision.passwords import MAX_LENGTH, hash_passwords
 from provision.secret import Secret
 from provision.servers.dms_config import DmsConfig, quota_text
@@ -52,6 +53,8 @@ def commands_for(change: Change, config: DmsConfig) -> list[SetupCommand] | None
     """
     address = change.address
     doubled = address in config.accounts.doubled or address in config.quotas.doubled
+    if domain_of(address) in config.catch_all_domains():
+        return None  # the account has, or needs, an alias to itself
     if doubled or not config.accounts.final_newline or _collides(address, config):
         return None
     match change:

@@ -102,7 +102,7 @@ class AliasEntries(Mapping[str, AliasState]):
 
     def problems(self) -> Iterator[Unmanageable]:
         for alias, value in self.virtual.items():
-            if reason := self.refusal(alias, value):
+            if (reason := self.refusal(alias, value)) and not (alias in self.mailboxes and is_own_alias(alias, value)):
                 yield Unmanageable(self.virtual.name, shown(alias), reason)
 
 
@@ -135,6 +135,11 @@ def quota_bytes(text: str) -> int | None:
     """The bytes of `500M`, `1G`, `0`, or None for anything docker-mailserver does not read."""
     parts = QUOTA.fullmatch(text)
     return int(parts[1]) * UNITS[parts[2]] if parts else None
+
+
+def is_own_alias(address: str, value: str) -> bool:
+    """`a@x.io a@x.io`: how a mailbox keeps its mail in a domain that has a catch-all."""
+    return VirtualFile.destinations(value) == (address,)
 
 
 def is_disabled(attributes: str) -> bool:

@@ -102,3 +102,26 @@ def test_an_alias_that_would_stop_docker_mailserver_is_refused(mail: Mail) -> No
     mail.world.write(mail.world.text().partition("\n")[2])
     provisioner.retry(alice, Resource.ALIAS, row.uid)
     assert mail.logins("info@example.com", PASSWORD) == OPEN
+
+
+def test_a_catch_all_leaves_the_mailboxes_their_mail(mail: Mail) -> None:
+    """Postfix asks the aliases first, so without an alias to itself each mailbox would lose its mail."""
+    mail.add("boss@example.com", PASSWORD)
+    mail.add("anna@example.com", PASSWORD)
+    make_alias(mail, "@example.com", "boss@example.com")
+    mail.add("later@example.com", PASSWORD)
+    for address in ("anna@example.com", "later@example.com"):
+        mail.deliver(address, f"for {address}")
+        assert mail.received(address, f"for {address}")
+    mail.deliver("nobody@example.com", "for nobody")
+    assert mail.received("boss@example.com", "for nobody")
+
+
+def test_the_mail_of_a_deleted_mailbox_goes_to_the_catch_all(mail: Mail) -> None:
+    mail.add("boss@example.com", PASSWORD)
+    row = mail.add("anna@example.com", PASSWORD)
+    make_alias(mail, "@example.com", "boss@example.com")
+    mail.world.app.provisioner.delete_mailbox(mail.world.alice, row.uid, force=True)
+    assert "anna" not in mail.world.text("postfix-virtual.cf")
+    mail.deliver("anna@example.com", "too late")
+    assert mail.received("boss@example.com", "too late")

@@ -47,12 +47,11 @@ TEXTS = {
         "填写地址，或填写 @ 加域名以接收该域名的所有地址（全域收件）。",
     ),
     "this domain": ("このドメイン", "此域名"),
-    "A catch-all takes the mail for every address of {domain} that has no alias of its own: misspelt ones, spam, "
-    "and on docker-mailserver also that of its mailboxes.": (
-        "キャッチオールは、{domain} のうち個別のエイリアスがないすべてのアドレス宛のメールを受け取ります。打ち間違い、"
-        "迷惑メール、docker-mailserver では同ドメインのメールボックス宛も含まれます。",
-        "全域收件会接收 {domain} 下所有没有单独别名的地址的邮件：包括拼写错误的地址、垃圾邮件，"
-        "在 docker-mailserver 上还包括该域名各邮箱的邮件。",
+    "A catch-all takes the mail for every address of {domain} that is neither a mailbox nor an alias: misspelt "
+    "ones, and much spam.": (
+        "キャッチオールは、{domain} のうちメールボックスでもエイリアスでもないすべてのアドレス宛のメールを受け取ります。"
+        "打ち間違いのほか、多くの迷惑メールも届きます。",
+        "全域收件会接收 {domain} 下既不是邮箱也不是别名的所有地址的邮件：包括拼写错误的地址和大量垃圾邮件。",
     ),
     "One address per line, or separated by commas. They may be outside your domains.": (
         "1 行に 1 件、またはカンマ区切り。管理外のドメインも指定できます。",
