@@ -1,8 +1,10 @@
 """What became of a change: on the mail server, or why not yet and when it is tried again."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import streamlit as st
 
@@ -24,7 +26,7 @@ def done_many(who: SignedIn, text: str, result: BulkResult, *, delivered: bool =
     """The same for several; what was left out, and why."""
     parts = [text]
     if delivered and result.done:
-        parts.append(_waiting(who))
+        parts.append(_all(who, result.done))
     if result.errors:
         first = result.errors[0]
         parts.append(
@@ -107,12 +109,17 @@ def _when(at: datetime | None) -> str:
     return show.ago(max(at or utc_now(), utc_now() + timedelta(seconds=1)))
 
 
-def _waiting(who: SignedIn) -> str:
-    """Of any mail server that something waits for."""
-    waiting = [server for server in ui.app().queries.health(who.actor) if server["pending"]]
-    if not waiting:
+def _all(who: SignedIn, uids: Sequence[UUID]) -> str:
+    """How far these mailboxes have come; the first that waits stands for the others."""
+    late = []
+    for uid in uids:
+        with suppress(NotFound):  # removed on the server, as it was wanted
+            row = ui.app().queries.mailbox(who.actor, uid)
+            late += [row] if row.sync_status != SyncStatus.SYNCED else []
+    if not late:
         return _("All of it is on the mail server.")
-    return why_waiting(waiting[0])
+    some = "" if len(late) == len(uids) else _("{n} of them are not on the mail server yet.", n=len(late)) + " "
+    return some + sentence(who, late[0])
 
 
 def _server(who: SignedIn, server_id: int) -> Mapping[str, Any]:

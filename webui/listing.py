@@ -75,6 +75,7 @@ class Listing:
     def sort(self, options: Mapping[str, str], default: str) -> tuple[str, bool]:
         """A drop-down of column → title; returns the column and whether it is descending (`-column`)."""
         names = list(options)
+        self._understand("sort", names, options.__getitem__)
         chosen = st.selectbox(
             _("Sort by"), names, index=names.index(default), format_func=lambda name: options[name],
             key=self._key("sort"), bind="query-params", on_change=self.first_page,

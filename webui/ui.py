@@ -26,6 +26,7 @@ from webui.listing import Listing as Listing
 log = structlog.get_logger(__name__)
 PAGES = Path(__file__).resolve().parent.parent / "pages"
 FLASH = "_flash"
+CLOSING = "_closing"
 
 
 def app() -> Postroom:
@@ -41,6 +42,8 @@ def signed_in(permission: Permission | None = None, *, seen: bool = True) -> Sig
 
     `seen` False: in a fragment that refreshes itself, which must not keep the session alive.
     """
+    if st.session_state.pop(CLOSING, False):
+        st.rerun()
     who = session.current(seen=seen)
     if who is None or who.must_change_password:
         _leave()
@@ -196,8 +199,12 @@ def show_once(secret: Secret, whose: str) -> None:
     st.markdown(_("The one-time password of {name}:", name=f"**{plain(whose)}**"))
     st.code(secret.reveal(), language=None)
     st.caption(_("Copy it now: it is not kept, and will not be shown again."))
-    if st.button(_("Close"), type="primary", key="close_once"):
-        st.rerun()
+    st.button(_("Close"), type="primary", key="close_once", on_click=_close_dialog)
+
+
+def _close_dialog() -> None:
+    """In the next run the button that led here is not pressed any more: so the dialog is told at its first line."""
+    st.session_state[CLOSING] = True
 
 
 def on_script_error(error: Exception) -> bool:

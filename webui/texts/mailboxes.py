@@ -130,6 +130,10 @@ TEXTS = {
     # what became of a change
     "It is on the mail server.": ("メールサーバーに反映されています。", "已同步到邮件服务器。"),
     "All of it is on the mail server.": ("すべてメールサーバーに反映されています。", "已全部同步到邮件服务器。"),
+    "{n} of them are not on the mail server yet.": (
+        "うち {n} 件はまだメールサーバーに反映されていません。",
+        "其中 {n} 项尚未同步到邮件服务器。",
+    ),
     "It is removed from the mail server.": ("メールサーバーから削除されました。", "已从邮件服务器删除。"),
     "The mail server refused it: {reason}": ("メールサーバーが拒否しました: {reason}", "邮件服务器拒绝：{reason}"),
     "The mail server refused it: {reason} Next attempt {when}.": (
