@@ -7,24 +7,26 @@ import importlib
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import streamlit
 from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.app import MOUNT, create_api
+from api.errors import answer
 from api.health import metrics_endpoint
 from provision.bootstrap import create_first_admin
 from provision.config import get_settings
+from provision.errors import AccessDenied
 from provision.jobs import Jobs
 from provision.signin import FIRST_ADMIN
 from webui import http, http_imports, serverlog
 from webui.app import jobs_alive, postroom, watch
+from webui.proxies import RealAddress, is_within
 from webui.ui import on_script_error as on_script_error
 
 SCRIPT = Path(__file__).resolve().parent / "main.py"
@@ -49,7 +51,7 @@ def routes() -> list[BaseRoute]:
 
 
 def middleware() -> list[Middleware]:
-    return [Middleware(SecurityHeaders), Middleware(AllowedNetworks)]
+    return [Middleware(SecurityHeaders), Middleware(RealAddress), Middleware(AllowedNetworks)]
 
 
 @asynccontextmanager
@@ -128,18 +130,17 @@ class AllowedNetworks:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 4403})
                 return
-            await PlainTextResponse("Your network may not use this.", 403)(scope, receive, send)
+            await _refusal(scope)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
 
+def _refusal(scope: Scope) -> Response:
+    if scope["path"].startswith(f"{MOUNT}/"):
+        return answer(AccessDenied("Your network may not use this.", code="NETWORK_NOT_ALLOWED"))
+    return PlainTextResponse("Your network may not use this.", 403)
+
+
 def _is_allowed(scope: Scope) -> bool:
     networks = get_settings().networks
-    if not networks:
-        return True
-    try:
-        address = ip_address(scope["client"][0])
-    except (TypeError, ValueError):
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return any((mapped or address) in network for network in networks)
+    return not networks or is_within(scope["client"][0] if scope.get("client") else "", networks)

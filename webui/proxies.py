@@ -1,0 +1,40 @@
+"""The real address behind a proxy: believed only when the proxy is one that was named."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from provision.config import get_settings
+
+Networks = Sequence[IPv4Network | IPv6Network]
+
+
+class RealAddress:
+    """Puts the caller's address in place of the proxy's, for everything that comes after."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket") and scope.get("client") and get_settings().proxies:
+            values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+            scope["client"] = (real_address(scope["client"][0], values, get_settings().proxies), scope["client"][1])
+        await self.app(scope, receive, send)
+
+
+def real_address(peer: str, forwarded: Sequence[str], proxies: Networks) -> str:
+    """The last one in the chain that is not a named proxy; whatever stands before it may be invented."""
+    chain = [part.strip() for value in forwarded for part in value.split(",") if part.strip()]
+    while chain and is_within(peer, proxies):
+        peer = chain.pop()
+    return peer
+
+
+def is_within(text: str, networks: Networks) -> bool:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return any((mapped or address) in network for network in networks)
