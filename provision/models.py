@@ -25,7 +25,6 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     Uuid,
-    and_,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from uuid6 import uuid7
@@ -174,6 +173,7 @@ class Mailbox(Row, Synced, Base):
     status: Mapped[str] = mapped_column(String(8), default=Status.ACTIVE)
     quota_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     quota_messages: Mapped[int | None] = mapped_column(BigInteger)
+    status_before: Mapped[str | None] = mapped_column(String(8))  # of a soft-deleted one
     sealed_password: Mapped[str | None] = mapped_column(Text)  # only until it is delivered
     erase_mail: Mapped[bool] = mapped_column(default=False)
     used_bytes: Mapped[int | None] = mapped_column(BigInteger)
@@ -391,10 +391,3 @@ class ImportJob(Row, Base):
     heartbeat_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(Text)
-
-
-def present(table: type[Mailbox] | type[Alias]) -> Any:
-    """Condition: the rows that are neither soft-deleted nor on their way out."""
-    if table is Alias:
-        return Alias.removing.is_(False)
-    return and_(Mailbox.status != Status.DELETED, Mailbox.removing.is_(False))

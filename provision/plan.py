@@ -134,12 +134,20 @@ def _compare_absent(
     plan: Plan, key: Key, want: WantedMailbox | WantedAlias, actual: ServerState, delete: DeleteMailbox | DeleteAlias
 ) -> None:
     """A tombstone deletes only what is ours: an entry that somebody else made there in the meantime stays."""
-    ours = want.claimed and key.address in actual.addresses(key.resource)
+    ours = key.address in actual.addresses(key.resource) and (want.claimed or _made_by_us(want, actual, key.address))
     plan.expected += ours
     if want.due and ours:
         plan.changes.append(delete)
     elif want.due:
         plan.settled.append(key)
+
+
+def _made_by_us(want: WantedMailbox | WantedAlias, actual: ServerState, address: str) -> bool:
+    """Written just before a crash and not recorded: the account has the very password that waits here."""
+    have = actual.mailboxes.get(address)
+    if not isinstance(want, WantedMailbox) or want.password is None or have is None:
+        return False
+    return same_password(want.password, have.password_hash)
 
 
 def _plan_absent_mailbox(plan: Plan, key: Key, want: WantedMailbox, is_there: bool) -> None:

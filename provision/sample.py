@@ -74,4 +74,6 @@ def _usage(app: Postroom) -> None:
     with app.database.write() as session:
         for row in session.scalars(select(Mailbox)).all():
             used = int(row.quota_bytes * SHARES[row.id % len(SHARES)])
-            session.execute(update(Mailbox).where(Mailbox.id == row.id).values(used_bytes=used, used_messages=used >> 16))
+            session.execute(
+                update(Mailbox).where(Mailbox.id == row.id).values(used_bytes=used, used_messages=used >> 16)
+            )

@@ -3,7 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -153,6 +152,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=8), nullable=False),
         sa.Column("quota_bytes", sa.BigInteger(), nullable=False),
         sa.Column("quota_messages", sa.BigInteger(), nullable=True),
+        sa.Column("status_before", sa.String(length=8), nullable=True),
         sa.Column("sealed_password", sa.Text(), nullable=True),
         sa.Column("erase_mail", sa.Boolean(), nullable=False),
         sa.Column("used_bytes", sa.BigInteger(), nullable=True),

@@ -12,7 +12,7 @@ from provision.access import Actor, Permission
 from provision.errors import Conflict, InvalidInput, NotFound, ProvisionError
 from provision.models import Alias, Domain, Mailbox
 from provision.provisioner.base import Base, operation, touch
-from provision.provisioner.newcomers import NewMailbox, taken_addresses
+from provision.provisioner.newcomers import NewMailbox, find_domains, taken_addresses
 
 MAX_DESTINATIONS = 100
 
@@ -177,3 +177,26 @@ def refuse_taken_alias(
                 alias=alias,
             )
     return None
+
+
+def insert_aliases(session: Session, rows: Sequence[Mailbox], newcomers: Sequence[NewMailbox]) -> list[Alias]:
+    domains = find_domains(session, {addresses.domain_of(alias) for new in newcomers for alias in new.aliases})
+    aliases = [
+        new_alias(row, alias, domains[addresses.domain_of(alias)])
+        for row, new in zip(rows, newcomers, strict=True)
+        for alias in new.aliases
+    ]
+    session.add_all(aliases)
+    return aliases
+
+
+def refuse_taken_aliases(session: Session, actor: Actor, new: NewMailbox) -> None:
+    """Raises: NotFound, Conflict or AccessDenied for an alias of a newcomer that cannot be made."""
+    if not new.aliases:
+        return
+    domains = find_domains(session, {addresses.domain_of(a) for a in (new.address, *new.aliases)})
+    own = addresses.domain_of(new.address)
+    if own in domains and (
+        reason := refuse_taken_alias(actor, new, domains, taken_addresses(session, list(new.aliases)))
+    ):
+        raise reason

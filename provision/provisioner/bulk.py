@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from provision import address as addresses
 from provision.access import Actor, Permission
 from provision.errors import ProvisionError
-from provision.models import Alias, Mailbox, Operator, Role, Status
+from provision.models import Mailbox, Operator, Role, Status
 from provision.passwords import hash_passwords
-from provision.provisioner.aliases import new_alias, refuse_taken_alias
+from provision.provisioner.aliases import insert_aliases, refuse_taken_alias
 from provision.provisioner.base import check_quota, operation, subject_of
 from provision.provisioner.mailboxes import DELETED_FIRST, MailboxWrites, park
 from provision.provisioner.newcomers import NewMailbox, find_domains, insert_mailboxes, refusal, taken_addresses
@@ -81,7 +81,7 @@ class BulkWrites(MailboxWrites):
         newcomers = [new for _, new in good]
         rows = insert_mailboxes(self, session, actor, newcomers, plain=False)
         self._intend(session, actor, "mailbox.create", rows, [new.payload() for new in newcomers])
-        aliases = _aliases(session, rows, newcomers)
+        aliases = insert_aliases(session, rows, newcomers)
         self._intend(session, actor, "alias.create", aliases, [{"destinations": a.destinations} for a in aliases])
         result.done += [row.uid for row in rows]
         return rows
@@ -207,17 +207,6 @@ def _checked(news: Sequence[NewMailbox], result: BulkResult) -> list[tuple[int, 
         except ProvisionError as error:
             result.errors.append(ItemError(index, new.address, error))
     return good
-
-
-def _aliases(session: Session, rows: Sequence[Mailbox], newcomers: Sequence[NewMailbox]) -> list[Alias]:
-    domains = find_domains(session, {addresses.domain_of(alias) for new in newcomers for alias in new.aliases})
-    aliases = [
-        new_alias(row, alias, domains[addresses.domain_of(alias)])
-        for row, new in zip(rows, newcomers, strict=True)
-        for alias in new.aliases
-    ]
-    session.add_all(aliases)
-    return aliases
 
 
 def _hashed(

@@ -1,6 +1,7 @@
 """Mail servers and their domains."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -160,4 +161,6 @@ def _check_settings(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     required = next(iter(known))
     if not settings.get(required):
         raise InvalidInput(f"A server of kind {kind} needs the setting “{required}”: {known[required]}.")
+    if (path := settings.get("path")) and not Path(path).is_absolute():
+        raise InvalidInput(f"The path {path} must begin with /: each process has another folder to start from.")
     return dict(settings)

@@ -11,6 +11,7 @@ from provision.access import Actor, Permission
 from provision.errors import Conflict, InvalidInput
 from provision.models import Alias, Mailbox, Status
 from provision.passwords import check_password, generate_password, hash_password
+from provision.provisioner.aliases import insert_aliases, refuse_taken_aliases
 from provision.provisioner.base import HIDDEN, Base, check_display_name, check_quota, operation, subject_of, touch
 from provision.provisioner.newcomers import NewMailbox, insert_mailboxes
 from provision.secret import Secret
@@ -30,8 +31,11 @@ class MailboxWrites(Base):
             made = self._replayed(session, actor, "mailbox.create", idempotency_key, request)
             if made:
                 return self._mailbox(session, UUID(made[0]))
+            refuse_taken_aliases(session, actor, new)
             (row,) = insert_mailboxes(self, session, actor, [new], plain=True)
             self._intend(session, actor, "mailbox.create", [row], [new.payload()])
+            aliases = insert_aliases(session, [row], [new])
+            self._intend(session, actor, "alias.create", aliases, [{"destinations": a.destinations} for a in aliases])
             self._remember(session, actor, "mailbox.create", idempotency_key, request, [row.uid])
         return self._pushed(row)
 
@@ -156,7 +160,9 @@ class MailboxWrites(Base):
 
     def bury(self, session: Session, row: Mailbox, erase_mail: bool) -> list[Alias]:
         """Make the row a tombstone; aliases that point to it lose it, or go too. Returns those aliases."""
-        row.status, row.removing, row.erase_mail, row.sealed_password = Status.DELETED, True, erase_mail, None
+        row.status, row.removing, row.erase_mail = Status.DELETED, True, erase_mail
+        if row.claimed:
+            row.sealed_password = None  # otherwise it tells our account from one that somebody else made there
         self._want(row)
         touched = []
         mentions = Alias.destinations.cast(TEXT).contains(f'"{row.address}"', autoescape=True)
@@ -171,13 +177,13 @@ class MailboxWrites(Base):
 
     @operation("mailbox.restore")
     def restore_mailbox(self, actor: Actor, uid: UUID) -> Mailbox:
-        """Take a soft delete back."""
+        """Take a soft delete back; a mailbox that was disabled is disabled again."""
         with self._writing() as session:
             row = self._writable(session, actor, uid, deleted_too=True)
             if row.removing:
                 raise Conflict(f"{row.address} is being removed from the mail server; it cannot be restored.")
             if row.status == Status.DELETED:
-                row.status = Status.ACTIVE
+                row.status = row.status_before or Status.ACTIVE
                 self._want(row)
                 self._intend(session, actor, "mailbox.restore", [row], [{}])
         return self._pushed(row)
@@ -206,8 +212,10 @@ class MailboxWrites(Base):
 
 def park(row: Mailbox) -> None:
     """Soft delete: nothing is wanted from the server any longer, so nothing is waiting."""
-    row.status = Status.DELETED
+    row.status_before, row.status = row.status, Status.DELETED
     row.generation += 1
     row.synced_generation, row.error, row.error_code, row.next_attempt_at = row.generation, None, None, None
     row.confirming = False
+    if row.claimed:
+        row.sealed_password = None
     touch(row)

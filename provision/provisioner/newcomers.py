@@ -64,7 +64,7 @@ class NewMailbox:
         """What two calls with one idempotency key must have in common."""
         return {
             "address": self.address, "display_name": self.display_name, "quota_bytes": self.quota_bytes,
-            "quota_messages": self.quota_messages, "enabled": self.enabled,
+            "quota_messages": self.quota_messages, "enabled": self.enabled, "aliases": list(self.aliases),
         }  # fmt: skip
 
 

@@ -57,7 +57,9 @@ class Reads:
             row.domain  # noqa: B018 - loaded while the session is open
             return row
 
-    def _as_listed(self, actor: Actor, table: type[Any], columns: Sequence[str], uid: UUID, what: str) -> dict[str, Any]:
+    def _as_listed(
+        self, actor: Actor, table: type[Any], columns: Sequence[str], uid: UUID, what: str
+    ) -> dict[str, Any]:
         with self.database.read() as session:
             found = session.execute(joined(table, columns).where(table.uid == uid, *scope(actor, table.domain_id)))
             row = found.mappings().first()

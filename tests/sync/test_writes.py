@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from sqlalchemy import update
 
 from provision.errors import Conflict, InvalidInput, NotFound, ProvisionError
 from provision.models import Mailbox, Status, SyncStatus
@@ -234,3 +235,28 @@ def test_a_change_made_while_a_push_runs_is_not_marked_done(world: World) -> Non
     assert world.reload(row).sync_status == SyncStatus.SYNCED
     assert world.text("dovecot-quotas.cf") == "anna@example.com:9M\n"
     assert world.text().endswith("|fail=y\n")
+
+
+def test_a_disabled_mailbox_is_disabled_again_when_it_is_restored(world: World) -> None:
+    row = world.add("anna@example.com")
+    world.app.provisioner.disable_mailbox(world.alice, row.uid)
+    world.app.provisioner.delete_mailbox(world.alice, row.uid)
+    assert world.app.provisioner.restore_mailbox(world.alice, row.uid).status == Status.DISABLED
+    assert world.text().endswith("|fail=y\n")
+
+
+def test_a_mailbox_is_made_with_its_aliases(world: World) -> None:
+    world.add("anna@example.com", aliases=("info@example.com", "@example.org"))
+    assert "info@example.com anna@example.com\n" in world.text("postfix-virtual.cf")
+    with pytest.raises(Conflict):
+        world.add("ben@example.com", aliases=("info@example.com",))
+    assert world.app.queries.mailboxes(world.alice).total == 1
+
+
+def test_a_tombstone_deletes_what_we_wrote_just_before_a_crash(world: World) -> None:
+    row = world.add("anna@example.com")
+    with world.app.database.write() as session:  # as if the process had died between write and record
+        values = {"claimed": False, "synced_generation": 0, "confirming": False}
+        session.execute(update(Mailbox).where(Mailbox.id == row.id).values(values))
+    world.app.provisioner.delete_mailbox(world.alice, row.uid, force=True)
+    assert "anna" not in world.text()
