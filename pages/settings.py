@@ -4,7 +4,7 @@ import streamlit as st
 
 from provision.access import Permission
 from provision.models import utc_now
-from webui import operators, policy, servers, show, ui
+from webui import operators, policy, servers, show, tokens, ui
 from webui.i18n import _
 
 who = ui.signed_in(Permission.SERVER_WRITE)
@@ -12,7 +12,7 @@ app = ui.app()
 with ui.title(_("Settings")):
     adding = st.container(horizontal=True, horizontal_alignment="right")
 
-PARTS = {"servers": _("Mail servers"), "operators": _("Operators"), "policy": _("Rules")}
+PARTS = {"servers": _("Mail servers"), "operators": _("Operators"), "tokens": _("API tokens"), "policy": _("Rules")}
 part = st.segmented_control(
     _("Part"), list(PARTS), default="servers", required=True, format_func=PARTS.__getitem__, key="st_part",
     label_visibility="collapsed", bind="query-params",
@@ -64,6 +64,9 @@ if part == "operators":
             state = _("Disabled") if person["enabled"] else _("Active")
             ui.done(f"{person['username']}: {state}")
     st.caption(_("{n} operators", n=len(people)))
+
+if part == "tokens":
+    tokens.part(adding)
 
 if part == "policy":
     policy.table(app.settings)
