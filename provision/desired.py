@@ -13,10 +13,10 @@ from sqlalchemy import ColumnElement, and_, delete, false, func, or_, select, tr
 from sqlalchemy.orm import Session
 
 from provision.errors import ProvisionError
-from provision.models import Alias, LogStatus, Mailbox, ProvisionLog, Status, SyncStatus
+from provision.models import Alias, LogStatus, Mailbox, ProvisionLog, Status, SyncStatus, utc_now
 from provision.sealing import Sealer
 from provision.secret import Secret
-from provision.state import DesiredState, Key, Resource, WantedAlias, WantedMailbox, Wish
+from provision.state import DesiredState, Key, LiveReport, Resource, WantedAlias, WantedMailbox, Wish
 
 CHUNK = 5_000  # ids per statement: SQLite takes 32,766 parameters, PostgreSQL 65,535
 CONFIRM_AFTER = timedelta(seconds=3)  # a concurrent `setup` has overwritten our line by then, or never will
@@ -284,3 +284,25 @@ def due_counts(session: Session, server_id: int) -> int:
         ) or 0
         for table in TABLES.values()
     )  # fmt: skip
+
+
+def note_usage(session: Session, server_id: int, report: LiveReport) -> dict[str, Any]:
+    """Write what each mailbox uses, where it changed; return the rest of the report for the server's row."""
+    known = session.execute(
+        select(Mailbox.id, Mailbox.address, Mailbox.used_bytes, Mailbox.used_messages).where(
+            Mailbox.server_id == server_id
+        )
+    )
+    changed = []
+    for row in known:
+        usage = report.usage.get(row.address)
+        if usage and (usage.used_bytes, usage.messages) != (row.used_bytes, row.used_messages):
+            changed.append(
+                {"id": row.id, "used_bytes": usage.used_bytes, "used_messages": usage.messages, "used_at": utc_now()}
+            )
+    if changed:
+        session.execute(update(Mailbox), changed)
+    return {
+        "version": report.version, "in_effect_since": report.in_effect_since, "queue_length": report.queue_length,
+        "disk_free_bytes": report.disk_free_bytes, "problems": list(report.problems),
+    }  # fmt: skip

@@ -151,6 +151,7 @@ class Server(Row, Base):
     last_import_at: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(Text)
     alarm: Mapped[str | None] = mapped_column(Text)
+    live: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # what the running server last said of itself
 
 
 class Domain(Row, Base):

@@ -59,6 +59,26 @@ class ServerState:
         return self.present.get(resource, self.mailboxes if resource is Resource.MAILBOX else self.aliases)
 
 
+class Usage(NamedTuple):
+    """Of one mailbox; `limit_bytes` is what the server enforces, None without limit."""
+
+    used_bytes: int
+    messages: int
+    limit_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveReport:
+    """What only a running server can tell. `in_effect_since` (ISO 8601): None while something delivered is not in effect yet."""
+
+    version: str
+    in_effect_since: str | None
+    queue_length: int
+    disk_free_bytes: int
+    problems: tuple[str, ...] = ()
+    usage: Mapping[str, Usage] = field(default_factory=dict)
+
+
 # ---- what is wanted ------------------------------------------------------------------------
 
 

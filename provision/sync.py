@@ -24,12 +24,12 @@ from provision.audit import Finish, Subject
 from provision.config import Settings
 from provision.database import Database
 from provision.desired import Item, Work
-from provision.errors import NotFound, Unreachable, UnsafePlan
+from provision.errors import MailServerError, NotFound, Unreachable, UnsafePlan
 from provision.models import LogStatus, ProvisionLog, Server, SyncStatus, utc_now
 from provision.plan import Plan, make_plan
 from provision.sealing import Sealer
 from provision.servers import MailServer, open_server
-from provision.state import DesiredState, Key, Outcome, Resource, ServerState, key_of
+from provision.state import DesiredState, Key, LiveReport, Outcome, Resource, ServerState, key_of
 
 log = structlog.get_logger(__name__)
 
@@ -276,21 +276,24 @@ class Sync:
             return mail_server.read(), frozenset(mail_server.supports)
 
     def probe(self, server_id: int) -> None:
-        """Read the server and note its health."""
+        """Read the server and note its health; a running one also says how much space each mailbox uses."""
+        with self.database.read() as session:
+            server = _get_server(session, server_id)
+        report: LiveReport | None = None
         try:
-            state, _ = self.read(server_id)
-        except Unreachable as error:
-            values: dict[str, Any] = {"error": error.message}
-        else:
-            accounts = len(state.addresses(Resource.MAILBOX))
-            values = {
-                "error": None,
-                "last_read_at": utc_now(),
-                "accounts": accounts,
-                "attempts": 0,
-                "next_attempt_at": None,
-            }
+            with closing(
+                self.open_kind(server.kind, server.settings, self.settings.page_budget_seconds)
+            ) as mail_server:
+                accounts = len(mail_server.read().addresses(Resource.MAILBOX))
+                if "live" in mail_server.supports:
+                    report = mail_server.report()  # type: ignore[attr-defined]
+            values: dict[str, Any] = {"error": None, "last_read_at": utc_now(), "accounts": accounts, "attempts": 0}
+            values["next_attempt_at"] = None
+        except MailServerError as error:
+            values = {"error": error.message}
         with self.database.write() as session:
+            if report:
+                values["live"] = desired.note_usage(session, server_id, report)
             session.execute(update(Server).where(Server.id == server_id).values(values))
 
     def preview(self, server_id: int) -> tuple[Plan, ServerState]:

@@ -29,6 +29,7 @@ def server_row(server: Server) -> None:
             state, icon, colour = _health(server)
             st.badge(state, icon=icon, color=colour)
         st.caption(_("Last read {ago} · {n} accounts", ago=show.ago(server.last_read_at), n=f"{server.accounts:,}"))
+        show.live_report(server.live)
         problem = server.alarm or server.error
         if problem:
             st.caption(ui.plain(problem))

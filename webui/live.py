@@ -47,6 +47,7 @@ def server_card(row: Row) -> None:
             st.badge(state, icon=icon, color=colour)
         if row["last_read_at"]:
             st.caption(_("Last read {ago} · {n} accounts", ago=show.ago(row["last_read_at"]), n=f"{row['accounts']:,}"))
+        show.live_report(row["live"])
         if row["pending"] or row["failed"]:
             pending = [_("{n} pending", n=f"{row['pending']:,}")] if row["pending"] else []
             failed = [_("{n} failed", n=f"{row['failed']:,}")] if row["failed"] else []

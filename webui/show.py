@@ -117,3 +117,16 @@ def usage_column(title: str) -> Any:
 def time_column(title: str) -> Any:
     """A cell is an aware time; it is shown in the reader's zone."""
     return st.column_config.DatetimeColumn(title, format="YYYY-MM-DD HH:mm", timezone=str(zone()))
+
+
+def live_report(report: dict[str, Any] | None) -> None:
+    """What a running server last said of itself: version, since when all is in effect, queue, disk, problems."""
+    if not report:
+        return
+    since = report["in_effect_since"]
+    effect = _("in effect since {ago}", ago=ago(datetime.fromisoformat(since))) if since else _("not in effect yet")
+    queue = _("{n} in the mail queue", n=f"{report['queue_length']:,}")
+    free = _("{size} free on disk", size=size(report["disk_free_bytes"]))
+    st.caption(" · ".join([report["version"] or "docker-mailserver", effect, queue, free]))
+    for problem in report["problems"]:
+        st.caption(f":material/warning: {problem}")

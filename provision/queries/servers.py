@@ -20,6 +20,7 @@ OPERATOR_COLUMNS = (
 )  # fmt: skip
 HEALTH_COLUMNS = (
     "id", "uid", "name", "kind", "accounts", "attempts", "next_attempt_at", "last_read_at", "last_write_at", "error", "alarm",
+    "live",
 )  # fmt: skip
 
 # Written out, as PRESENT is, for the partial index of the same text.

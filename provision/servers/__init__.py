@@ -18,7 +18,8 @@ class MailServer(Protocol):
 
     `supports` names what this kind can do beyond the common ground:
     `quota_messages` (limit on the number of messages), `erase_mail` (delete a mailbox with its mail),
-    `plain_password` (changes carry the password itself; otherwise a hash in Dovecot's notation).
+    `plain_password` (changes carry the password itself; otherwise a hash in Dovecot's notation), `live` (it has a
+    method `report() -> LiveReport`, for what only a running server can tell; it may raise MailServerError).
     """
 
     supports: Collection[str]

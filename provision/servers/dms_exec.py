@@ -18,7 +18,7 @@ from provision.servers.dms_live import DmsLive
 from provision.servers.dms_scripts import AGAIN, ERASE_MAIL, KICK, READ_FILES, WRITE_FILE
 from provision.servers.dms_setup import NO_MAIL_FOLDER, SetupCommand, commands_for, delete, with_command, with_hashes
 from provision.servers.docker_exec import Container, Ran
-from provision.state import Change, DeleteMailbox, Outcome, ServerState, SetEnabled
+from provision.state import Change, DeleteMailbox, LiveReport, Outcome, ServerState, SetEnabled
 
 FOLDER = "/tmp/docker-mailserver"  # noqa: S108  inside the container
 TRIES = 20
@@ -47,7 +47,7 @@ class Snapshot:
 class DmsExec:
     """`settings`: see KINDS. Nothing is done in the constructor."""
 
-    supports: frozenset[str] = frozenset({"erase_mail", "plain_password"})
+    supports: frozenset[str] = frozenset({"erase_mail", "plain_password", "live"})
 
     def __init__(self, settings: Mapping[str, Any], timeout_seconds: float) -> None:
         self.container = Container(settings, timeout_seconds)
@@ -57,6 +57,9 @@ class DmsExec:
     @cached_property
     def live(self) -> DmsLive:
         return DmsLive(self.container, self.cache_seconds)
+
+    def report(self) -> LiveReport:
+        return self.live.report()
 
     def close(self) -> None:
         self.container.close()

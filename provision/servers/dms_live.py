@@ -11,22 +11,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple, TypeVar, cast
+from typing import TypeVar, cast
 
 from provision.errors import MailServerError
 from provision.servers.dms_scripts import FACTS, SERVICES, USAGE
 from provision.servers.docker_exec import Container, Ran
+from provision.state import LiveReport, Usage
 
 T = TypeVar("T")
 MANY_BYTES = 32 << 20
-
-
-class Usage(NamedTuple):
-    """Of one mailbox; `limit_bytes` is what Dovecot enforces, None without limit."""
-
-    used_bytes: int
-    messages: int
-    limit_bytes: int | None
 
 
 @dataclass(slots=True)
@@ -67,6 +60,23 @@ class DmsLive:
     def usage(self) -> Mapping[str, Usage]:
         """Every account's use of space, by one call; names of aliases, which Dovecot also lists, are left out."""
         return _remembered(self._key("usage"), self.cache_seconds, self._usage)
+
+    def report(self) -> LiveReport:
+        """All of it. Usage that cannot be told is a problem, not an error."""
+        facts, problems, usage = self.facts(), list(self.problems()), {}
+        try:
+            usage = dict(self.usage())
+        except MailServerError as error:
+            problems.append(error.message)
+        since = facts.in_effect_since
+        return LiveReport(
+            facts.release,
+            since.isoformat() if since else None,
+            facts.queue_length,
+            facts.disk_free_bytes,
+            tuple(problems),
+            usage,
+        )
 
     def connected(self) -> Mapping[str, int]:
         """Number of sessions of each address that is connected by IMAP or POP3."""

@@ -10,6 +10,9 @@ from sqlalchemy import select
 from provision.bootstrap import open_postroom
 from provision.jobs import Jobs
 from provision.models import Mailbox, SyncStatus
+from provision.servers.dms_files import DmsFiles
+from provision.state import LiveReport, Usage
+from provision.sync import Sync
 from tests.conftest import HASH, World
 
 
@@ -106,3 +109,31 @@ def test_it_stops_at_once(world: World) -> None:
     started = time.monotonic()
     jobs.stop()
     assert time.monotonic() - started < 3
+
+
+class Running(DmsFiles):
+    """The config volume, as if the server that runs on it could be asked."""
+
+    supports = frozenset({"live"})
+
+    def report(self) -> LiveReport:
+        now = datetime.now(UTC).isoformat()
+        return LiveReport(
+            "v15.1.0", now, 3, 5 << 30, ("Quotas are switched off.",), {"anna@example.com": Usage(512, 7, None)}
+        )
+
+
+def test_it_notes_what_a_running_server_says_of_itself(world: World) -> None:
+    row = world.add("anna@example.com", quota_bytes=1024)
+    sync = Sync(
+        world.app.database,
+        world.app.sync.sealer,
+        world.app.settings,
+        lambda kind, settings, seconds: Running(settings, seconds),
+    )
+    sync.probe(world.server.id)
+    seen = world.reload(row)
+    assert (seen.used_bytes, seen.used_messages, seen.used_percent) == (512, 7, 50)
+    (server,) = world.app.queries.servers(world.alice)
+    assert server.live is not None
+    assert (server.live["version"], server.live["queue_length"]) == ("v15.1.0", 3)

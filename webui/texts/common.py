@@ -53,6 +53,11 @@ TEXTS = {
         "パスワードを変更しました。他の端末はサインアウトされました。",
         "密码已修改，其他设备已退出登录。",
     ),
+    # what a running server says of itself
+    "in effect since {ago}": ("{ago}から有効", "{ago}起生效"),
+    "not in effect yet": ("まだ有効になっていません", "尚未生效"),
+    "{n} in the mail queue": ("メールキュー {n} 件", "邮件队列 {n} 封"),
+    "{size} free on disk": ("ディスク空き {size}", "磁盘剩余 {size}"),
     # states and roles
     "Synced": ("同期済み", "已同步"),
     "Pending": ("保留中", "待同步"),
