@@ -22,10 +22,21 @@ Word = Annotated[str | None, Query(max_length=80, pattern=models.PLAIN)]
 WHEN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]{5,15}(Z|[+ -][0-9:]{2,5})?)?$"
 Since = Annotated[
     str | None,
-    Query(alias="startDate", pattern=WHEN, examples=["2026-11-21"], description="From this day or time on; UTC, or with an offset."),
+    Query(
+        alias="startDate",
+        pattern=WHEN,
+        examples=["2026-11-21"],
+        description="From this day or time on; UTC, or with an offset.",
+    ),
 ]
 Until = Annotated[
-    str | None, Query(alias="endDate", pattern=WHEN, examples=["2026-11-21T12:00:00Z"], description="To the end of this day, or until this time.")
+    str | None,
+    Query(
+        alias="endDate",
+        pattern=WHEN,
+        examples=["2026-11-21T12:00:00Z"],
+        description="To the end of this day, or until this time.",
+    ),
 ]
 LAST = datetime(9999, 1, 1, tzinfo=UTC)
 NDJSON: dict[int | str, dict[str, Any]] = {

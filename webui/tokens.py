@@ -62,9 +62,15 @@ def create_dialog(domains: Sequence[str]) -> None:
 
 def _fields(domains: Sequence[str]) -> dict[str, Any]:
     name = st.text_input(_("Name"), max_chars=70, help=_("The log will speak of token:NAME."))
-    scopes = st.multiselect(_("Scopes"), [str(scope) for scope in SCOPES], help=_("Changing a thing includes reading it."))
-    chosen = st.multiselect(_("Domains"), list(domains), placeholder=_("all"), help=_("It sees and changes these only."))
-    networks = st.text_input(_("Networks"), placeholder="10.0.0.0/8 192.0.2.7", help=_("Where calls may come from; empty: anywhere."))
+    scopes = st.multiselect(
+        _("Scopes"), [str(scope) for scope in SCOPES], help=_("Changing a thing includes reading it.")
+    )
+    chosen = st.multiselect(
+        _("Domains"), list(domains), placeholder=_("all"), help=_("It sees and changes these only.")
+    )
+    networks = st.text_input(
+        _("Networks"), placeholder="10.0.0.0/8 192.0.2.7", help=_("Where calls may come from; empty: anywhere.")
+    )
     days = st.selectbox(_("Lives"), list(LIVES), index=2, format_func=lambda days: word(LIVES[days]))
     return {
         "name": name or "", "scopes": scopes, "domains": chosen or None,
