@@ -6,12 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
 
 from provision import address as addresses
 from provision.access import Actor, Permission
 from provision.audit import Subject
 from provision.errors import Conflict, InvalidInput, NotFound
-from provision.models import Alias, Domain, Mailbox, Server
+from provision.models import Alias, Domain, Mailbox, Operator, Role, Server
 from provision.provisioner.base import Base, check_quota, operation, touch
 from provision.servers import LOGIN_SETTINGS, kind_of
 
@@ -132,8 +133,19 @@ class DomainWrites(Base):
             for table, what in ((Mailbox, "mailboxes (soft-deleted ones count)"), (Alias, "aliases")):
                 if session.scalar(select(exists().where(table.domain_id == row.id))):
                     raise Conflict(f"{row.name} still has {what}; delete them first.", code="DOMAIN_NOT_EMPTY")
+            _refuse_last_of_viewer(session, row)
             self._done(session, actor, "domain.delete", [_domain_subject(row)], {})
             session.delete(row)
+
+
+def _refuse_last_of_viewer(session: Session, row: Domain) -> None:
+    """A Viewer without domains sees all of them, so his last one is not taken from him in passing."""
+    viewers = select(Operator).where(Operator.role == Role.VIEWER, Operator.domains.any(Domain.id == row.id))
+    names = [viewer.username for viewer in session.scalars(viewers) if len(viewer.domains) == 1]
+    if names:
+        raise Conflict(
+            f"{row.name} is the only domain that {', '.join(names)} may see; change that first.", code="DOMAIN_IN_USE"
+        )
 
 
 def _server_subject(row: Server) -> Subject:

@@ -12,7 +12,7 @@ from provision.errors import Conflict, InvalidInput, NotFound, ProvisionError
 from provision.models import Mailbox, Status, SyncStatus
 from provision.provisioner.newcomers import NewMailbox
 from provision.queries import MailboxFilter
-from tests.conftest import HASH, World
+from tests.conftest import HASH, PASSWORD, World
 from tests.sync.test_push import NOON
 
 H = HASH.reveal()
@@ -260,3 +260,11 @@ def test_a_tombstone_deletes_what_we_wrote_just_before_a_crash(world: World) -> 
         session.execute(update(Mailbox).where(Mailbox.id == row.id).values(values))
     world.app.provisioner.delete_mailbox(world.alice, row.uid, force=True)
     assert "anna" not in world.text()
+
+
+def test_the_last_domain_of_a_viewer_is_not_deleted_in_passing(world: World) -> None:
+    """He would see all domains from then on."""
+    world.app.provisioner.create_operator(world.alice, "ida", "Viewer", domains=["example.org"], password=PASSWORD)
+    with pytest.raises(Conflict, match="ida"):
+        world.app.provisioner.delete_domain(world.alice, world.org.uid)
+    world.app.provisioner.delete_domain(world.alice, world.com.uid)
