@@ -14,7 +14,6 @@ from api.context import ERRORS
 from api.limits import Limits
 from provision.access import Permission
 from provision.bootstrap import Postroom
-from provision.csvfile import MAX_BYTES
 from provision.health import product_version
 
 MOUNT = "/api"
@@ -29,7 +28,7 @@ def create_api(product: Callable[[], Postroom], jobs_alive: Callable[[], bool | 
     """`product` is asked at each call, for it is opened when first needed."""
     app = FastAPI(
         title="Postroom", version=product_version(), description=DESCRIPTION, openapi_url=None, docs_url=None, redoc_url=None,
-        max_body_size=MAX_BYTES, redirect_slashes=False,
+        redirect_slashes=False,
     )  # fmt: skip
     limits = Limits()
     app.state.product, app.state.jobs_alive, app.state.limits = product, jobs_alive, limits

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import answer
@@ -13,6 +14,7 @@ from api.limits import Limits
 from provision import metrics
 from provision.access import Actor, Permission
 from provision.bootstrap import Postroom
+from provision.csvfile import MAX_BYTES
 from provision.errors import AccessDenied, NotSignedIn, ProvisionError
 from provision.secret import Secret
 from provision.tokens import Caller
@@ -53,7 +55,7 @@ class Guard:
         except ProvisionError as error:
             await answer(error)(scope, receive, send)
             return
-        await self.app(scope, receive, send)
+        await self.app(scope, limited(receive), send)
 
     async def _caller(self, scope: Scope) -> Caller:
         ip, product = address(scope), self.product()
@@ -63,6 +65,21 @@ class Guard:
         self.limits.spend("token", caller.actor.name, product.settings.api_calls_per_minute)
         scope["token"] = token
         return caller
+
+
+def limited(receive: Receive) -> Receive:
+    """The body as it comes, up to MAX_BYTES. Raises: HTTPException, which has its handler."""
+    seen = 0
+
+    async def receive_some() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > MAX_BYTES:
+            raise HTTPException(413, f"The body is larger than {MAX_BYTES >> 20} MB")
+        return message
+
+    return receive_some
 
 
 def path_within(scope: Scope) -> str:

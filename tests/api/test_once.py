@@ -64,3 +64,9 @@ def test_a_call_that_is_worked_on_is_not_begun_again(api: Api) -> None:
 
 def test_a_key_of_odd_letters_is_refused(api: Api) -> None:
     api.refused("POST", "/sync/push", 400, "INVALID_INPUT", headers={"Idempotency-Key": "x" * 101})
+
+
+@pytest.mark.parametrize("headers", [{}, KEY])
+def test_a_body_that_is_too_large_is_413(api: Api, headers: dict[str, str]) -> None:
+    csv = {"content-type": "text/csv", **headers}
+    api.refused("POST", "/mailboxes/import", 413, "PAYLOAD_TOO_LARGE", content=b"x" * (20 << 20) + b"x", headers=csv)
