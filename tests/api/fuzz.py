@@ -28,9 +28,9 @@ def fuzz(url: str, token: str | None, *, examples: int, seconds: int) -> subproc
     ]  # fmt: skip
     if token:
         command += ["--header", f"Authorization: Bearer {token}"]
-    folder = tempfile.mkdtemp(prefix="postroom-fuzz-")
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory(prefix="postroom-fuzz-") as folder:  # it keeps what it found where it is run
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def token_of(app: Postroom) -> str:
