@@ -79,7 +79,11 @@ def serve(folder: Path, *, history_days: int = 0, seeded: bool = True, **environ
     app = seed(folder, history_days=history_days) if seeded else open_postroom(Settings(data_dir=folder / "data"))
     port, log = _free_port(), folder / "server.log"
     command = [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.port", str(port)]
-    settings = {"POSTROOM_DATA_DIR": str(folder / "data"), "POSTROOM_SIGN_IN_ATTEMPTS_PER_IP": "1000", "PYTHONPATH": "."}
+    settings = {
+        "POSTROOM_DATA_DIR": str(folder / "data"),
+        "POSTROOM_SIGN_IN_ATTEMPTS_PER_IP": "1000",
+        "PYTHONPATH": ".",
+    }
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **settings, **environment}

@@ -104,7 +104,11 @@ def test_a_one_time_password_must_be_changed_first(own_site: Site, page: Page) -
     page.goto(f"{own_site.url}/logs")
     fill_sign_in(page, "vera", made.reveal())
     heading(page, "Choose your password")
-    for label, text in (("One-time password", made.reveal()), ("New password", PASSWORD), ("New password again", PASSWORD)):
+    for label, text in (
+        ("One-time password", made.reveal()),
+        ("New password", PASSWORD),
+        ("New password again", PASSWORD),
+    ):
         page.get_by_label(label, exact=True).fill(text)
     page.get_by_role("button", name="Change password").click()
     heading(page, "Logs")

@@ -16,7 +16,18 @@ Open = Callable[..., AppTest]
 
 def written(test: AppTest) -> list[str]:
     """Everything a page shows to read or to press."""
-    kinds = ("title", "subheader", "markdown", "caption", "metric", "dataframe", "button", "text_input", "selectbox", "code")
+    kinds = (
+        "title",
+        "subheader",
+        "markdown",
+        "caption",
+        "metric",
+        "dataframe",
+        "button",
+        "text_input",
+        "selectbox",
+        "code",
+    )
     return [str(element.value) for kind in kinds for element in test.get(kind)]
 
 
@@ -30,7 +41,11 @@ def test_a_page_run_alone_by_a_stranger_shows_nothing(company: Postroom, path: P
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_the_first_statement_of_a_page_is_the_gate(path: Path) -> None:
-    lines = [line for line in path.read_text().splitlines() if line and not line.startswith(("import", "from", '"', "#", " ", ")"))]
+    lines = [
+        line
+        for line in path.read_text().splitlines()
+        if line and not line.startswith(("import", "from", '"', "#", " ", ")"))
+    ]
     assert lines[0].startswith("who = ui.signed_in("), lines[0]
 
 

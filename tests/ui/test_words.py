@@ -34,7 +34,15 @@ def test_each_text_has_japanese_and_chinese(path: Path) -> None:
 def test_tables_of_texts_are_known_too() -> None:
     titles = [title for pages in entry.SECTIONS.values() for _name, title, *_rest in pages]
     rules = [f.description for name, f in Settings.model_fields.items() if name not in policy.UNSHOWN and f.description]
-    words = [*titles, *filter(None, entry.SECTIONS), *ui.ERROR_HEADINGS.values(), *servers.STATES, *operators.STATES, *tokens.STATES, *tokens.LIVES.values()]
+    words = [
+        *titles,
+        *filter(None, entry.SECTIONS),
+        *ui.ERROR_HEADINGS.values(),
+        *servers.STATES,
+        *operators.STATES,
+        *tokens.STATES,
+        *tokens.LIVES.values(),
+    ]
     assert [text for text in words if text not in catalogue()] == []
     assert [text for text in rules if text not in catalogue()] == []
 
