@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
@@ -164,7 +164,7 @@ def test_the_detail_says_what_is_wrong(company: Postroom, open_as: Open) -> None
     assert "Next attempt" in shown(waiting)
 
 
-@pytest.mark.parametrize("uid", ["nonsense", "' OR 1=1", str(uuid4())])
+@pytest.mark.parametrize("uid", ["nonsense", "' OR 1=1", "01a1fd38-ef37-76ff-aab4-3a21290c7326"])
 def test_a_wrong_link_is_harmless(company: Postroom, open_as: Open, uid: str) -> None:
     test = linked(open_as, company, "alice", mb_open=uid)
     assert not test.exception

@@ -97,7 +97,7 @@ def test_it_refuses_to_hash_a_nul_which_crypt_would_cut_at() -> None:
         hash_password(Secret("Abc\0def12"))
 
 
-SHA512 = sha512_crypt.using(rounds=5000).hash("x")
+SHA512 = sha512_crypt.using(rounds=5000, salt="abcdefghabcdefgh").hash("x")
 ARGON2 = "$argon2id$v=19$m=65536,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA"
 ACCEPTED = {
     "{SHA512-CRYPT}" + SHA512: "{SHA512-CRYPT}" + SHA512,
