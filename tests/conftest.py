@@ -27,13 +27,6 @@ HASH = Secret(
 OTHER_HASH = Secret(HASH.reveal().replace("abcdefghabcdefgh", "hgfedcbahgfedcba"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side: a file stays together, and so does all that needs the one Docker engine."""
-    for item in items:
-        group = "engine" if item.get_closest_marker("engine") else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL of this test run, with an empty migrated database as template."""
