@@ -133,7 +133,15 @@ class DmsConfig:
     def delete_alias(self, change: DeleteAlias) -> str:
         self._refuse_doubled(self.virtual, change.address)
         self.virtual.remove(change.address)
+        if change.address.startswith("@"):
+            self._end_protection(change.address[1:])
         return f"postfix-virtual.cf: remove {change.address}"
+
+    def _end_protection(self, domain: str) -> None:
+        """Without its catch-all, aliases of a domain's mailboxes to themselves mean nothing any more."""
+        for key, value in list(self.virtual.items()):
+            if key in self.accounts.entries and domain_of(key) == domain and is_own_alias(key, value):
+                self.virtual.remove(key)
 
     def edit_all(self, changes: Sequence[Change]) -> list[Outcome]:
         """Carry out a batch in the texts: an Outcome for each change, in order; a refused one leaves no trace."""
