@@ -40,7 +40,7 @@ def detail(row: Mapping[str, Any]) -> None:
         with left:
             st.markdown(f"**{ui.plain(row['operation'])}** {ui.plain(row['resource_name'] or '')}")
             lines = [
-                f"{_('Operator')}: {ui.plain(row['operator'])} ({row['ip'] or '–'})",
+                f"{_('Operator')}: {ui.plain(row['operator'])} ({ui.plain(row['ip'] or '–')})",
                 f"{_('Started')}: {show.local(row['started_at'])}",
                 f"{_('Completed')}: {show.local(row['completed_at'])}",
                 f"{_('Exit code')}: {'–' if row['exit_code'] is None else row['exit_code']}",

@@ -9,6 +9,7 @@ import streamlit as st
 
 from provision.models import LogStatus, Role, Status, SyncStatus, utc_now
 from webui.i18n import _
+from webui.markup import plain
 
 UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 SYNC_COLOURS = {SyncStatus.SYNCED: "green", SyncStatus.PENDING: "orange", SyncStatus.FAILED: "red"}
@@ -127,6 +128,6 @@ def live_report(report: dict[str, Any] | None) -> None:
     effect = _("in effect since {ago}", ago=ago(datetime.fromisoformat(since))) if since else _("not in effect yet")
     queue = _("{n} in the mail queue", n=f"{report['queue_length']:,}")
     free = _("{size} free on disk", size=size(report["disk_free_bytes"]))
-    st.caption(" · ".join([report["version"] or "docker-mailserver", effect, queue, free]))
+    st.caption(" · ".join([plain(report["version"] or "docker-mailserver"), effect, queue, free]))
     for problem in report["problems"]:
-        st.caption(f":material/warning: {problem}")
+        st.caption(f":material/warning: {plain(problem)}")

@@ -6,6 +6,7 @@ from provision.signin import SignedIn
 from webui import session, show
 from webui.app import postroom
 from webui.i18n import LANGUAGES, STATE, _, browser_language
+from webui.markup import plain
 
 
 def choose_language(who: SignedIn | None) -> None:
@@ -19,7 +20,7 @@ def account(who: SignedIn) -> None:
         st.space("small")
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             with st.container(gap=None, width="content"):
-                st.markdown(f"**{_escaped(who.display_name)}**")
+                st.markdown(f"**{plain(who.display_name)}**")
                 st.caption(show.label(who.actor.role))
             if st.button(_("Sign out"), type="tertiary", icon=":material/logout:", key="sign_out"):
                 session.end(who)
@@ -50,9 +51,3 @@ def change_password() -> None:
         password_form(ui.signed_in(), _("Old password"))
 
     ask()
-
-
-def _escaped(text: str) -> str:
-    from webui.ui import plain
-
-    return plain(text)

@@ -22,6 +22,7 @@ from webui import app as running
 from webui import session
 from webui.i18n import _, language, word
 from webui.listing import Listing as Listing
+from webui.markup import plain as plain
 
 log = structlog.get_logger(__name__)
 PAGES = Path(__file__).resolve().parent.parent / "pages"
@@ -106,11 +107,6 @@ def show_unexpected(error: Exception) -> None:
     trace = "".join(traceback.format_tb(error.__traceback__)[-8:])
     log.error("unexpected error on a page", error_id=number, type=type(error).__name__, trace=trace)
     st.error(_("Something went wrong here. The log tells more under the number {id}.", id=number))
-
-
-def plain(text: str) -> str:
-    """Text that somebody else wrote, for st.markdown and its kind: none of it is markup."""
-    return "".join("\\" + c if c in "\\`*_{}[]<>()#+-!|$:~@" else c for c in text)
 
 
 def done(text: str) -> None:

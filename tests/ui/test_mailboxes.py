@@ -18,6 +18,7 @@ from provision.sample import BRANCH, MAIN, SALES
 from provision.secret import Secret
 from provision.signin import SignedIn
 from tests.ui.conftest import SYSTEM, token_of
+from webui.markup import NOTHING
 from webui.session import TEST_TOKEN
 
 Open = Callable[..., AppTest]
@@ -34,7 +35,7 @@ def addresses(test: AppTest) -> list[str]:
 
 def shown(test: AppTest) -> str:
     parts = [*test.markdown, *test.caption, *test.error, *test.warning, *test.success, *test.info]
-    return "\n".join(str(part.value) for part in parts).replace("\\", "")
+    return "\n".join(str(part.value) for part in parts).replace("\\", "").replace(NOTHING, "")
 
 
 def signed_in(app: Postroom, name: str) -> SignedIn:
@@ -257,7 +258,7 @@ def test_create_with_a_typed_password(own_company: Postroom) -> None:
 def test_bad_input_is_a_sentence(company: Postroom, address: str, password: str, says: str) -> None:
     test = fill_create(opened(company, "alice", "create"), address, password)
     assert not test.exception
-    assert says in test.error[0].value.replace("\\", "")
+    assert says in test.error[0].value.replace("\\", "").replace(NOTHING, "")
 
 
 def test_two_different_passwords(company: Postroom) -> None:
