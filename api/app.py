@@ -24,14 +24,17 @@ DESCRIPTION = (
 ROUTERS = (bulk, csvs, mailboxes, aliases, domains, sync, logs, credentials, health)
 
 
-def create_api(product: Callable[[], Postroom], jobs_alive: Callable[[], bool | None] = lambda: None) -> FastAPI:
-    """`product` is asked at each call, for it is opened when first needed."""
+def create_api(
+    product: Callable[[], Postroom], jobs_alive: Callable[[], bool | None] = lambda: None, mount: str = MOUNT
+) -> FastAPI:
+    """`product` is asked at each call, for it is opened when first needed. `mount`: where callers find it."""
     app = FastAPI(
         title="Postroom", version=product_version(), description=DESCRIPTION, openapi_url=None, docs_url=None, redoc_url=None,
         redirect_slashes=False,
     )  # fmt: skip
     limits = Limits()
     app.state.product, app.state.jobs_alive, app.state.limits = product, jobs_alive, limits
+    app.state.mount = mount
     errors.install(app)
     for module in ROUTERS:
         app.include_router(module.router, responses=ERRORS)
@@ -57,7 +60,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     """OpenAPI 3.1, with the scope of each operation; made once."""
     if app.openapi_schema is None:
         found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        found["servers"] = [{"url": MOUNT}]
+        found["servers"] = [{"url": app.state.mount}]
         bearer = {"type": "http", "scheme": "bearer", "description": "A token."}
         found["components"]["securitySchemes"] = {"bearer": bearer}
         for path, method, route in api_routes(app):

@@ -9,6 +9,7 @@ from provision.access import Permission
 from provision.models import LogStatus, utc_now
 from provision.queries import LogFilter
 from webui import logview, show, ui
+from webui.basepath import place
 from webui.i18n import _
 
 who = ui.signed_in(Permission.LOG_READ)
@@ -43,7 +44,7 @@ with heading:
         "since": since.isoformat() if since else None,
     }  # fmt: skip
     query = urlencode({name: value for name, value in asked.items() if value})
-    st.link_button(_("Export CSV"), f"/export/logs.csv?{query}", icon=":material/download:")
+    st.link_button(_("Export CSV"), place(f"/export/logs.csv?{query}"), icon=":material/download:")
     if who.may(Permission.AUDIT_VERIFY) and st.button(_("Verify audit chain"), icon=":material/verified_user:"):
         logview.verify_dialog()
 

@@ -19,6 +19,7 @@ from provision.queries import LogFilter, MailboxFilter
 from provision.signin import SignedIn
 from webui import session
 from webui.app import jobs_alive, postroom
+from webui.basepath import place
 
 LOG_COLUMNS = (
     "started_at", "operator", "ip", "operation", "resource_type", "resource_name", "status", "command", "exit_code",
@@ -37,7 +38,7 @@ async def health(request: Request) -> Response:
 
 async def set_cookie(request: Request) -> Response:
     """Trade the ticket for the cookie; then back to the page."""
-    back = session.local_path(request.query_params.get("next", "/"))
+    back = session.local_path(request.query_params.get("next", ""))
     response = RedirectResponse(back, 303, headers={"cache-control": "no-store"})
     browser = request.cookies.get(session.XSRF_COOKIE, "")
     token = session.redeem(request.query_params.get("ticket", ""), browser)
@@ -48,7 +49,7 @@ async def set_cookie(request: Request) -> Response:
 
 async def drop_cookie(request: Request) -> Response:
     """Only from our own pages: another site shall not sign people out."""
-    response = RedirectResponse("/", 303, headers={"cache-control": "no-store"})
+    response = RedirectResponse(place("/"), 303, headers={"cache-control": "no-store"})
     if request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none"):
         response.delete_cookie(session.COOKIE, secure=True, httponly=True, samesite="strict", path="/")
     return response

@@ -14,6 +14,7 @@ from provision.imports import ImportProgress, cancel_import, dismiss_import, imp
 from provision.models import JobStatus
 from provision.signin import SignedIn
 from webui import show, ui
+from webui.basepath import place
 from webui.i18n import _
 
 PLAN, KEY = "mb_import_plan", "mb_import_key"
@@ -51,7 +52,7 @@ def import_dialog() -> None:
                 _("Columns: email, password or password_hash, display_name, quota_mb, aliases, enabled."),
                 width="content",
             )
-            st.link_button(_("Template"), "/export/mailboxes-template.csv", icon=":material/download:")
+            st.link_button(_("Template"), place("/export/mailboxes-template.csv"), icon=":material/download:")
         file = st.file_uploader(_("CSV file"), type=["csv", "txt"], label_visibility="collapsed", key="mb_import_file")
         if file is None:
             return
@@ -162,7 +163,9 @@ def _finished(who: SignedIn, job: ImportProgress) -> None:
     )
     st.markdown(f"{text}. {ui.plain(job.error or '')}", width="stretch")
     if job.has_rejected:
-        st.link_button(_("Refused rows"), f"/export/import-rejected.csv?import={job.uid}", icon=":material/download:")
+        st.link_button(
+            _("Refused rows"), place(f"/export/import-rejected.csv?import={job.uid}"), icon=":material/download:"
+        )
     if st.button(_("Hide"), key=f"mb_hide_{job.uid.hex}"):
         dismiss_import(ui.app(), who.actor, job.uid)
         st.rerun(scope="app")

@@ -10,6 +10,7 @@ from provision.models import Status, SyncStatus
 from provision.queries import MailboxFilter, Page
 from provision.signin import SignedIn
 from webui import delivery, show, ui
+from webui.basepath import place
 from webui.i18n import _
 
 FULL = 90  # percent of the quota
@@ -54,7 +55,7 @@ def export_link(where: MailboxFilter) -> None:
         "used_percent_from": where.used_percent_from,
     }  # fmt: skip
     query = urlencode({name: value for name, value in asked.items() if value})
-    st.link_button(_("Export CSV"), f"/export/mailboxes.csv?{query}", icon=":material/download:")
+    st.link_button(_("Export CSV"), place(f"/export/mailboxes.csv?{query}"), icon=":material/download:")
 
 
 def table(who: SignedIn, mine: ui.Listing, page: Page, *, many: bool) -> list[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""The real address behind a proxy: believed only when the proxy is one that was named."""
+"""The real address behind a proxy, and whether it was asked by HTTPS: believed only of a proxy that was named."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -11,16 +11,23 @@ Networks = Sequence[IPv4Network | IPv6Network]
 
 
 class RealAddress:
-    """Puts the caller's address in place of the proxy's, for everything that comes after."""
+    """Puts the caller's address and scheme in place of the proxy's, for everything that comes after."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket") and scope.get("client") and get_settings().proxies:
-            values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
-            scope["client"] = (real_address(scope["client"][0], values, get_settings().proxies), scope["client"][1])
+        proxies = get_settings().proxies
+        if scope["type"] in ("http", "websocket") and scope.get("client") and is_within(scope["client"][0], proxies):
+            address, port = scope["client"]
+            scope["client"] = (real_address(address, _values(scope, b"x-forwarded-for"), proxies), port)
+            if _values(scope, b"x-forwarded-proto")[-1:] == ["https"]:
+                scope["scheme"] = "wss" if scope["type"] == "websocket" else "https"
         await self.app(scope, receive, send)
+
+
+def _values(scope: Scope, header: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == header]
 
 
 def real_address(peer: str, forwarded: Sequence[str], proxies: Networks) -> str:

@@ -10,6 +10,7 @@ from provision.access import Permission
 from provision.secret import Secret
 from provision.tokens import SCOPES, in_days, state
 from webui import show, ui
+from webui.basepath import place
 from webui.i18n import _, word
 
 STATES = {"Active": "green", "Expired": "orange", "Revoked": "gray"}
@@ -109,4 +110,4 @@ def part(adding: Any) -> None:
     living = token is not None and token["revoked_at"] is None
     if bar.button(_("Revoke"), icon=":material/block:", disabled=not living) and token:
         revoke_dialog(token)
-    st.caption(_("The reference of the API is at {path}.", path="/api/provision/docs"))
+    st.caption(_("The reference of the API is at {path}.", path=place("/api/provision/docs")))
