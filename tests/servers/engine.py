@@ -7,6 +7,7 @@ moment (socket, pid). The base image is made by debootstrap from the mirror that
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -19,15 +20,19 @@ import docker
 from docker.errors import DockerException, ImageNotFound
 from filelock import FileLock, Timeout
 
+from tests.servers.certificates import Authority
+
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "postroom-tests"
 RUN = Path(tempfile.gettempdir()) / f"postroom-engine-{os.getuid()}"
 SOCKET = f"unix://{RUN}/docker.sock"
+TLS = RUN / "tls"  # certificates of its second door, and `address`, where that is
 LABEL = "postroom-test"
 IMAGE = "postroom-test-dms"
 BASE = "postroom-test-base"
 SUITE = "bookworm"
 PACKAGES = "dovecot-core,dovecot-imapd,dovecot-pop3d,dovecot-lmtpd,postfix,supervisor,procps"
 LEFT_OUT = ("./var/cache/apt", "./var/lib/apt/lists", "./usr/share/doc", "./usr/share/locale", "./usr/share/man")
+AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 START_SECONDS = 40
 LOCK_SECONDS = 100
 
@@ -94,7 +99,7 @@ class Engine:
             f"--data-root={CACHE / 'engine'}",
             f"--exec-root={RUN / 'exec'}",
         ]
-        argv = ["dockerd", *flags, f"--pidfile={RUN / 'pid'}", f"--host={SOCKET}"]
+        argv = ["dockerd", *flags, f"--pidfile={RUN / 'pid'}", f"--host={SOCKET}", *_tls_door()]
         with log.open("wb") as out:
             self._process = subprocess.Popen(argv, stdout=out, stderr=out, start_new_session=True)
         deadline = time.monotonic() + START_SECONDS
@@ -114,28 +119,37 @@ class Engine:
             while time.monotonic() < deadline and not _ended(pid, self._process):
                 time.sleep(0.1)
 
+    def tls_door(self) -> str:
+        """tcp:// address at which it asks for a certificate of `TLS`. Raises: NoEngine when it is not one of ours."""
+        if self.host != SOCKET or not (TLS / "address").exists():
+            raise NoEngine("the engine is not one that the tests started, so it has no door of theirs with TLS")
+        return (TLS / "address").read_text()
+
     # ---- images ----------------------------------------------------------------------------
 
     def _require_images(self) -> None:
-        try:
-            self.client.images.get(f"{BASE}:latest")
-        except ImageNotFound:
-            self._make_base()
+        self.require_debian(BASE, SUITE, PACKAGES)
         self.client.images.build(path=str(Path(__file__).parent / "dms_image"), tag=IMAGE, rm=True)
 
-    def _make_base(self) -> None:
-        """Debian with Dovecot and Postfix, about a minute once."""
+    def require_debian(self, name: str, suite: str, packages: str) -> None:
+        """An image of Debian with these packages, about a minute once. It trusts the authorities this machine trusts."""
+        with suppress(ImageNotFound):
+            self.client.images.get(f"{name}:latest")
+            return
         if not shutil.which("debootstrap"):
             raise NoEngine("debootstrap is not installed, so the image of the tests cannot be made")
         with tempfile.TemporaryDirectory(dir=CACHE) as root:
-            argv = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, root, *_mirror()]
+            argv = ["debootstrap", "--variant=minbase", f"--include={packages}", suite, root, *mirror()]
             made = subprocess.run(argv, capture_output=True, check=False)
             if made.returncode:
                 raise NoEngine(f"debootstrap failed: {made.stdout.decode(errors='replace')[-300:]}")
+            if AUTHORITIES.exists():
+                (Path(root) / AUTHORITIES.parent.relative_to("/")).mkdir(parents=True, exist_ok=True)
+                shutil.copy(AUTHORITIES, Path(root) / AUTHORITIES.relative_to("/"))
             left_out = [f"--exclude={path}" for path in LEFT_OUT]
             archive = Path(root) / "base.tar"
             subprocess.run(["tar", "-C", root, *left_out, "--exclude=./base.tar", "-cf", archive, "."], check=True)
-            self.client.api.import_image_from_file(str(archive), repository=BASE, tag="latest")
+            self.client.api.import_image_from_file(str(archive), repository=name, tag="latest")
 
 
 _shared: list[Engine] = []  # once for each user of it
@@ -163,11 +177,27 @@ def _answers(host: str) -> bool:
     return True
 
 
+def _tls_door() -> list[str]:
+    authority = Authority.new()
+    authority.write(TLS)
+    authority.write(TLS / "expired", days=-1)
+    address = f"tcp://127.0.0.1:{free_port()}"
+    (TLS / "address").write_text(address)
+    files = {"tlscacert": "ca.pem", "tlscert": "cert.pem", "tlskey": "key.pem"}
+    return [f"--host={address}", "--tlsverify", *(f"--{flag}={TLS / name}" for flag, name in files.items())]
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
 def _ended(pid: int, process: "subprocess.Popen[bytes] | None") -> bool:
     return process.poll() is not None if process else not Path(f"/proc/{pid}").exists()
 
 
-def _mirror() -> list[str]:
+def mirror() -> list[str]:
     """The mirror of this machine's apt, or none: debootstrap knows one."""
     if not shutil.which("apt-get"):
         return []
