@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import answer
 from api.limits import Limits
-from provision import metrics
+from provision import metrics, serverlog
 from provision.access import Actor, Permission
 from provision.bootstrap import Postroom
 from provision.csvfile import MAX_BYTES
@@ -64,6 +64,7 @@ class Guard:
         caller = await run_in_threadpool(product.tokens.caller, token, ip)
         self.limits.spend("token", caller.actor.name, product.settings.api_calls_per_minute)
         scope["token"] = token
+        serverlog.add(operator=caller.actor.name)
         return caller
 
 

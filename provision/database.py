@@ -7,6 +7,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import OperationalError
@@ -54,15 +56,33 @@ class Database:
         except OperationalError as error:
             raise DatabaseUnavailable(f"The database cannot be used now: {_reason(error)}.") from error
 
-    def migrate(self) -> None:
-        """Bring the tables to this release's form."""
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """One moment of the whole database, however long the reading takes."""
+        with self.engine.connect() as connection:
+            isolation = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+            yield connection.execution_options(**isolation)
+
+    def migrate(self, revision: str = "head") -> None:
+        """Bring the tables to this release's form, or to an earlier one's that a backup has."""
         if self.is_sqlite and self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-        config = AlembicConfig()
-        config.set_main_option("script_location", str(ROOT / "migrations"))
+        config = _alembic()
         with self.engine.connect() as connection:
             config.attributes["connection"] = connection.execution_options(immediate=True)
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
+
+    def revision(self) -> str | None:
+        """What form the tables have; None: there are none. Raises: DatabaseUnavailable."""
+        if self.is_sqlite and not Path(self.url.database or "").exists():
+            return None
+        with self.read() as session:
+            return MigrationContext.configure(session.connection()).get_current_revision()
+
+    @staticmethod
+    def newest_revision() -> str:
+        """The form that this release needs."""
+        return str(ScriptDirectory.from_config(_alembic()).get_current_head())
 
     @contextmanager
     def server_lock(self, server_id: int, timeout_seconds: float) -> Iterator[bool]:
@@ -100,6 +120,12 @@ class Database:
         self.engine.dispose()
 
 
+def _alembic() -> AlembicConfig:
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(ROOT / "migrations"))
+    return config
+
+
 def _sqlite_engine(url: str) -> Engine:
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": 30, "check_same_thread": False})
 
@@ -130,7 +156,7 @@ def _server_engine(url: str) -> Engine:
         pool_pre_ping=True,
         pool_size=10,
         max_overflow=20,
-        connect_args={"connect_timeout": 5},
+        connect_args={"connect_timeout": 5, "application_name": "postroom"},
     )
 
 

@@ -14,10 +14,12 @@ from provision.bootstrap import Postroom, open_postroom
 from provision.config import Settings
 from provision.database import Database
 from provision.models import Domain, Mailbox, Role, Server
+from provision.passwords import PasswordRules
 from provision.provisioner.newcomers import NewMailbox
 from provision.secret import Secret
 from tests.postgres import PostgresServer, start_postgres
 
+STANDARD = PasswordRules(8, 32, 3)
 # A real hash of "Correct-Horse-1", so that most tests need not compute one.
 PASSWORD = Secret("Correct-Horse-1")
 HASH = Secret(
@@ -67,6 +69,15 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = f"postroom_{uuid4().hex}"
+    with _janitor(server, name):
+        yield server.url(name)
+
+
+@pytest.fixture
+def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """One more PostgreSQL database, empty and migrated."""
     server: PostgresServer = request.getfixturevalue("postgres")
     name = f"postroom_{uuid4().hex}"
     with _janitor(server, name):

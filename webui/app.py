@@ -26,8 +26,8 @@ def use(app: Postroom | None) -> None:
         _app = app
 
 
-def watch(jobs: Jobs) -> None:
-    """The background work whose health is told."""
+def watch(jobs: Jobs | None) -> None:
+    """The background work whose health is told; None: this process has none."""
     global _jobs
     _jobs = jobs
 

@@ -19,14 +19,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.app import MOUNT, create_api
 from api.errors import answer
 from api.health import metrics_endpoint
+from provision import serverlog
 from provision.bootstrap import create_first_admin
 from provision.config import get_settings
 from provision.errors import AccessDenied
+from provision.firststart import add_named_server
 from provision.jobs import Jobs
 from provision.signin import FIRST_ADMIN
-from webui import http, http_imports, serverlog
+from webui import http, http_imports
 from webui.app import jobs_alive, postroom, watch
+from webui.basepath import base_path, path_below, place
 from webui.proxies import RealAddress, is_within
+from webui.requestlog import RequestLog
 from webui.ui import on_script_error as on_script_error
 
 SCRIPT = Path(__file__).resolve().parent / "main.py"
@@ -36,44 +40,50 @@ PRELOADED = ("pandas", "pyarrow", "streamlit_authenticator", "altair", "webui.en
 
 
 def routes() -> list[BaseRoute]:
+    """All below the base path; health at the root too, for the container's own check knows no base path."""
+    mount = place(MOUNT)
     found: list[BaseRoute] = [
-        Route("/health", http.health),
-        Route("/metrics", metrics_endpoint(postroom)),
-        Mount(MOUNT, create_api(postroom, jobs_alive)),
-        Route("/auth/session", http.set_cookie),
-        Route("/auth/logout", http.drop_cookie),
-        Route("/export/mailboxes.csv", http.export_mailboxes),
-        Route("/export/logs.csv", http.export_logs),
-        Route("/export/mailboxes-template.csv", http_imports.mailbox_template),
-        Route("/export/import-rejected.csv", http_imports.import_rejected),
+        Mount(mount, create_api(postroom, jobs_alive, mount)),
+        Route(place("/health"), http.health),
+        Route(place("/metrics"), metrics_endpoint(postroom)),
+        Route(place("/auth/session"), http.set_cookie),
+        Route(place("/auth/logout"), http.drop_cookie),
+        Route(place("/export/mailboxes.csv"), http.export_mailboxes),
+        Route(place("/export/logs.csv"), http.export_logs),
+        Route(place("/export/mailboxes-template.csv"), http_imports.mailbox_template),
+        Route(place("/export/import-rejected.csv"), http_imports.import_rejected),
     ]
-    return found
+    return [*found, Route("/health", http.health)] if base_path() else found
 
 
 def middleware() -> list[Middleware]:
-    return [Middleware(SecurityHeaders), Middleware(RealAddress), Middleware(AllowedNetworks)]
+    return [Middleware(SecurityHeaders), Middleware(RealAddress), Middleware(RequestLog), Middleware(AllowedNetworks)]
 
 
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     """Open the product, tell the first admin's password, start the jobs; then keep what is loaded out of the
     garbage collector's way: Streamlit collects after each run, which would cost 70 ms."""
-    serverlog.configure()
+    serverlog.configure(get_settings().log_format)
     product = postroom()
     password = create_first_admin(product)
     if password:
         print(f"Postroom: sign in as “{FIRST_ADMIN}” with the one-time password {password.reveal()}", flush=True)
+    for sentence in add_named_server(product):
+        print(f"Postroom: {sentence}", flush=True)
     for name in PRELOADED:
         importlib.import_module(name)
-    jobs = Jobs(product)
-    jobs.start()
+    jobs = Jobs(product) if product.settings.jobs else None
+    if jobs:
+        jobs.start()
     watch(jobs)
     gc.collect()
     gc.freeze()
     try:
         yield {}
     finally:
-        jobs.stop()
+        if jobs:
+            jobs.stop()
         product.close()
 
 
@@ -115,7 +125,7 @@ class SecurityHeaders:
                 message["headers"] = [*message["headers"], *extra]
             await send(message)
 
-        hidden = scope["path"].startswith(HIDDEN)
+        hidden = path_below(scope["path"]).startswith(HIDDEN)
         await (PlainTextResponse("Not found", 404) if hidden else self.app)(scope, receive, send_with_headers)
 
 
@@ -126,7 +136,11 @@ class AllowedNetworks:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket") and scope["path"] not in HEALTH and not _is_allowed(scope):
+        if (
+            scope["type"] in ("http", "websocket")
+            and path_below(scope["path"]) not in HEALTH
+            and not _is_allowed(scope)
+        ):
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 4403})
                 return
@@ -136,7 +150,7 @@ class AllowedNetworks:
 
 
 def _refusal(scope: Scope) -> Response:
-    if scope["path"].startswith(f"{MOUNT}/"):
+    if path_below(scope["path"]).startswith(f"{MOUNT}/"):
         return answer(AccessDenied("Your network may not use this.", code="NETWORK_NOT_ALLOWED"))
     return PlainTextResponse("Your network may not use this.", 403)
 

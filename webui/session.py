@@ -15,9 +15,11 @@ from starlette.requests import Request
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from provision import serverlog
 from provision.secret import Secret
 from provision.signin import SignedIn
 from webui.app import postroom
+from webui.basepath import place
 
 COOKIE = "__Host-postroom"
 XSRF_COOKIE = "_streamlit_xsrf"
@@ -42,7 +44,9 @@ _tickets_lock = Lock()
 def current(*, seen: bool = True) -> SignedIn | None:
     """Who looks at this page. `seen` False: the page refreshes itself."""
     token = st.session_state.get(TEST_TOKEN) or cookie(COOKIE)
-    return postroom().sign_in.current(Secret(token), ip_address(), seen=seen) if token else None
+    who = postroom().sign_in.current(Secret(token), ip_address(), seen=seen) if token else None
+    serverlog.begin(run_id=secrets.token_hex(8), ip=ip_address(), operator=who.actor.name if who else None)
+    return who
 
 
 def cookie(name: str) -> str:
@@ -70,14 +74,14 @@ def begin(token: Secret) -> None:
         for old in [name for name, kept in _tickets.items() if kept.expires < now]:
             del _tickets[old]
         _tickets[ticket] = Ticket(token, cookie(XSRF_COOKIE), now + TICKET_SECONDS)
-    go_to("/auth/session?" + urlencode({"ticket": ticket, "next": here()}))
+    go_to(place("/auth/session?") + urlencode({"ticket": ticket, "next": here()}))
 
 
 def end(who: SignedIn) -> None:
     """Sign out, in all tabs; the browser drops its cookie."""
     postroom().sign_in.sign_out(who)
     st.session_state.clear()
-    go_to("/auth/logout")
+    go_to(place("/auth/logout"))
 
 
 def here() -> str:
@@ -85,7 +89,7 @@ def here() -> str:
     url = st.context.url
     parts = urlsplit(url if isinstance(url, str) else "")
     query = urlencode(st.query_params.to_dict(), doseq=True)
-    return (parts.path or "/") + (f"?{query}" if query else "")
+    return (parts.path or place("/")) + (f"?{query}" if query else "")
 
 
 def go_to(url: str) -> None:
@@ -119,4 +123,4 @@ def local_path(url: str) -> str:
     """A place on this site; anything else becomes the start page."""
     parts = urlsplit(url)
     harmless = url.startswith("/") and not url.startswith(("//", "/\\")) and not parts.netloc and url.isprintable()
-    return url if harmless and "\\" not in url else "/"
+    return url if harmless and "\\" not in url else place("/")

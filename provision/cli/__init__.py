@@ -10,8 +10,9 @@ from typing import Annotated
 import structlog
 import typer
 
+from provision import serverlog
 from provision.bootstrap import calm_collector
-from provision.cli import alias, audit, csvs, domain, log, mailbox, operator, quota, server, sync, token
+from provision.cli import alias, audit, csvs, domain, key, log, mailbox, operator, quota, server, sync, token, upkeep
 from provision.cli.begin import init
 from provision.cli.session import Code, Session
 from provision.errors import ProvisionError
@@ -23,14 +24,15 @@ EPILOG = (
 )
 NOUNS = {
     "server": server, "domain": domain, "mailbox": mailbox, "alias": alias, "quota": quota, "sync": sync, "log": log,
-    "audit": audit, "operator": operator, "token": token, "csv": csvs,
+    "audit": audit, "operator": operator, "token": token, "key": key, "csv": csvs,
 }  # fmt: skip
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, epilog=EPILOG)
 for _name, _module in NOUNS.items():
     app.add_typer(_module.app, name=_name, help=_module.__doc__)
 
-app.command()(init)
+for _command in (init, upkeep.worker, upkeep.doctor, upkeep.backup, upkeep.restore):
+    app.command()(_command)
 
 
 @app.callback()
@@ -51,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="replace")  # a name in a script that the terminal has not is no reason to stop
+    serverlog.configure(file=sys.stderr)
     calm_collector()
     try:
         return int(app(args=given, prog_name=PROGRAM, standalone_mode=False) or 0)
@@ -76,7 +79,5 @@ def _complain(sentence: str) -> int:
 
 def _unexpected(error: Exception) -> str:
     structlog.get_logger(__name__).exception("unexpected error on the command line")
-    return (
-        f"Something unexpected went wrong ({type(error).__name__}). The details are in {Session.log_path}; "
-        "to see them here, run the command again with --debug in front."
-    )
+    place = f"The details are in {Session.log_path}; to" if Session.log_file else "To"
+    return f"Something unexpected went wrong ({type(error).__name__}). {place} see them here, run the command again with --debug in front."

@@ -9,11 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, TextIO
 
-import structlog
 import typer
 from sqlalchemy import select
 
 from provision import address as addresses
+from provision import serverlog
 from provision.access import Actor
 from provision.bootstrap import Postroom, open_postroom
 from provision.config import get_settings
@@ -115,14 +115,5 @@ def _log_to(path: Path) -> None:
     file = Session.log_file = os.fdopen(
         os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8"
     )
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.WriteLoggerFactory(file),
-        cache_logger_on_first_use=False,
-    )
+    serverlog.configure("json", file)
     Session.log_path = path

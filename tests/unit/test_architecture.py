@@ -30,12 +30,13 @@ PURE = (
 LAYERS = [
     ("dashboard",),
     ("pages", "webui", "api", "provision.cli", "provision.__main__", "provision.jobs"),
+    ("provision.backup", "provision.doctor", "provision.firststart", "provision.keys", "provision.retention"),
     ("provision.bootstrap", "provision.csvfile", "provision.sample", "provision.imports", "provision.health"),
     ("provision.provisioner", "provision.queries", "provision.signin", "provision.tokens", "provision.answers"),
     ("provision.sync",),
     ("provision.plan", "provision.desired", "provision.servers", "provision.audit", "provision.credentials"),
     ("provision.access", "provision.database", "provision.sealing", "provision.models", "provision.config", "provision.search"),
-    ("provision.state", "provision.address", "provision.passwords", "provision.secret", "provision.metrics"),
+    ("provision.state", "provision.address", "provision.passwords", "provision.secret", "provision.metrics", "provision.serverlog"),
     ("provision.errors",),
 ]  # fmt: skip
 # A foreign package and where it may be imported.
@@ -47,7 +48,8 @@ PACKAGES = {
     "limits": ("api",),
     "prometheus_client": ("api", "provision.metrics"),
     "dbos": ("provision.jobs",),
-    "docker": ("provision.servers.dms_exec", "provision.servers.docker_exec"),
+    "docker": ("provision.servers.docker_engine", "provision.servers.docker_exec"),
+    "paramiko": ("provision.servers.docker_engine",),
     "typer": ("provision.cli",),
     "imapclient": ("provision.credentials",),
     "alembic": ("provision.database",),
