@@ -20,6 +20,8 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Field(Path("data"), description="folder of the SQLite database, the key and the locks")
+    config_dir: Path | None = Field(None, description="config volume of the mail server that is set up at first start")
+    container: str = Field("", description="or its container, to work by docker exec")
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the data folder")
     database_password_file: Path | None = Field(None, description="file with the password that goes into the URL")
     secret_key_file: Path | None = Field(None, description="key that seals undelivered passwords; made at first start")
@@ -28,8 +30,6 @@ class Settings(BaseSettings):
     password_classes: int = Field(
         3, ge=1, le=4, description="of capital letters, small letters, digits and others a password needs so many"
     )
-    config_dir: Path | None = Field(None, description="config volume of the mail server that is set up at first start")
-    container: str = Field("", description="or its container, to work by docker exec")
     max_attempts: int = Field(8, ge=1, le=100, description="tries of one change before it is FAILED")
     retry_base_seconds: float = Field(
         5.0, ge=0.01, le=3600, description="first pause after a failed try; doubles each time"
