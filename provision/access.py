@@ -26,13 +26,15 @@ class Permission(StrEnum):
     AUDIT_VERIFY = "audit:verify"
     OPERATOR_READ = "operator:read"
     OPERATOR_WRITE = "operator:write"
+    POLICY_READ = "policy:read"
+    POLICY_WRITE = "policy:write"
     TOKEN_READ = "token:read"
     TOKEN_WRITE = "token:write"
 
 
 READING = frozenset({
     Permission.MAILBOX_READ, Permission.ALIAS_READ, Permission.DOMAIN_READ, Permission.SERVER_READ, Permission.SYNC_READ,
-    Permission.LOG_READ,
+    Permission.LOG_READ, Permission.POLICY_READ,
 })  # fmt: skip
 ROLES: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: READING,

@@ -11,6 +11,7 @@ from provision.config import Settings, get_settings
 from provision.database import Database
 from provision.errors import Conflict
 from provision.models import Operator, Role
+from provision.policy import Policies
 from provision.provisioner import Provisioner
 from provision.queries import Queries
 from provision.sealing import Sealer
@@ -32,6 +33,7 @@ class Postroom:
     sign_in: SignIn
     tokens: Tokens
     answers: Answers
+    policy: Policies
 
     def close(self) -> None:
         self.database.close()
@@ -50,6 +52,7 @@ def open_postroom(settings: Settings | None = None, *, migrate: bool = True, del
     return Postroom(
         settings, database, sync, provisioner, Queries(database), SignIn(database, settings),
         Tokens(database, sealer, settings, sync), Answers(database, sealer),
+        Policies(database, sealer, settings, sync),
     )  # fmt: skip
 
 

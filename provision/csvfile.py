@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,7 +22,7 @@ from provision.access import Actor, Permission
 from provision.bootstrap import Postroom
 from provision.errors import InvalidInput, ProvisionError
 from provision.models import Status
-from provision.passwords import check_hash, check_password
+from provision.passwords import PasswordRules, check_hash, check_password
 from provision.provisioner import Provisioner
 from provision.provisioner.base import check_display_name, check_quota
 from provision.provisioner.newcomers import NewMailbox
@@ -40,6 +41,7 @@ FORMULA = re.compile(r"'*[=+\-@\t\r]")
 QUOTA = re.compile(r"[0-9]{1,10}(\.[0-9]{1,20})?")
 YES, NO = ("", "true", "yes", "1", "enabled"), ("false", "no", "0", "disabled")
 Progress = Callable[[int, int], None]
+Parser = tuple[str, Callable[[str], Any]]  # what it is of NewMailbox, and how a cell becomes that
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class ImportResult:
 # ---- reading -------------------------------------------------------------------------------
 
 
-def read_rows(data: bytes) -> Sheet:
+def read_rows(data: bytes, rules: PasswordRules) -> Sheet:
     """Read a file. What is wrong with a row is in `errors`; what is wrong with the whole file raises InvalidInput."""
     text = _decode(data)
     reader = csv.DictReader(
@@ -105,11 +107,12 @@ def read_rows(data: bytes) -> Sheet:
     try:
         columns = _columns(reader.fieldnames or [])
         reader.fieldnames = columns
+        parsers = _parsers(rules)
         sheet = Sheet(tuple(name for name in columns if name != ERROR))
         for count, cells in enumerate(reader):
             if count == MAX_ROWS:
                 raise _unreadable(f"The file has more than {MAX_ROWS:,} rows; split it.")
-            _read_row(sheet, columns, cells, reader.line_num)
+            _read_row(sheet, columns, cells, reader.line_num, parsers)
     except csv.Error as error:
         raise _unreadable(f"Near row {reader.line_num} the quotes do not add up ({error}). Nothing was read.") from None
     return sheet
@@ -152,7 +155,9 @@ def _columns(header: Sequence[str]) -> list[str]:
     return names
 
 
-def _read_row(sheet: Sheet, columns: Sequence[str], cells: Mapping[str, Any], last_line: int) -> None:
+def _read_row(
+    sheet: Sheet, columns: Sequence[str], cells: Mapping[str, Any], last_line: int, parsers: Mapping[str, Parser]
+) -> None:
     rest = cells.get(REST, [])
     fields = [cells[name] for name in columns if cells[name] is not None]
     if not any(cell.strip() for cell in (*fields, *rest)):
@@ -165,17 +170,17 @@ def _read_row(sheet: Sheet, columns: Sequence[str], cells: Mapping[str, Any], la
         message = f"it has {len(fields) + len(rest)} fields, the header {len(columns)}; is a quote missing?"
         sheet.errors.append(RowError(row, "", "FIELD_COUNT", message))
         return
-    new = _new_mailbox(row, sheet.errors)
+    new = _new_mailbox(row, parsers, sheet.errors)
     if new:
         sheet.rows.append(row)
         sheet.news.append(new)
 
 
-def _new_mailbox(row: Row, errors: list[RowError]) -> NewMailbox | None:
+def _new_mailbox(row: Row, parsers: Mapping[str, Parser], errors: list[RowError]) -> NewMailbox | None:
     """What the row asks for; each cell that is wrong becomes an error."""
     found: dict[str, Any] = {}
     wrong = False
-    for column, (name, parse) in PARSERS.items():
+    for column, (name, parse) in parsers.items():
         cell = row.cells.get(column, "")
         try:
             found[name] = parse(cell if column in SECRET_COLUMNS else unguard(cell.strip(" ")))
@@ -188,10 +193,10 @@ def _new_mailbox(row: Row, errors: list[RowError]) -> NewMailbox | None:
     return None if wrong else NewMailbox(**found)
 
 
-def _password(cell: str) -> Secret | None:
+def _password(rules: PasswordRules, cell: str) -> Secret | None:
     if not cell:
         return None
-    check_password(Secret(cell))
+    check_password(Secret(cell), rules)
     return Secret(cell)
 
 
@@ -214,15 +219,16 @@ def _aliases(cell: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(addresses.normalise_alias(unguard(part)) for part in re.split(r"[;\s]+", cell) if part))
 
 
-PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "email": ("address", addresses.normalise),
-    "password": ("password", _password),
-    "password_hash": ("password_hash", lambda cell: check_hash(cell.strip()) if cell.strip() else None),
-    "display_name": ("display_name", check_display_name),
-    "quota_mb": ("quota_bytes", _quota_bytes),
-    "aliases": ("aliases", _aliases),
-    "enabled": ("enabled", _enabled),
-}
+def _parsers(rules: PasswordRules) -> dict[str, Parser]:
+    return {
+        "email": ("address", addresses.normalise),
+        "password": ("password", partial(_password, rules)),
+        "password_hash": ("password_hash", lambda cell: check_hash(cell.strip()) if cell.strip() else None),
+        "display_name": ("display_name", check_display_name),
+        "quota_mb": ("quota_bytes", _quota_bytes),
+        "aliases": ("aliases", _aliases),
+        "enabled": ("enabled", _enabled),
+    }
 
 
 def _unreadable(message: str) -> InvalidInput:
@@ -249,7 +255,7 @@ def import_csv(
 
 
 def _import(app: Postroom, actor: Actor, data: bytes, **how: Any) -> ImportResult:
-    return import_sheet(app, actor, read_rows(data), app.provisioner, **how)
+    return import_sheet(app, actor, read_rows(data, app.policy.now().passwords), app.provisioner, **how)
 
 
 def import_sheet(app: Postroom, actor: Actor, sheet: Sheet, provisioner: Provisioner, **how: Any) -> ImportResult:

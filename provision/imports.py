@@ -74,7 +74,7 @@ def start_import(app: Postroom, actor: Actor, data: bytes, *, uid: UUID | None =
         actor.require(Permission.MAILBOX_WRITE)
     if actor.operator_id is None:
         raise InvalidInput("An import in the background belongs to an operator; import the file directly.")
-    rows = _rows(read_rows(data))
+    rows = _rows(read_rows(data, app.policy.now().passwords))
     if not rows:
         raise InvalidInput("The file has no rows below its header.", code="CSV_UNREADABLE")
     job = ImportJob(
@@ -231,7 +231,7 @@ def _claim(app: Postroom) -> ImportJob | None:
 def _run(app: Postroom, job: ImportJob) -> None:
     if job.claims > MAX_CLAIMS or job.sealed_upload is None:
         raise ProvisionError(f"It was begun {job.claims - 1} times and never came to its end.")
-    sheet = read_rows(_unseal(app, job.sealed_upload))
+    sheet = read_rows(_unseal(app, job.sealed_upload), app.policy.now().passwords)
     errors = list(sheet.errors)
     done, created, names = _refused(errors), 0, set[str]()
     cancelled = job.cancelling

@@ -69,7 +69,7 @@ class Jobs:
             self._quietly(self.app.sync.push, server_id)
         for server_id in self._claim("last_probe_at", now, PROBE_EVERY):
             self._quietly(self.app.sync.probe, server_id)
-        if self.app.settings.enable_auto_import:
+        if self.app.policy.now().enable_auto_import:
             self.auto_import(now)
 
     @property
@@ -78,7 +78,7 @@ class Jobs:
 
     def auto_import(self, now: datetime | None = None, actor: Actor = SCHEDULER) -> list[int]:
         """Import from every server whose turn it is; returns their ids. Also called from outside (cron)."""
-        every = timedelta(seconds=self.app.settings.auto_import_interval)
+        every = timedelta(seconds=self.app.policy.now().auto_import_interval)
         claimed = self._claim("last_import_at", now or utc_now(), every)
         for server_id in claimed:
             self._quietly(partial(self._pull, actor), server_id)

@@ -10,6 +10,7 @@ import secrets
 import string
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from os import cpu_count
 
@@ -19,8 +20,9 @@ from zxcvbn import zxcvbn
 from provision.errors import InvalidInput, WeakPassword
 from provision.secret import Secret
 
-MIN_LENGTH, MAX_LENGTH = 8, 32
-CLASSES_NEEDED = 3
+MAX_BYTES = 72  # bcrypt, which keeps the passwords of operators, reads no more
+NUMBERS = ("none", "one", "two", "three", "four")
+CLASSES = "capital letter, small letter, digit, other character"
 SCHEME = "{SHA512-CRYPT}"
 ROUNDS = 5000  # the default of $6$, and what docker-mailserver's own `doveadm pw` makes
 # Each shape that Dovecot accepts in postfix-accounts.cf, found by logging in with it.
@@ -35,23 +37,36 @@ HASH_SHAPES = {
     "PBKDF2": re.compile(r"\$1\$[^$:|\s]+\$\d+\$[0-9a-f]+"),
 }
 ARGON2_MAX_KIB = 128 * 1024  # Dovecot's auth process refuses 256 MiB as "Authentication failed"
+ONE_TIME_LENGTH = 17
 _SALT_LETTERS = string.ascii_letters + string.digits + "./"
 _EASY_LETTERS = "".join(c for c in string.ascii_letters + string.digits if c not in "0O1lI")
 
 
-def check_password(password: Secret, *, address: str = "") -> None:
-    """Apply the rule: 8–32 characters, three of upper, lower, digit, other. Raises: WeakPassword."""
+@dataclass(frozen=True, slots=True)
+class PasswordRules:
+    """What an admin may choose: how long a password is, and how many of CLASSES it has."""
+
+    min_length: int
+    max_length: int
+    classes: int
+
+
+def check_password(password: Secret, rules: PasswordRules, *, address: str = "") -> None:
+    """Apply the rules, and what the mail server cannot take in any case. Raises: WeakPassword."""
     text = password.reveal()
-    if not MIN_LENGTH <= len(text) <= MAX_LENGTH:
-        raise WeakPassword(f"The password needs {MIN_LENGTH} to {MAX_LENGTH} characters; this one has {len(text)}.")
+    least, most = rules.min_length, rules.max_length
+    if not least <= len(text) <= most:
+        raise WeakPassword(f"The password needs {least} to {most} characters; this one has {len(text)}.")
     if not text.isprintable():
         raise WeakPassword("The password holds invisible characters, which cannot be typed at a login.")
     if text != text.strip():
         raise WeakPassword("The password begins or ends with a blank; the mail server would cut it off.")
-    if len(text.encode()) > 72:
-        raise WeakPassword("The password is longer than 72 bytes; use fewer characters outside a–z.")
-    if _classes(text) < CLASSES_NEEDED:
-        raise WeakPassword("The password needs three of: capital letter, small letter, digit, other character.")
+    if len(text.encode()) > MAX_BYTES:
+        raise WeakPassword(f"The password is longer than {MAX_BYTES} bytes; use fewer characters outside a–z.")
+    if is_hash(password):
+        raise WeakPassword("The password is written like a password hash; choose another one.")
+    if _classes(text) < rules.classes:
+        raise WeakPassword(f"The password needs {NUMBERS[rules.classes]} of: {CLASSES}.")
     if address and text.casefold() in (address.casefold(), address.partition("@")[0].casefold()):
         raise WeakPassword("The password is the address itself.")
 
@@ -67,10 +82,12 @@ def strength(password: Secret) -> tuple[int, str]:
     return int(result["score"]), str(result["feedback"]["warning"] or "")
 
 
-def generate_password(length: int = 16) -> Secret:
-    """A one-time password without letters that look alike, of all four classes."""
+def generate_password(rules: PasswordRules) -> Secret:
+    """A one-time password without letters that look alike, of all four classes: 17 characters if the rules allow it."""
+    length = min(max(ONE_TIME_LENGTH, rules.min_length), rules.max_length)
     while True:
-        text = "-".join("".join(secrets.choice(_EASY_LETTERS) for _ in range(length // 3)) for _ in range(3))
+        letters = (secrets.choice(_EASY_LETTERS) for _ in range(length))
+        text = "".join("-" if i % 6 == 5 and i < length - 1 else letter for i, letter in enumerate(letters))
         if _classes(text) == 4:
             return Secret(text)
 
@@ -110,6 +127,13 @@ def check_hash(text: str) -> Secret:
     if scheme.startswith("ARGON2") and int(found[1]) > ARGON2_MAX_KIB:
         raise InvalidInput("The ARGON2 hash needs more memory than Dovecot's login process has (128 MiB).")
     return Secret(f"{{{scheme}}}{body}")
+
+
+def is_hash(secret: Secret) -> bool:
+    """Whether this is a hash with its scheme, as `check_hash` gives it, and no password."""
+    scheme, _, body = secret.reveal().removeprefix("{").partition("}")
+    shape = HASH_SHAPES.get(scheme)
+    return secret.reveal().startswith("{") and shape is not None and shape.fullmatch(body) is not None
 
 
 def _split_scheme(text: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from provision.access import Actor
 from provision.bootstrap import Postroom
 from provision.models import Mailbox
-from provision.passwords import generate_password, hash_password
+from provision.passwords import hash_password
 from provision.provisioner.newcomers import NewMailbox
 
 GB = 1 << 30
@@ -29,25 +29,29 @@ def make_sample(app: Postroom, volume: Path) -> None:
     actor = Actor.system("sample")
     write = app.provisioner
     volume.mkdir(parents=True, exist_ok=True)
-    stranger = hash_password(generate_password()).reveal()
+    stranger = hash_password(app.policy.one_time_password()).reveal()
     (volume / "postfix-accounts.cf").write_text(f"info@{MAIN}|{stranger}\nscanner@{MAIN}|{stranger}\n")
     write.create_server(actor, "headquarters", "dms_files", {"path": str(volume)}, quiet_seconds=0)
     write.create_server(actor, "branch", "dms_files", {"path": "/srv/branch/mail-config"}, quiet_seconds=0)
     write.create_domain(actor, MAIN, "headquarters", description="Head office", default_quota_bytes=2 * GB)
     write.create_domain(actor, SALES, "headquarters", description="Sales teams", default_quota_bytes=GB)
     write.create_domain(actor, BRANCH, "branch", description="Branch office")
-    write.create_mailboxes(actor, [_person(name, MAIN) for name in PEOPLE])
-    write.create_mailboxes(actor, [_person(name, SALES) for name in PEOPLE[::2]])
-    write.create_mailboxes(actor, [_person(name, BRANCH) for name in PEOPLE[1::3]])
-    write.create_mailbox(actor, NewMailbox(f"info@{MAIN}", generate_password(), display_name="Information desk"))
+    write.create_mailboxes(actor, [_person(app, name, MAIN) for name in PEOPLE])
+    write.create_mailboxes(actor, [_person(app, name, SALES) for name in PEOPLE[::2]])
+    write.create_mailboxes(actor, [_person(app, name, BRANCH) for name in PEOPLE[1::3]])
+    info = NewMailbox(f"info@{MAIN}", app.policy.one_time_password(), display_name="Information desk")
+    write.create_mailbox(actor, info)
     _aliases(app, actor)
     _states(app, actor)
     _usage(app)
 
 
-def _person(name: str, domain: str) -> NewMailbox:
-    address = f"{name.lower().replace(' ', '.')}@{domain}"
-    return NewMailbox(address, generate_password(), display_name=name)
+def _person(app: Postroom, name: str, domain: str) -> NewMailbox:
+    return NewMailbox(_address(name, domain), app.policy.one_time_password(), display_name=name)
+
+
+def _address(name: str, domain: str) -> str:
+    return f"{name.lower().replace(' ', '.')}@{domain}"
 
 
 def _aliases(app: Postroom, actor: Actor) -> None:
@@ -56,17 +60,17 @@ def _aliases(app: Postroom, actor: Actor) -> None:
         ("postmaster", PEOPLE[:1]), ("jobs", PEOPLE[1:2]), ("office", PEOPLE[2:4]), ("press", PEOPLE[4:5]),
         ("everybody", PEOPLE[:12]),
     ):  # fmt: skip
-        write.create_alias(actor, f"{name}@{MAIN}", [_person(person, MAIN).address for person in people])
-    write.create_alias(actor, f"orders@{SALES}", [_person(PEOPLE[0], SALES).address, "orders@partner.example.net"])
-    write.create_alias(actor, f"@{SALES}", [_person(PEOPLE[2], SALES).address])
+        write.create_alias(actor, f"{name}@{MAIN}", [_address(person, MAIN) for person in people])
+    write.create_alias(actor, f"orders@{SALES}", [_address(PEOPLE[0], SALES), "orders@partner.example.net"])
+    write.create_alias(actor, f"@{SALES}", [_address(PEOPLE[2], SALES)])
 
 
 def _states(app: Postroom, actor: Actor) -> None:
     """Somebody left, somebody is on leave."""
     write, read = app.provisioner, app.queries
     for name in PEOPLE[17:19]:
-        write.disable_mailbox(actor, read.mailbox_by_address(actor, _person(name, MAIN).address).uid)
-    write.delete_mailbox(actor, read.mailbox_by_address(actor, _person(PEOPLE[14], SALES).address).uid)
+        write.disable_mailbox(actor, read.mailbox_by_address(actor, _address(name, MAIN)).uid)
+    write.delete_mailbox(actor, read.mailbox_by_address(actor, _address(PEOPLE[14], SALES)).uid)
 
 
 def _usage(app: Postroom) -> None:

@@ -21,7 +21,8 @@ from provision.config import Settings
 from provision.database import Database
 from provision.errors import NotFound, NotSignedIn, WeakPassword
 from provision.models import AdminSession, Operator, Role, SignInGuard, utc_now
-from provision.passwords import check_password
+from provision.passwords import PasswordRules, check_password
+from provision.rules import in_force
 from provision.secret import Secret
 
 ROUNDS = 12  # bcrypt: about 0.2 s a guess
@@ -175,7 +176,9 @@ class SignIn:
         self.check(who.actor.name, old, who.actor.ip)
         if old == new:
             raise WeakPassword("The new password is the old one.")
-        hashed = hash_operator_password(new)
+        with self.database.read() as session:
+            rules = in_force(session, self.settings).passwords
+        hashed = hash_operator_password(new, rules)
         with self.database.write() as session:
             operator = _operator(session, who.operator_uid)
             operator.password_hash, operator.must_change_password = hashed, False
@@ -192,9 +195,9 @@ class SignIn:
 # ---- shared with the Provisioner -----------------------------------------------------------
 
 
-def hash_operator_password(password: Secret) -> str:
+def hash_operator_password(password: Secret, rules: PasswordRules) -> str:
     """bcrypt, which streamlit-authenticator verifies. Raises: WeakPassword."""
-    check_password(password)
+    check_password(password, rules)
     return bcrypt.hashpw(password.reveal().encode(), bcrypt.gensalt(ROUNDS)).decode()
 
 

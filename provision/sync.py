@@ -27,6 +27,7 @@ from provision.desired import Item, Work
 from provision.errors import MailServerError, NotFound, Unreachable, UnsafePlan
 from provision.models import LogStatus, ProvisionLog, Server, SyncStatus, utc_now
 from provision.plan import Plan, make_plan
+from provision.rules import Rules, in_force
 from provision.sealing import Sealer
 from provision.servers import MailServer, open_server
 from provision.state import DesiredState, Key, LiveReport, Outcome, Resource, ServerState, key_of
@@ -223,14 +224,15 @@ class Sync:
     def _record_refused(
         self, session: Session, work: Work, outcome: Round, refusals: Refusals, now: datetime, result: PushResult
     ) -> None:
+        rules = in_force(session, self.settings)
         for key, (error, code, final) in refusals.items():
             item = work.items[key]
             if item.confirming and code == "MAILBOX_GONE":  # delivered, and taken away since: a difference, no failure
                 desired.mark_confirmed(session, [item])
                 continue
             attempts = item.attempts + 1
-            final = final or attempts >= self.settings.max_attempts
-            retry_at = None if final else now + timedelta(seconds=self.pause(attempts))
+            final = final or attempts >= rules.max_attempts
+            retry_at = None if final else now + timedelta(seconds=pause(attempts, rules))
             desired.mark_failed(session, item, error, code, attempts, retry_at)
             run = outcome.outcomes.get(key)
             uids = [uid for _, uid in desired.pending_logs(session, [item])]
@@ -244,8 +246,8 @@ class Sync:
     def _back_off(self, server: Server, reason: str) -> PushResult:
         """Nothing reached the server: it waits, its rows keep their attempts."""
         attempts = server.attempts + 1
-        retry_at = utc_now() + timedelta(seconds=self.pause(attempts))
         with self.database.write() as session:
+            retry_at = utc_now() + timedelta(seconds=pause(attempts, in_force(session, self.settings)))
             session.execute(
                 update(Server)
                 .where(Server.id == server.id)
@@ -259,11 +261,6 @@ class Sync:
             session.execute(update(Server).where(Server.id == server.id).values(alarm=reason, last_read_at=utc_now()))
         log.error("unsafe plan", server=server.name, reason=reason)
         return PushResult(server.id, End.UNSAFE, message=reason)
-
-    def pause(self, attempts: int) -> float:
-        """Seconds until the next try: doubling, capped, with jitter so that many do not come at once."""
-        doubled: float = self.settings.retry_base_seconds * 2 ** min(attempts - 1, 30)
-        return min(self.settings.retry_cap_seconds, doubled) * random.uniform(0.5, 1.0)
 
     # ---- reading ---------------------------------------------------------------------------
 
@@ -349,6 +346,12 @@ def _refusals(work: Work, outcome: Round, is_last: bool) -> Refusals:
     found.update(dict.fromkeys(outcome.plan.lost, (GONE, "MAILBOX_GONE", True)))
     found.update(dict.fromkeys(work.unreadable, (UNREADABLE, "KEY_UNUSABLE", True)))
     return found
+
+
+def pause(attempts: int, rules: Rules) -> float:
+    """Seconds until the next try: doubling, capped, with jitter so that many do not come at once."""
+    doubled: float = rules.retry_base_seconds * 2 ** min(attempts - 1, 30)
+    return min(rules.retry_cap_seconds, doubled) * random.uniform(0.5, 1.0)
 
 
 def _note(outcomes: dict[Key, Outcome], outcome: Outcome) -> None:

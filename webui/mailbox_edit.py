@@ -9,12 +9,11 @@ import streamlit as st
 
 from provision.access import Permission
 from provision.errors import Conflict, InvalidInput
-from provision.passwords import generate_password
 from provision.provisioner.newcomers import NewMailbox
 from provision.secret import Secret
 from provision.signin import SignedIn
 from webui import delivery, ui
-from webui.i18n import _
+from webui.i18n import _, counted
 
 MB = 1 << 20
 MAX_MB = 1 << 30
@@ -47,7 +46,7 @@ def create_dialog(domains: Sequence[str]) -> None:
             with ui.attempt():
                 password = same(typed, again)
                 new = NewMailbox(
-                    (address or "").strip(), password or generate_password(), display_name=name or "",
+                    (address or "").strip(), password or ui.app().policy.one_time_password(), display_name=name or "",
                     quota_bytes=None if quota is None else quota * MB, quota_messages=messages,
                 )  # fmt: skip
                 _create(who, new, whole if password is None else None)
@@ -152,7 +151,8 @@ def quota_dialog(rows: Sequence[Row], mine: ui.Listing) -> None:
             with ui.attempt():
                 result = ui.app().provisioner.set_quotas(who.actor, [row["uid"] for row in rows], int(quota or 0) * MB)
                 mine.clear_selection()
-                text = _("The quota of {n} mailboxes is set.", n=len(result.done) + len(result.unchanged))
+                number = len(result.done) + len(result.unchanged)
+                text = counted(number, "The quota of {n} mailbox is set.", "The quota of {n} mailboxes is set.")
                 delivery.done_many(who, text, result)
 
     set_quota()
@@ -164,7 +164,7 @@ def chosen_text(rows: Sequence[Row]) -> str:
     if len(rows) == 1:
         return f"**{names}**"
     more = ", …" if len(rows) > 5 else ""
-    return f"**{_('{n} mailboxes', n=len(rows))}**: {names}{more}"
+    return f"**{counted(len(rows), '{n} mailbox', '{n} mailboxes')}**: {names}{more}"
 
 
 def _quota_fields(quota: int | None, messages: int | None, nothing: str) -> tuple[int | None, int | None]:

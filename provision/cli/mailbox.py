@@ -14,7 +14,6 @@ from provision.cli.session import Code, Session, session_of
 from provision.cli.views import view, without_ids
 from provision.errors import InvalidInput, ProvisionError
 from provision.models import Mailbox, Status, SyncStatus
-from provision.passwords import generate_password
 from provision.provisioner.bulk import BulkResult
 from provision.provisioner.newcomers import NewMailbox
 from provision.queries import MailboxFilter
@@ -39,7 +38,7 @@ def add(
     """Make a mailbox. The quota is the domain's default where none is given."""
     session = session_of(context)
     given = ask_new_password(from_stdin=from_stdin or hash_from_stdin, generate=generate)
-    made = None if given else generate_password()
+    made = None if given else session.app.policy.one_time_password()
     new = NewMailbox(
         address, None if hash_from_stdin else given or made, given if hash_from_stdin else None, name or "",
         None if quota is None else parse_size(quota), messages, enabled=not disabled,

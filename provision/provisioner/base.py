@@ -20,6 +20,7 @@ from provision.config import Settings
 from provision.database import Database
 from provision.errors import AccessDenied, Conflict, InvalidInput, NotFound
 from provision.models import Alias, Domain, IdempotencyKey, LogStatus, Mailbox, Operator, Role, utc_now
+from provision.rules import Rules, in_force
 from provision.sealing import Sealer
 from provision.sync import Sync
 
@@ -91,6 +92,9 @@ class Base:
         self._push([row.server_id])
         with self.database.read() as session:
             return session.get(type(row), row.id) or row
+
+    def _rules(self, session: Session) -> Rules:
+        return in_force(session, self.settings)
 
     # ---- records ---------------------------------------------------------------------------
 

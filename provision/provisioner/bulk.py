@@ -12,7 +12,7 @@ from provision import address as addresses
 from provision.access import Actor, Permission
 from provision.errors import ProvisionError
 from provision.models import Mailbox, Operator, Role, Status
-from provision.passwords import hash_passwords
+from provision.passwords import PasswordRules, hash_passwords
 from provision.provisioner.aliases import insert_aliases, refuse_taken_alias
 from provision.provisioner.base import check_quota, operation, subject_of
 from provision.provisioner.mailboxes import DELETED_FIRST, MailboxWrites, park
@@ -56,12 +56,12 @@ class BulkWrites(MailboxWrites):
         actor.require(Permission.MAILBOX_WRITE)
         result = BulkResult()
         request = [new.request() for new in news]
-        checked = _checked(news, result)
         with self.database.read() as session:
             made = self._replayed(session, actor, "mailbox.create_many", idempotency_key, request)
             if made is not None:
                 result.done = [UUID(uid) for uid in made]
                 return result
+            checked = _checked(news, self._rules(session).passwords, result)
             good = self._acceptable(session, actor, checked, result)
         if dry_run:
             return result
@@ -199,11 +199,11 @@ class BulkWrites(MailboxWrites):
         return rows
 
 
-def _checked(news: Sequence[NewMailbox], result: BulkResult) -> list[tuple[int, NewMailbox]]:
+def _checked(news: Sequence[NewMailbox], rules: PasswordRules, result: BulkResult) -> list[tuple[int, NewMailbox]]:
     good = []
     for index, new in enumerate(news):
         try:
-            good.append((index, new.checked()))
+            good.append((index, new.checked(rules)))
         except ProvisionError as error:
             result.errors.append(ItemError(index, new.address, error))
     return good

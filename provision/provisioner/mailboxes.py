@@ -26,11 +26,11 @@ class MailboxWrites(Base):
         """Make a mailbox. Raises: InvalidEmail, WeakPassword, NotFound (domain), Conflict DUPLICATE_MAILBOX."""
         actor.require(Permission.MAILBOX_WRITE)
         request = new.request()
-        new = new.checked()
         with self._writing() as session:
             made = self._replayed(session, actor, "mailbox.create", idempotency_key, request)
             if made:
                 return self._mailbox(session, UUID(made[0]))
+            new = new.checked(self._rules(session).passwords)
             refuse_taken_aliases(session, actor, new)
             (row,) = insert_mailboxes(self, session, actor, [new], plain=True)
             self._intend(session, actor, "mailbox.create", [row], [new.payload()])
@@ -97,10 +97,11 @@ class MailboxWrites(Base):
     @operation("mailbox.reset_password")
     def reset_password(self, actor: Actor, uid: UUID, password: Secret | None = None) -> tuple[Mailbox, Secret | None]:
         """Set a new password; without one a one-time password is made and returned, this once only."""
-        new = password or generate_password()
         with self._writing() as session:
             row = self._writable(session, actor, uid)
-            check_password(new, address=row.address)
+            rules = self._rules(session).passwords
+            new = password or generate_password(rules)
+            check_password(new, rules, address=row.address)
             row.sealed_password = self._seal(row.domain.server.kind, new)
             self._want(row)
             self._intend(

@@ -12,7 +12,7 @@ from provision import address as addresses
 from provision.access import Actor, Permission
 from provision.errors import Conflict, InvalidEmail, InvalidInput, NotFound, ProvisionError
 from provision.models import Alias, Domain, Mailbox, Status
-from provision.passwords import check_hash, check_password, hash_password
+from provision.passwords import PasswordRules, check_hash, check_password, hash_password
 from provision.provisioner.base import HIDDEN, Base, check_display_name, check_quota
 from provision.secret import Secret
 from provision.servers import server_class
@@ -36,7 +36,7 @@ class NewMailbox:
     enabled: bool = True
     aliases: tuple[str, ...] = field(default=())
 
-    def checked(self) -> "NewMailbox":
+    def checked(self, rules: PasswordRules) -> "NewMailbox":
         """Normalised. Raises: InvalidEmail, WeakPassword, InvalidInput."""
         address = addresses.normalise(self.address)
         if reason := addresses.login_refusal(address):
@@ -44,7 +44,7 @@ class NewMailbox:
         if (self.password is None) == (self.password_hash is None):
             raise InvalidInput("A new mailbox needs a password or a password hash, not both.", code="PASSWORD_NEEDED")
         if self.password is not None:
-            check_password(self.password, address=address)
+            check_password(self.password, rules, address=address)
         known = check_hash(self.password_hash.reveal()) if self.password_hash else None
         return replace(
             self,
@@ -77,12 +77,15 @@ def insert_mailboxes(
     """
     domains = find_domains(session, {addresses.domain_of(new.address) for new in news})
     taken = taken_addresses(session, [new.address for new in news])
+    standard_quota = base._rules(session).default_quota_mb << 20
     rows = []
     for new in news:
         if reason := refusal(actor, new, domains, taken):
             raise reason
         taken[new.address] = "it comes twice"
-        rows.append(_row(base, new, domains[addresses.domain_of(new.address)], plain))
+        domain = domains[addresses.domain_of(new.address)]
+        quota = standard_quota if domain.default_quota_bytes is None else domain.default_quota_bytes
+        rows.append(_row(base, new, domain, quota, plain))
     session.add_all(rows)
     session.flush()
     return rows
@@ -126,7 +129,7 @@ def _in_use(row: Any) -> str:
     return "it exists already"
 
 
-def _row(base: Base, new: NewMailbox, domain: Domain, plain: bool) -> Mailbox:
+def _row(base: Base, new: NewMailbox, domain: Domain, default_quota: int, plain: bool) -> Mailbox:
     secret = new.password_hash
     if secret is None and new.password is not None:
         takes_plain = plain and "plain_password" in server_class(domain.server.kind).supports
@@ -138,14 +141,8 @@ def _row(base: Base, new: NewMailbox, domain: Domain, plain: bool) -> Mailbox:
         server_id=domain.server_id,
         display_name=new.display_name,
         status=Status.ACTIVE if new.enabled else Status.DISABLED,
-        quota_bytes=default_quota(base, domain) if new.quota_bytes is None else new.quota_bytes,
+        quota_bytes=default_quota if new.quota_bytes is None else new.quota_bytes,
         quota_messages=new.quota_messages,
         sealed_password=base.sealer.seal(secret) if secret else None,
         generation=1,
     )
-
-
-def default_quota(base: Base, domain: Domain) -> int:
-    if domain.default_quota_bytes is not None:
-        return domain.default_quota_bytes
-    return base.settings.default_quota_mb << 20

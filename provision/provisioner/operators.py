@@ -26,8 +26,6 @@ class OperatorWrites(Base):
         """Add an operator; without a password a one-time one is made and returned, this once only."""
         actor.require(Permission.OPERATOR_WRITE)
         name, checked_role = _check_username(username), _check_role(role)
-        given = password or generate_password()
-        made = None if password else given
         request = {"username": name, "role": checked_role, "domains": sorted(domains), "email": email}
         with self._writing() as session:
             before = self._replayed(session, actor, "operator.create", idempotency_key, request)
@@ -35,9 +33,12 @@ class OperatorWrites(Base):
                 return self._operator(session, UUID(before[0])), None
             if session.scalar(select(Operator.id).where(Operator.username == name)):
                 raise Conflict(f"An operator called {name} exists already.", code="DUPLICATE_OPERATOR")
+            rules = self._rules(session).passwords
+            given = password or generate_password(rules)
+            made = None if password else given
             row = Operator(
                 username=name, role=checked_role, display_name=display_name.strip(), must_change_password=made is not None,
-                email=addresses.normalise(email) if email else None, password_hash=hash_operator_password(given),
+                email=addresses.normalise(email) if email else None, password_hash=hash_operator_password(given, rules),
                 domains=self._domains(session, domains),
             )  # fmt: skip
             session.add(row)
@@ -90,11 +91,12 @@ class OperatorWrites(Base):
     ) -> tuple[Operator, Secret | None]:
         """A new password, and an end of any lock; without one a one-time password is made and returned."""
         actor.require(Permission.OPERATOR_WRITE)
-        given = password or generate_password()
-        made = None if password else given
         with self._writing() as session:
+            rules = self._rules(session).passwords
+            given = password or generate_password(rules)
+            made = None if password else given
             row = self._operator(session, uid)
-            row.password_hash = hash_operator_password(given)
+            row.password_hash = hash_operator_password(given, rules)
             row.must_change_password = made is not None
             row.failed_logins, row.locked_until = 0, None
             clear_lock(session, row.username)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 from provision.address import domain_of
-from provision.passwords import MAX_LENGTH, hash_passwords
+from provision.passwords import hash_passwords, is_hash
 from provision.secret import Secret
 from provision.servers.dms_config import DmsConfig, quota_text
 from provision.state import Change, CreateMailbox, DeleteMailbox, Outcome, SetPassword, SetQuota
@@ -30,11 +30,6 @@ class SetupCommand:
     stdin: Secret | None = None
 
 
-def is_plain(password: Secret) -> bool:
-    """A password itself, not a hash: every hash is longer than a password may be."""
-    return len(password.reveal()) <= MAX_LENGTH
-
-
 def with_hashes(changes: Sequence[Change]) -> list[Change]:
     """The changes with plain passwords turned into hashes, on all cores."""
     hashes = hash_passwords([change.password for change in changes if _has_plain_password(change)])
@@ -42,7 +37,7 @@ def with_hashes(changes: Sequence[Change]) -> list[Change]:
 
 
 def _has_plain_password(change: Change) -> TypeGuard[CreateMailbox | SetPassword]:
-    return isinstance(change, CreateMailbox | SetPassword) and is_plain(change.password)
+    return isinstance(change, CreateMailbox | SetPassword) and not is_hash(change.password)
 
 
 def commands_for(change: Change, config: DmsConfig) -> list[SetupCommand] | None:
@@ -87,7 +82,7 @@ def _set_quota(address: str, quota_bytes: int) -> SetupCommand:
 
 def _fits_stdin(password: Secret) -> bool:
     text = password.reveal()
-    return is_plain(password) and text.isprintable() and text == text.strip() and text not in ("", "--help")
+    return not is_hash(password) and text.isprintable() and text == text.strip() and text not in ("", "--help")
 
 
 def _is_there(address: str, config: DmsConfig) -> bool:

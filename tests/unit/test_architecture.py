@@ -32,10 +32,10 @@ LAYERS = [
     ("pages", "webui", "api", "provision.cli", "provision.__main__", "provision.jobs"),
     ("provision.backup", "provision.doctor", "provision.firststart", "provision.keys", "provision.retention"),
     ("provision.bootstrap", "provision.csvfile", "provision.sample", "provision.imports", "provision.health"),
-    ("provision.provisioner", "provision.queries", "provision.signin", "provision.tokens", "provision.answers"),
+    ("provision.provisioner", "provision.queries", "provision.signin", "provision.tokens", "provision.answers", "provision.policy"),
     ("provision.sync",),
     ("provision.plan", "provision.desired", "provision.servers", "provision.audit", "provision.credentials"),
-    ("provision.access", "provision.database", "provision.sealing", "provision.models", "provision.config", "provision.search"),
+    ("provision.access", "provision.database", "provision.sealing", "provision.models", "provision.config", "provision.search", "provision.rules"),
     ("provision.state", "provision.address", "provision.passwords", "provision.secret", "provision.metrics", "provision.serverlog"),
     ("provision.errors",),
 ]  # fmt: skip

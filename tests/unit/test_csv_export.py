@@ -14,7 +14,7 @@ from provision.csvfile import EXPORTED, csv_lines, export_csv, guard, import_csv
 from provision.errors import InvalidInput
 from provision.models import Status
 from provision.queries import MailboxFilter
-from tests.conftest import World
+from tests.conftest import STANDARD, World
 
 HEADER = "email,password,display_name,quota_mb,aliases,enabled\n"
 
@@ -92,7 +92,7 @@ def test_whatever_is_exported_is_read_back_the_same(mailboxes: list[dict[str, An
     text = header.replace("\r\n", ",password\r\n") + "".join(
         line.removesuffix("\r\n") + ",Correct-Horse-1\r\n" for line in lines
     )
-    sheet = read_rows(text.encode())
+    sheet = read_rows(text.encode(), STANDARD)
     assert sheet.errors == []
     for new, box in zip(sheet.news, mailboxes, strict=True):
         assert (new.address, new.display_name, new.quota_bytes) == (
@@ -117,7 +117,7 @@ def test_a_quota_in_mb_is_exact(quota_bytes: int) -> None:
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: (HEADER + text).encode(errors="replace")))
 def test_no_file_is_a_surprise(data: bytes) -> None:
     try:
-        sheet = read_rows(data)
+        sheet = read_rows(data, STANDARD)
     except InvalidInput:
         return
     assert len(sheet.rows) == len(sheet.news)

@@ -21,14 +21,14 @@ from provision.csvfile import (
 )
 from provision.errors import AccessDenied, InvalidInput
 from provision.models import Status, SyncStatus
-from tests.conftest import HASH, World
+from tests.conftest import HASH, STANDARD, World
 
 HEADER = "email,password,display_name,quota_mb,aliases,enabled\n"
 GOOD = "anna@example.com,Correct-Horse-1,Anna,500,,true\n"
 
 
 def read(text: str) -> Sheet:
-    return read_rows(text.encode())
+    return read_rows(text.encode(), STANDARD)
 
 
 def refused(sheet: Sheet) -> list[tuple[int, str, str]]:
@@ -37,7 +37,7 @@ def refused(sheet: Sheet) -> list[tuple[int, str, str]]:
 
 def unreadable(data: str | bytes) -> str:
     with pytest.raises(InvalidInput) as caught:
-        read_rows(data.encode() if isinstance(data, str) else data)
+        read_rows(data.encode() if isinstance(data, str) else data, STANDARD)
     assert caught.value.code == "CSV_UNREADABLE"
     return caught.value.message
 
@@ -94,7 +94,7 @@ def test_a_row_with_a_field_too_few_is_refused() -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_it_reads_unicode_files(encoding: str) -> None:
-    (new,) = read_rows((HEADER + "anna@example.com,Correct-Horse-1,Jürgen Ł 田中,,,\n").encode(encoding)).news
+    (new,) = read_rows((HEADER + "anna@example.com,Correct-Horse-1,Jürgen Ł 田中,,,\n").encode(encoding), STANDARD).news
     assert new.display_name == "Jürgen Ł 田中"
 
 

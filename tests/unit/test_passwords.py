@@ -10,15 +10,18 @@ from passlib.hash import sha256_crypt, sha512_crypt
 
 from provision.errors import InvalidInput, WeakPassword
 from provision.passwords import (
+    PasswordRules,
     check_hash,
     check_password,
     generate_password,
     hash_password,
     hash_passwords,
+    is_hash,
     strength,
     verify_password,
 )
 from provision.secret import Secret
+from tests.conftest import STANDARD
 
 DOVECOT = re.compile(r"\{SHA512-CRYPT\}\$6\$[./A-Za-z0-9]{16}\$[./A-Za-z0-9]{86}")
 
@@ -28,7 +31,7 @@ DOVECOT = re.compile(r"\{SHA512-CRYPT\}\$6\$[./A-Za-z0-9]{16}\$[./A-Za-z0-9]{86}
     ["Abcdef12", "abcdef1!", "ABCDEF1!", "Abcdefg!", "A" * 29 + "b1!", "pass Wort 1", "Пароль-1", "a'\"\\$(x)1A"],
 )
 def test_it_accepts_three_of_four_kinds_of_characters(good: str) -> None:
-    check_password(Secret(good))
+    check_password(Secret(good), STANDARD)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +56,7 @@ def test_it_accepts_three_of_four_kinds_of_characters(good: str) -> None:
 )
 def test_it_refuses_weak_ones_and_says_why(bad: str, reason: str) -> None:
     with pytest.raises(WeakPassword, match=reason) as caught:
-        check_password(Secret(bad))
+        check_password(Secret(bad), STANDARD)
     assert (caught.value.code, caught.value.status) == ("WEAK_PASSWORD", 422)
     assert len(bad) < 4 or bad not in caught.value.message
 
@@ -61,15 +64,48 @@ def test_it_refuses_weak_ones_and_says_why(bad: str, reason: str) -> None:
 @pytest.mark.parametrize("text", ["Anna.Smith1@example.com", "anna.smith1@EXAMPLE.com", "Anna.Smith1"])
 def test_it_refuses_the_address_as_password(text: str) -> None:
     with pytest.raises(WeakPassword, match="the address"):
-        check_password(Secret(text), address="anna.smith1@example.com")
+        check_password(Secret(text), STANDARD, address="anna.smith1@example.com")
 
 
 def test_it_makes_one_time_passwords_that_pass_its_own_rule_and_never_repeat() -> None:
-    made = [generate_password() for _ in range(200)]
+    made = [generate_password(STANDARD) for _ in range(200)]
     for password in made:
-        check_password(password)
+        check_password(password, STANDARD)
         assert not set(password.reveal()) & set("0O1lI")
     assert len(set(made)) == 200
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(8, 64), st.integers(16, 64), st.integers(1, 4))
+def test_one_time_passwords_satisfy_whatever_an_admin_may_choose(least: int, most: int, classes: int) -> None:
+    rules = PasswordRules(least, max(least, most), classes)
+    check_password(generate_password(rules), rules)
+
+
+@pytest.mark.parametrize(
+    ("rules", "bad", "reason"),
+    [
+        (PasswordRules(12, 32, 3), "Correct-Ho1", "12 to 32 characters; this one has 11"),
+        (PasswordRules(8, 16, 3), "Correct-Horse-123", "8 to 16 characters; this one has 17"),
+        (PasswordRules(8, 32, 4), "CorrectHorse1", "needs four of"),
+        (PasswordRules(8, 32, 2), "correcthorse", "needs two of"),
+        (PasswordRules(8, 64, 1), " " * 9, "blank"),
+        (PasswordRules(8, 64, 1), "abcdefg\0", "invisible"),
+        (PasswordRules(8, 64, 1), "{SSHA256}" + "a" * 48, "written like a password hash"),
+    ],
+)
+def test_the_rules_that_were_chosen_hold_beside_those_of_the_mail_server(
+    rules: PasswordRules, bad: str, reason: str
+) -> None:
+    with pytest.raises(WeakPassword, match=reason):
+        check_password(Secret(bad), rules)
+
+
+def test_a_long_password_is_no_hash_and_every_hash_we_take_is_one() -> None:
+    assert not is_hash(Secret("Correct-Horse-" * 4 + "12345678"))
+    assert not is_hash(Secret("{SSHA256}too-short"))
+    assert is_hash(hash_password(Secret("Correct-Horse-1")))
+    assert is_hash(check_hash("{PBKDF2}$1$a$1$ff"))
 
 
 @settings(max_examples=20, deadline=None)
