@@ -7,7 +7,7 @@ from provision.address import readable
 from provision.models import SyncStatus
 from provision.state import Resource
 from webui import aliases, ui
-from webui.i18n import _
+from webui.i18n import _, counted
 
 who = ui.signed_in(Permission.ALIAS_READ)
 app = ui.app()
@@ -32,7 +32,7 @@ page = app.queries.aliases(
 if page.total:
     bar = st.container(horizontal=True, vertical_alignment="center")
     chosen = aliases.table(mine, page, selectable=may_write)
-    mine.pages(page, _("{n} aliases", n=f"{page.total:,}"))
+    mine.pages(page, counted(page.total, "{n} alias", "{n} aliases"))
     one = chosen[0] if len(chosen) == 1 else None
     if may_write:
         if bar.button(_("Edit"), icon=":material/edit:", disabled=one is None) and one:

@@ -5,7 +5,7 @@ import streamlit as st
 from provision.access import Permission
 from provision.address import readable
 from webui import domains, ui
-from webui.i18n import _
+from webui.i18n import _, counted
 
 who = ui.signed_in(Permission.DOMAIN_READ)
 app = ui.app()
@@ -26,7 +26,7 @@ page = domains.page_of(rows, search, mine.number, mine.size)
 if page.total:
     bar = st.container(horizontal=True, vertical_alignment="center")
     row = domains.table(mine, page, selectable=True)
-    mine.pages(page, _("{n} domains", n=f"{page.total:,}"))
+    mine.pages(page, counted(page.total, "{n} domain", "{n} domains"))
     with bar:
         if may_write:
             if st.button(_("Edit"), icon=":material/edit:", disabled=row is None) and row:

@@ -7,10 +7,11 @@ import streamlit as st
 
 from provision.access import Permission
 from provision.models import LogStatus, utc_now
+from provision.operations import OPERATIONS, RESOURCES
 from provision.queries import LogFilter
 from webui import logview, show, ui
 from webui.basepath import place
-from webui.i18n import _
+from webui.i18n import _, counted
 
 who = ui.signed_in(Permission.LOG_READ)
 read = ui.app().queries
@@ -21,9 +22,9 @@ find, narrow, kind, period = st.columns([3, 3, 2, 2], vertical_alignment="bottom
 with find:
     search = listing.search(_("Search"), _("address or name begins with"))
 with narrow:
-    operation = listing.choice("operation", _("Operation"), logview.OPERATIONS)
+    operation = listing.choice("operation", _("Operation"), OPERATIONS, words=str)
 with kind:
-    resource = listing.choice("resource", _("Resource"), logview.RESOURCES, words=logview.resource_name)
+    resource = listing.choice("resource", _("Resource"), RESOURCES, words=logview.resource_name)
 with period:
     days = listing.choice("days", _("Period"), [1, 7, 30, 90], words=logview.period_name)
 result, person, _rest = st.columns([3, 3, 4], vertical_alignment="bottom")
@@ -62,7 +63,7 @@ if page.total:
         for row in page.rows
     ]  # fmt: skip
     chosen = listing.table(page, cells, columns, alt=_("Logs"), select="single-row", rows_shown=12)
-    listing.pages(page, _("{n} operations", n=f"{page.total:,}"))
+    listing.pages(page, counted(page.total, "{n} operation", "{n} operations"))
     if chosen:
         logview.detail(chosen[0])
     else:

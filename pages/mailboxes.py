@@ -13,7 +13,8 @@ mine = ui.Listing("mb", mailbox_list.SIZE)
 may = who.may(Permission.MAILBOX_WRITE)
 
 heading = ui.title(_("Mailboxes"))
-delivery.banner(who)
+servers = app.queries.health(who.actor)
+delivery.banner(servers)
 mailbox_list.cards(who)
 if may:
     mailbox_import.progress(who)
@@ -30,7 +31,7 @@ with heading:
 
 actions = st.container(horizontal=True, vertical_alignment="center")
 if page.total:
-    chosen = mailbox_list.table(who, mine, page, many=may)
+    chosen = mailbox_list.table(mine, page, servers, many=may)
     mine.pages(page, mailbox_list.count(page))
 else:
     chosen = []

@@ -4,8 +4,8 @@ import streamlit as st
 
 from provision.access import Permission
 from provision.models import Status, SyncStatus
-from webui import glance, show, ui
-from webui.i18n import _
+from webui import glance, ui
+from webui.i18n import _, counted
 
 who = ui.signed_in(Permission.SYNC_READ)
 read = ui.app().queries
@@ -22,16 +22,16 @@ with numbers[0]:
     glance.number(_("Mailboxes"), present, "mailboxes", _("Show all"))
 with numbers[1]:
     pending = counts.get("mailbox.PENDING", 0) + counts.get("alias.PENDING", 0)
-    glance.number(_("Pending"), pending, "sync", _("What waits"), sy_status=show.label(SyncStatus.PENDING))
+    glance.number(_("Pending"), pending, "sync", _("What waits"), sy_status=SyncStatus.PENDING)
 with numbers[2]:
     failed = counts.get("mailbox.FAILED", 0) + counts.get("alias.FAILED", 0)
-    glance.number(_("Failed"), failed, "sync", _("What failed"), sy_status=show.label(SyncStatus.FAILED))
+    glance.number(_("Failed"), failed, "sync", _("What failed"), sy_status=SyncStatus.FAILED)
 with numbers[3]:
     over = counts["mailbox.over_90_percent"]
     glance.number(_("Over 90 % of quota"), over, "mailboxes", _("Which ones"), mb_full="true")
 with numbers[4]:
     disabled = counts.get("mailbox.DISABLED", 0)
-    glance.number(_("Disabled"), disabled, "mailboxes", _("Which ones"), mb_status=show.label(Status.DISABLED))
+    glance.number(_("Disabled"), disabled, "mailboxes", _("Which ones"), mb_status=Status.DISABLED)
 
 left, right = st.columns([5, 3])
 with left:
@@ -73,4 +73,4 @@ with left:
 with right:
     st.subheader(_("Domains"), anchor=False)
     glance.domain_table(domains[:8])
-    ui.link("domains", _("All {n} domains", n=len(domains)), icon=":material/arrow_forward:")
+    ui.link("domains", counted(len(domains), "The only domain", "All {n} domains"), icon=":material/arrow_forward:")

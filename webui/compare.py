@@ -13,7 +13,7 @@ from provision.provisioner.syncing import Winner
 from provision.queries import Page
 from provision.state import Key
 from webui import live, show, ui
-from webui.i18n import _
+from webui.i18n import _, counted
 
 Row = Mapping[str, Any]
 KEPT = "sy_comparison"  # server, the reader's domains, search, comparison
@@ -167,7 +167,7 @@ def _value(side: Side, field: str, *, ours: bool) -> str | None:
     if field == "quota" and side.quota_bytes is not None:
         return show.size(side.quota_bytes) if side.quota_bytes else _("no limit")
     if field == "message quota" and side.quota_messages:
-        return _("{n} messages", n=f"{side.quota_messages:,}")
+        return counted(side.quota_messages, "{n} message", "{n} messages")
     if field == "login" and side.enabled is not None:
         return _("login open") if side.enabled else _("login closed")
     return None
@@ -259,7 +259,7 @@ def decide_all(listing: ui.Listing, server: Row, found: Comparison, winner: Winn
     side = _("Dashboard wins") if winner is Winner.DASHBOARD else _("Server wins")
     loss = " ".join(c.loss for kind in VALUES if found.counts.get(kind) for c in choices(kind) if c.winner is winner)
     ui.confirm(
-        _("{side}: all {n} differences", side=side, n=f"{number:,}"), loss, side, settle,
+        counted(number, "{side}: the only difference", "{side}: all {n} differences", side=side), loss, side, settle,
         word=str(number) if number > 1 else "", permission=Permission.SYNC_PUSH,
     )  # fmt: skip
 

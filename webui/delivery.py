@@ -13,26 +13,34 @@ from provision.models import Mailbox, SyncStatus, utc_now
 from provision.provisioner.bulk import BulkResult
 from provision.secret import Secret
 from provision.signin import SignedIn
-from webui import show, ui
-from webui.i18n import _
+from webui import problems, show, ui
+from webui.i18n import _, counted
 
 
 def done(who: SignedIn, text: str, row: Mailbox) -> None:
     """Close the dialog, and say what was done and how far it has come."""
-    ui.done(f"{text} {sentence(who, row)}".strip())
+    how_far = sentence(who, row)
+    if how_far in (_("It is on the mail server."), _("It is removed from the mail server.")):
+        ui.done(f"{text} {how_far}")
+    ui.done(text, how_far)
 
 
 def done_many(who: SignedIn, text: str, result: BulkResult, *, delivered: bool = True) -> None:
     """The same for several; what was left out, and why."""
-    parts = [text]
-    if delivered and result.done:
-        parts.append(_all(who, result.done))
+    late = _late(who, result.done) if delivered else []
+    if delivered and result.done and not late:
+        text = f"{text} {_('All of it is on the mail server.')}"
+    more = []
+    if late:
+        some = counted(
+            len(late), "{n} of them is not on the mail server yet.", "{n} of them are not on the mail server yet."
+        )
+        more.append(sentence(who, late[0]) if len(late) == len(result.done) else f"{some} {sentence(who, late[0])}")
     if result.errors:
         first = result.errors[0]
-        parts.append(
-            _("{n} left out, e.g. {name}: {reason}", n=len(result.errors), name=first.name, reason=first.error.message)
-        )
-    ui.done(" ".join(part for part in parts if part))
+        reason = problems.sentence(first.error.code, first.error.message)
+        more.append(_("{n} left out, e.g. {name}: {reason}", n=len(result.errors), name=first.name, reason=reason))
+    ui.done(text, " ".join(more))
 
 
 def show_once(who: SignedIn, place: Any, text: str, row: Mailbox, secret: Secret) -> None:
@@ -52,11 +60,11 @@ def sentence(who: SignedIn, row: Mailbox) -> str:
     if row.sync_status == SyncStatus.SYNCED:
         return _("It is on the mail server.")
     if row.sync_status == SyncStatus.FAILED:
-        return _("The mail server refused it: {reason}", reason=row.error or "–")
+        return _("The mail server refused it: {reason}", reason=problems.of_row(row.error_code, row.error) or "–")
     if row.error:
         return _(
             "The mail server refused it: {reason} Next attempt {when}.",
-            reason=row.error,
+            reason=problems.of_row(row.error_code, row.error),
             when=_when(row.next_attempt_at),
         )
     return why_waiting(_server(who, row.server_id))
@@ -69,7 +77,9 @@ def why_waiting(server: Mapping[str, Any]) -> str:
         return _("It is kept, but {name} is halted: {reason}", name=name, reason=server["alarm"])
     if server["error"]:
         when = _when(server["next_attempt_at"])
-        return _("It is kept and waits: {reason} Next attempt {when}.", reason=server["error"], when=when)
+        return _(
+            "It is kept and waits: {reason} Next attempt {when}.", reason=problems.of_server(server["error"]), when=when
+        )
     if server["gathering_until"]:
         when = _when(server["gathering_until"])
         return _(
@@ -79,18 +89,22 @@ def why_waiting(server: Mapping[str, Any]) -> str:
     return _("It is kept and goes out in a moment.")
 
 
-def banner(who: SignedIn) -> None:
+def banner(servers: Sequence[Mapping[str, Any]]) -> None:
     """Mail servers with trouble, while something waits for them."""
-    for server in ui.app().queries.health(who.actor):
+    for server in servers:
         waiting = server["pending"] + server["failed"]
         if not waiting or not (server["error"] or server["alarm"]):
             continue
         if server["alarm"]:
             text = _("{name} is halted: {reason}", name=server["name"], reason=server["alarm"])
         else:
-            text = _("{name} cannot be reached: {reason}", name=server["name"], reason=server["error"])
+            text = _(
+                "{name} cannot be reached: {reason}", name=server["name"], reason=problems.of_server(server["error"])
+            )
             text += " " + _("Next attempt {when}.", when=_when(server["next_attempt_at"]))
-        text += " " + _("{n} changes are kept and go out by themselves.", n=f"{waiting:,}")
+        text += " " + counted(
+            waiting, "{n} change is kept and goes out by itself.", "{n} changes are kept and go out by themselves."
+        )
         st.warning(ui.plain(text), icon=":material/cloud_off:")
 
 
@@ -99,9 +113,10 @@ def reason_of(row: Mapping[str, Any], servers: Sequence[Mapping[str, Any]]) -> s
     if row["sync_status"] == SyncStatus.SYNCED:
         return ""
     if row["error"]:
-        return str(row["error"])
+        return problems.of_row(row.get("error_code"), row["error"])
     server = next((s for s in servers if s["id"] == row["server_id"]), None)
-    return str((server and (server["alarm"] or server["error"])) or _("Waits for its turn"))
+    why = server and (server["alarm"] or problems.of_server(server["error"]))
+    return str(why or _("Waits for its turn"))
 
 
 def _when(at: datetime | None) -> str:
@@ -109,17 +124,14 @@ def _when(at: datetime | None) -> str:
     return show.ago(max(at or utc_now(), utc_now() + timedelta(seconds=1)))
 
 
-def _all(who: SignedIn, uids: Sequence[UUID]) -> str:
-    """How far these mailboxes have come; the first that waits stands for the others."""
+def _late(who: SignedIn, uids: Sequence[UUID]) -> list[Mailbox]:
+    """Which of these mailboxes are not on their mail server yet."""
     late = []
     for uid in uids:
         with suppress(NotFound):  # removed on the server, as it was wanted
-            row = ui.app().queries.mailbox(who.actor, uid)
+            row: Mailbox = ui.app().queries.mailbox(who.actor, uid)
             late += [row] if row.sync_status != SyncStatus.SYNCED else []
-    if not late:
-        return _("All of it is on the mail server.")
-    some = "" if len(late) == len(uids) else _("{n} of them are not on the mail server yet.", n=len(late)) + " "
-    return some + sentence(who, late[0])
+    return late
 
 
 def _server(who: SignedIn, server_id: int) -> Mapping[str, Any]:

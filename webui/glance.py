@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from provision.models import LogStatus, Server
-from webui import show, ui
+from webui import live, problems, show, ui
 from webui.i18n import _
 
 CHART_PIXELS = 210
@@ -28,9 +28,9 @@ def server_row(server: Server) -> None:
             st.markdown(f"**{ui.plain(server.name)}**", width="content")
             state, icon, colour = _health(server)
             st.badge(state, icon=icon, color=colour)
-        st.caption(_("Last read {ago} · {n} accounts", ago=show.ago(server.last_read_at), n=f"{server.accounts:,}"))
+        st.caption(show.last_read(server.last_read_at, server.accounts))
         show.live_report(server.live)
-        problem = server.alarm or server.error
+        problem = server.alarm or problems.of_server(server.error)
         if problem:
             st.caption(ui.plain(problem))
 
@@ -50,7 +50,7 @@ def attention(rows: Sequence[Mapping[str, Any]]) -> None:
     cells = [
         {
             "address": row["address"], "status": [show.label(row["sync_status"])],
-            "reason": row["error"] or row["server_error"] or row["alarm"] or _("Waits for its turn"),
+            "reason": live.reason(row),
         }
         for row in rows
     ]  # fmt: skip

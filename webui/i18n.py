@@ -40,6 +40,12 @@ def _(text: str, **values: object) -> str:
     return say(text, language(), **values)
 
 
+def counted(n: int, one: str, many: str, **values: object) -> str:
+    """For what is counted: `counted(n, "{n} mailbox", "{n} mailboxes")`. Japanese and Chinese know no plural."""
+    spoken = language()
+    return say(one if n == 1 and spoken == "en" else many, spoken, n=f"{n:,}", **values)
+
+
 def word(text: str) -> str:
     """For a text that comes from a table of texts: as it is where no translation is known."""
     return say(text, language())
@@ -51,17 +57,3 @@ def say(text: str, spoken: str, **values: object) -> str:
         pair = catalogue().get(text)
         text = (pair[0] if spoken == "ja" else pair[1]) if pair else text
     return text.format(**values) if values else text
-
-
-@cache
-def _forms() -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = {}
-    for english, others in catalogue().items():
-        for text in (english, *others):
-            found.setdefault(text, set()).update((english, *others))
-    return {text: frozenset(forms) for text, forms in found.items()}
-
-
-def in_every_language(text: str) -> frozenset[str]:
-    """The same word in all languages, given in any of them."""
-    return _forms().get(text, frozenset((text,)))

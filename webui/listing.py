@@ -9,7 +9,7 @@ import streamlit as st
 
 from provision.queries import Page
 from webui import show
-from webui.i18n import _, in_every_language
+from webui.i18n import _
 
 T = TypeVar("T")
 ROW_PIXELS = 31
@@ -46,51 +46,62 @@ class Listing:
         self, name: str, title: str, options: Sequence[T], *, words: Callable[[T], str] = show.label,
         every: str | None = None,
     ) -> T | None:  # fmt: skip
-        """A drop-down; None is `every`, e.g. All. It follows links in other languages."""
-        self._understand(name, options, words)
-        return st.selectbox(
+        """A drop-down; None is `every`, e.g. All."""
+        self._follow_link(name, options)
+        chosen = st.selectbox(
             title, list(options), index=None, format_func=words, key=self._key(name), placeholder=every or _("All"),
-            bind="query-params", on_change=self.first_page,
+            on_change=self.first_page,
         )  # fmt: skip
+        return self._keep_in_link(name, chosen)
 
     def segments(
         self, name: str, title: str, options: Sequence[T], *, words: Callable[[T], str] = show.label
     ) -> T | None:
         """A row of buttons of which one or none is pressed."""
-        self._understand(name, options, words)
-        return st.segmented_control(
-            title, list(options), format_func=words, key=self._key(name), bind="query-params", on_change=self.first_page
+        self._follow_link(name, options)
+        chosen = st.segmented_control(
+            title, list(options), format_func=words, key=self._key(name), on_change=self.first_page
         )
+        return self._keep_in_link(name, chosen)
 
     def part(self, options: Mapping[str, str]) -> str:
         """A row of buttons of which one is always pressed, the first at the start: name → title."""
-        words = options.__getitem__
-        self._understand("part", list(options), words)
+        first = next(iter(options))
+        self._follow_link("part", list(options))
         chosen = st.segmented_control(
-            _("Part"), list(options), default=next(iter(options)), required=True, format_func=words, key=self._key("part"),
-            label_visibility="collapsed", bind="query-params", on_change=self.first_page,
+            _("Part"), list(options), default=first, required=True, format_func=options.__getitem__, key=self._key("part"),
+            label_visibility="collapsed", on_change=self.first_page,
         )  # fmt: skip
-        return str(chosen)
+        return str(self._keep_in_link("part", chosen or first, unless=first))
 
     def sort(self, options: Mapping[str, str], default: str) -> tuple[str, bool]:
         """A drop-down of column → title; returns the column and whether it is descending (`-column`)."""
         names = list(options)
-        self._understand("sort", names, options.__getitem__)
+        self._follow_link("sort", names)
         chosen = st.selectbox(
             _("Sort by"), names, index=names.index(default), format_func=lambda name: options[name],
-            key=self._key("sort"), bind="query-params", on_change=self.first_page,
+            key=self._key("sort"), on_change=self.first_page,
         )  # fmt: skip
         picked = chosen if chosen in options else default
+        self._keep_in_link("sort", picked, unless=default)
         return picked.removeprefix("-"), picked.startswith("-")
 
-    def _understand(self, name: str, options: Sequence[T], words: Callable[[T], str]) -> None:
-        """A link carries the word of its sender's language, or the plain value: take any of them."""
-        key, said = self._key(name), st.query_params.get(self._key(name))
-        if not isinstance(said, str) or key in st.session_state or said in map(words, options):
-            return
-        for option in options:
-            if said == str(option) or said in in_every_language(words(option)):
-                st.session_state[key] = option
+    # Streamlit's own binding would write the word on the screen, which is another one in each language.
+
+    def _follow_link(self, name: str, options: Sequence[T]) -> None:
+        """At first the address of the page decides."""
+        key = self._key(name)
+        if key not in st.session_state:
+            for option in options:
+                if st.query_params.get(key) == str(option):
+                    st.session_state[key] = option
+
+    def _keep_in_link(self, name: str, chosen: T, *, unless: T | None = None) -> T:
+        """Then the address says what is chosen, if that is not what is shown anyway."""
+        key, said = self._key(name), None if chosen in (None, unless) else str(chosen)
+        if st.query_params.get(key) != said:
+            st.query_params.pop(key, None) if said is None else st.query_params.update({key: said})
+        return chosen
 
     # ---- pages -----------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from provision.provisioner.comparing import Found
 from provision.queries import Page
 from provision.state import Resource
 from provision.sync import End, PushResult
-from webui import show, ui
+from webui import problems, show, ui
 from webui.i18n import _
 
 Row = Mapping[str, Any]
@@ -46,14 +46,14 @@ def server_card(row: Row) -> None:
             state, icon, colour = _state(row)
             st.badge(state, icon=icon, color=colour)
         if row["last_read_at"]:
-            st.caption(_("Last read {ago} · {n} accounts", ago=show.ago(row["last_read_at"]), n=f"{row['accounts']:,}"))
+            st.caption(show.last_read(row["last_read_at"], row["accounts"]))
         show.live_report(row["live"])
         if row["pending"] or row["failed"]:
             pending = [_("{n} pending", n=f"{row['pending']:,}")] if row["pending"] else []
             failed = [_("{n} failed", n=f"{row['failed']:,}")] if row["failed"] else []
             st.caption(" · ".join([*pending, *failed]))
         if row["error"] and not row["alarm"]:
-            st.caption(ui.plain(row["error"]))
+            st.caption(ui.plain(problems.of_server(row["error"])))
         if row["error"] and row["next_attempt_at"]:
             st.caption(_("Next attempt {ago}", ago=show.ago(row["next_attempt_at"])))
         if row["gathering_until"]:
@@ -87,7 +87,9 @@ def waiting(listing: ui.Listing, status: SyncStatus | None) -> None:
         chosen = _waiting_table(listing, page, "multi-row" if may_push else "single-row")
         listing.pages(page, _("{n} waiting", n=f"{page.total:,}"))
         if len(chosen) == 1:
-            st.info(f"`{readable(chosen[0]['address'])}`: {ui.plain(reason(chosen[0]))}", icon=":material/info:")
+            st.info(
+                f"**{ui.plain(readable(chosen[0]['address']))}**: {ui.plain(reason(chosen[0]))}", icon=":material/info:"
+            )
         if may_push:
             _retry_buttons(bar, listing, chosen)
 
@@ -114,7 +116,7 @@ def kind_word(resource: str) -> str:
 
 
 def reason(row: Row) -> str:
-    why = row["error"] or row["alarm"] or row["server_error"]
+    why = problems.of_row(row["error_code"], row["error"]) or row["alarm"] or problems.of_server(row["server_error"])
     if row["removing"]:
         return f"{_('To be deleted')}: {why}" if why else _("To be deleted")
     return str(why or _("Waits for its turn"))

@@ -7,24 +7,15 @@ from typing import Any
 import streamlit as st
 
 from provision.access import Permission
-from provision.provisioner import Provisioner
 from webui import show, ui
-from webui.i18n import _
-
-RESOURCES = ["mailbox", "alias", "domain", "server", "operator", "access"]
-SIGN_IN_OPERATIONS = {"operator.sign_in", "operator.sign_out", "operator.lock", "operator.change_password"}
-OPERATIONS = sorted(
-    SIGN_IN_OPERATIONS.union(
-        getattr(method, "operation", "") for method in (getattr(Provisioner, name) for name in dir(Provisioner))
-    )
-    - {""}
-)
+from webui.i18n import _, counted
 
 
 def resource_name(resource: str) -> str:
     names = {
         "mailbox": _("Mailbox"), "alias": _("Alias"), "domain": _("Domain"), "server": _("Mail server"),
-        "operator": _("Operator"), "access": _("Denied access"),
+        "operator": _("Operator"), "access": _("Denied access"), "import": _("Import"), "token": _("API token"),
+        "policy": _("Rules"), "key": _("Key"), "database": _("Database"), "log": _("Log"),
     }  # fmt: skip
     return names.get(resource, resource)
 
@@ -68,7 +59,9 @@ def verify_dialog() -> None:
                 report = ui.app().queries.verify_audit(who.actor)
                 head = ui.app().queries.audit_head(who.actor)
             if report.intact:
-                st.success(_("Intact: {n} links.", n=f"{report.links:,}"), icon=":material/verified_user:")
+                st.success(
+                    counted(report.links, "Intact: {n} link.", "Intact: {n} links."), icon=":material/verified_user:"
+                )
                 st.caption(_("Keep this head outside: a later check against it notices a cut or rewritten end."))
                 st.code(json.dumps(head, indent=1), language=None)
             else:

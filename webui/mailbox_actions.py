@@ -11,7 +11,7 @@ from provision.provisioner.bulk import BulkResult, ItemError
 from provision.signin import SignedIn
 from provision.state import Resource
 from webui import delivery, mailbox_delete, mailbox_detail, mailbox_edit, mailbox_password, ui
-from webui.i18n import _
+from webui.i18n import _, counted
 
 Row = Mapping[str, Any]
 
@@ -34,7 +34,8 @@ def _deleted_bar(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
         with ui.attempt():
             result = _restore(who, rows)
             mine.clear_selection()
-            delivery.done_many(who, _("{n} mailboxes are restored.", n=len(result.done)), result)
+            said = counted(len(result.done), "{n} mailbox is restored.", "{n} mailboxes are restored.")
+            delivery.done_many(who, said, result)
     if st.button(_("Delete for good"), icon=":material/delete_forever:", disabled=not rows):
         mailbox_delete.delete_dialog(rows, mine)
 
@@ -71,7 +72,11 @@ def _switch(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
             result = write.enable_mailboxes(who.actor, uids) if enable else write.disable_mailboxes(who.actor, uids)
             mine.clear_selection()
             changed = len(result.done)
-            said = _("{n} mailboxes are enabled.", n=changed) if enable else _("{n} mailboxes are disabled.", n=changed)
+            said = (
+                counted(changed, "{n} mailbox is enabled.", "{n} mailboxes are enabled.")
+                if enable
+                else counted(changed, "{n} mailbox is disabled.", "{n} mailboxes are disabled.")
+            )
             delivery.done_many(who, said, result)
 
 
@@ -81,7 +86,8 @@ def retry(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
     if len(rows) == 1:
         fresh: Mailbox = ui.app().queries.mailbox(who.actor, rows[0]["uid"])
         delivery.done(who, _("{address} was tried again.", address=fresh.address), fresh)
-    delivery.done_many(who, _("{n} mailboxes were tried again.", n=len(rows)), BulkResult([row["uid"] for row in rows]))
+    said = counted(len(rows), "{n} mailbox was tried again.", "{n} mailboxes were tried again.")
+    delivery.done_many(who, said, BulkResult([row["uid"] for row in rows]))
 
 
 def _restore(who: SignedIn, rows: Sequence[Row]) -> BulkResult:

@@ -9,7 +9,7 @@ from provision.access import Permission
 from provision.models import Status
 from provision.signin import SignedIn
 from webui import delivery, ui
-from webui.i18n import _
+from webui.i18n import _, counted
 from webui.mailbox_edit import chosen_text
 
 WORD = "DELETE"
@@ -47,7 +47,11 @@ def _soft(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
         with ui.attempt():
             result = ui.app().provisioner.delete_mailboxes(who.actor, [row["uid"] for row in rows])
             mine.clear_selection()
-            text = _("{n} mailboxes are deleted; the filter “Deleted” shows them.", n=len(result.done))
+            text = counted(
+                len(result.done),
+                "{n} mailbox is deleted; the filter “Deleted” shows it.",
+                "{n} mailboxes are deleted; the filter “Deleted” shows them.",
+            )
             delivery.done_many(who, text, result, delivered=False)
 
 
@@ -77,7 +81,8 @@ def _delete(who: SignedIn, rows: Sequence[Row], mine: ui.Listing, erase: bool) -
         return
     result = write.delete_mailboxes(who.actor, [row["uid"] for row in rows], force=True, erase_mail=erase)
     mine.clear_selection()
-    delivery.done_many(who, _("{n} mailboxes are deleted for good.", n=len(result.done)), result)
+    text = counted(len(result.done), "{n} mailbox is deleted for good.", "{n} mailboxes are deleted for good.")
+    delivery.done_many(who, text, result)
 
 
 def _aliases(who: SignedIn, rows: Sequence[Row]) -> None:

@@ -13,9 +13,9 @@ from provision.csvfile import ImportResult, plan_import
 from provision.imports import ImportProgress, cancel_import, dismiss_import, import_job, import_jobs, start_import
 from provision.models import JobStatus
 from provision.signin import SignedIn
-from webui import show, ui
+from webui import problems, show, ui
 from webui.basepath import place
-from webui.i18n import _
+from webui.i18n import _, counted
 
 PLAN, KEY = "mb_import_plan", "mb_import_key"
 SHOWN = 200
@@ -59,7 +59,11 @@ def import_dialog() -> None:
         with ui.attempt():
             plan = _plan(who, file)
             _show(plan)
-            if ui.buttons(_("Import {n} mailboxes", n=f"{plan.accepted:,}"), disabled=not plan.accepted, key="import"):
+            if ui.buttons(
+                counted(plan.accepted, "Import {n} mailbox", "Import {n} mailboxes"),
+                disabled=not plan.accepted,
+                key="import",
+            ):
                 start_import(ui.app(), who.actor, file.getvalue(), uid=UUID(st.session_state[KEY]))
                 ui.done(_("The import has begun. It goes on when you leave this page."))
 
@@ -85,7 +89,10 @@ def _preview(file_id: str, result: ImportResult) -> Preview:
         }
         for new in result.accepted[:SHOWN]
     ]  # fmt: skip
-    errors = [{"row": e.number, "column": e.column, "reason": e.message} for e in result.errors[:SHOWN]]
+    errors = [
+        {"row": e.number, "column": e.column, "reason": problems.sentence(e.code, e.message)}
+        for e in result.errors[:SHOWN]
+    ]
     return Preview(file_id, len(result.accepted), len(result.rejected), rows, errors)
 
 

@@ -11,7 +11,7 @@ from provision.queries import MailboxFilter, Page
 from provision.signin import SignedIn
 from webui import delivery, show, ui
 from webui.basepath import place
-from webui.i18n import _
+from webui.i18n import _, counted
 
 FULL = 90  # percent of the quota
 SIZE = 50
@@ -58,9 +58,8 @@ def export_link(where: MailboxFilter) -> None:
     st.link_button(_("Export CSV"), place(f"/export/mailboxes.csv?{query}"), icon=":material/download:")
 
 
-def table(who: SignedIn, mine: ui.Listing, page: Page, *, many: bool) -> list[Mapping[str, Any]]:
+def table(mine: ui.Listing, page: Page, servers: Sequence[Mapping[str, Any]], *, many: bool) -> list[Mapping[str, Any]]:
     """The page of the list; returns the rows that are selected."""
-    servers = ui.app().queries.health(who.actor)
     cells = [_cells(row, servers) for row in page.rows]
     columns = {
         "address": _("Address"), "name": _("Name"), "state": _state_column(), "share": show.usage_column(_("Quota used")),
@@ -98,4 +97,4 @@ def _state_column() -> Any:
 def count(page: Page) -> str:
     if page.capped:
         return _("more than {n} mailboxes", n=f"{page.total:,}")
-    return _("1 mailbox") if page.total == 1 else _("{n} mailboxes", n=f"{page.total:,}")
+    return counted(page.total, "{n} mailbox", "{n} mailboxes")

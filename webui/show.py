@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from provision.models import LogStatus, Role, Status, SyncStatus, utc_now
-from webui.i18n import _
+from webui.i18n import _, counted
 from webui.markup import plain
 
 UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
@@ -62,7 +62,12 @@ def ago(at: datetime | None) -> str:
         return _("in {n} min", n=minutes) if hours == 0 else _("in {n} h", n=hours)
     if hours == 0:
         return _("{n} min ago", n=minutes)
-    return _("{n} h ago", n=hours) if days == 0 else _("{n} days ago", n=days)
+    return _("{n} h ago", n=hours) if days == 0 else counted(days, "{n} day ago", "{n} days ago")
+
+
+def last_read(at: datetime | None, accounts: int) -> str:
+    """When a mail server was read, and how many it had."""
+    return counted(accounts, "Last read {ago} · {n} account", "Last read {ago} · {n} accounts", ago=ago(at))
 
 
 def local(at: datetime | None) -> str:

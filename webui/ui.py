@@ -19,8 +19,8 @@ from provision.errors import NotSignedIn, ProvisionError
 from provision.secret import Secret
 from provision.signin import SignedIn
 from webui import app as running
-from webui import session
-from webui.i18n import _, language, word
+from webui import problems, session
+from webui.i18n import _
 from webui.listing import Listing as Listing
 from webui.markup import plain as plain
 
@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 PAGES = Path(__file__).resolve().parent.parent / "pages"
 FLASH = "_flash"
 CLOSING = "_closing"
+TOAST_CHARACTERS = 100  # Streamlit cuts what is longer
 
 
 def app() -> Postroom:
@@ -96,9 +97,7 @@ def show_error(error: ProvisionError) -> None:
 
 
 def error_text(error: ProvisionError) -> str:
-    """The sentence; in other languages after a heading, for the reasons come in English."""
-    heading = word(ERROR_HEADINGS.get(error.code, "")) if language() != "en" else ""
-    return plain(f"{heading}: {error.message}" if heading else error.message)
+    return plain(problems.sentence(error.code, error.message))
 
 
 def show_unexpected(error: Exception) -> None:
@@ -109,20 +108,26 @@ def show_unexpected(error: Exception) -> None:
     st.error(_("Something went wrong here. The log tells more under the number {id}.", id=number))
 
 
-def done(text: str) -> None:
+def done(text: str, more: str = "") -> None:
     """Success: close the dialog, run the page anew, and say so there."""
-    flash(text)
+    flash(text, more)
     st.rerun()
 
 
-def flash(text: str) -> None:
-    st.session_state.setdefault(FLASH, []).append(text)
+def flash(text: str, more: str = "") -> None:
+    """A toast; `more`, as why it has not come further, stands on the page until the next click."""
+    st.session_state.setdefault(FLASH, []).append((text, more))
 
 
 def show_flashes() -> None:
-    """Called by the entry, once a run."""
-    for text in st.session_state.pop(FLASH, []):
-        st.toast(plain(text), icon=":material/check:")
+    """Called by the entry, once a run. A toast shows little and goes soon: what is long stands on the page."""
+    for text, more in st.session_state.pop(FLASH, []):
+        if len(text) <= TOAST_CHARACTERS:
+            st.toast(plain(text), icon=":material/check:")
+        else:
+            st.success(plain(text), icon=":material/check:")
+        if more:
+            st.info(plain(more), icon=":material/info:")
 
 
 # ---- parts of a page -----------------------------------------------------------------------
@@ -144,7 +149,7 @@ def empty(text: str, icon: str = ":material/inbox:") -> None:
 
 
 def link(page: str, text: str, *, icon: str | None = None, **filters: str | None) -> None:
-    """A link to another page's list: `ui.link("mailboxes", "3", mb_sync=show.label(SyncStatus.FAILED))`."""
+    """A link to another page's list: `ui.link("mailboxes", "3", mb_sync=SyncStatus.FAILED)`."""
     known = {name: value for name, value in filters.items() if value is not None}
     path = PAGES / f"{page}.py"
     if path.exists():
@@ -211,12 +216,3 @@ def on_script_error(error: Exception) -> bool:
     else:
         show_unexpected(error)
     return True
-
-
-ERROR_HEADINGS = {
-    "INVALID_EMAIL": "The address is not valid", "WEAK_PASSWORD": "The password is too weak",
-    "DUPLICATE_MAILBOX": "The mailbox exists already", "MAILBOX_NOT_FOUND": "The mailbox does not exist",
-    "INSUFFICIENT_PERMISSION": "You may not do this", "SERVER_UNREACHABLE": "The mail server cannot be reached",
-    "EDIT_CONFLICT": "Somebody else has changed this", "DATABASE_UNAVAILABLE": "The database cannot be used now",
-    "WRONG_CREDENTIALS": "Wrong user name or password", "LOCKED": "Locked for now", "INVALID_INPUT": "This cannot be used",
-}  # fmt: skip

@@ -34,7 +34,7 @@ LAST_PAGE = MAILBOXES // 50
 STARTS, RUNS, PAUSE = 5, 60, 0.2  # processes; clicks of each kind; seconds between them
 PEOPLE, EVERY, LASTING = 20, 5.0, 60.0  # how many click, every how many seconds, for how long
 TERMS = ("eyer", "gruber", "corp0", "ben.", "hugo.jo", "9871", "uber1", "ta.kl", "fox", "rla.ch")
-SORTS = ("Name", "Fullest first", "Largest first", "Largest quota first")
+SORTS = ("display_name", "-used_percent", "-used", "-quota")
 Row = list[str]
 Value = str | int | None
 

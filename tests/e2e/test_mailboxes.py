@@ -382,7 +382,7 @@ def test_a_viewer_looks_only(page: Page, company: Site) -> None:
 
 
 def test_a_link_survives_the_sign_in(page: Page, company: Site) -> None:
-    sign_in(page, company, "alice", "/mailboxes?mb_q=kenji&mb_sort=Largest+first")
+    sign_in(page, company, "alice", "/mailboxes?mb_q=kenji&mb_sort=-used")
     ready(page)
     expect(page.get_by_label("Search", exact=True).first).to_have_value("kenji")
     assert "mb_sort=" in page.url

@@ -28,8 +28,8 @@ def choose_row(page: Page, row: int) -> None:
 @pytest.mark.parametrize(
     ("link", "title", "expected"),
     [
-        ("Show all", "Mailboxes", ""), ("What failed", "Sync", "sy_status=Failed"),
-        ("What waits", "Sync", "sy_status=Pending"), ("The whole log", "Logs", ""),
+        ("Show all", "Mailboxes", ""), ("What failed", "Sync", "sy_status=FAILED"),
+        ("What waits", "Sync", "sy_status=PENDING"), ("The whole log", "Logs", ""),
     ],
 )  # fmt: skip
 def test_each_number_leads_to_its_list(site: Site, page: Page, link: str, title: str, expected: str) -> None:
@@ -40,7 +40,7 @@ def test_each_number_leads_to_its_list(site: Site, page: Page, link: str, title:
 
 
 def test_a_log_row_shows_its_command(site: Site, page: Page) -> None:
-    sign_in(page, site, "alice", "/logs?lg_operation=mailbox.create&lg_status=Success")
+    sign_in(page, site, "alice", "/logs?lg_operation=mailbox.create&lg_status=SUCCESS")
     heading(page, "Logs")
     choose_row(page, 1)
     expect(page.get_by_text("Exit code")).to_be_visible()

@@ -59,7 +59,7 @@ def test_guessing_locks(own_site: Site, page: Page) -> None:
 
 def test_a_deep_link_is_the_first_request_of_a_fresh_process(tmp_path: Path, page: Page) -> None:
     with serve(tmp_path) as site:
-        page.goto(f"{site.url}/logs?lg_q=anna&lg_status=Success")
+        page.goto(f"{site.url}/logs?lg_q=anna&lg_status=SUCCESS")
         heading(page, "Postroom")
         assert page.get_by_role("heading", name="Logs").count() == 0
         fill_sign_in(page, "vera")

@@ -37,7 +37,7 @@ def confirm(page: Page, button: str, word: str = "") -> None:
 
 
 def test_what_failed_is_mended_retried_and_synced(own_site: Site, page: Page) -> None:
-    sign_in(page, own_site, "alice", "/sync?sy_status=Failed")
+    sign_in(page, own_site, "alice", "/sync?sy_status=FAILED")
     lines = (own_site.volume / "postfix-accounts.cf").read_text().splitlines(keepends=True)
     (own_site.volume / "postfix-accounts.cf").write_text(
         "".join(line for line in lines if not line.startswith("info@"))

@@ -50,15 +50,28 @@ def shown(**query: str) -> str:
     [
         ({}, "|None|1"),
         ({"xx_q": "anna", "xx_page": "3"}, "anna|None|3"),
-        ({"xx_status": "Failed"}, "|FAILED|1"),
         ({"xx_status": "FAILED"}, "|FAILED|1"),
-        ({"xx_status": "失敗"}, "|FAILED|1"),
         ({"xx_status": "nonsense", "xx_page": "-4"}, "|None|1"),
         ({"xx_page": "９"}, "|None|9"),
     ],
 )
 def test_a_link_says_what_is_shown(query: dict[str, str], expected: str) -> None:
     assert shown(**query) == expected
+
+
+def test_what_is_chosen_stands_in_the_address_as_it_is_stored() -> None:
+    test = AppTest.from_function(script, default_timeout=20).run()
+    assert dict(test.query_params) == {}
+    test.segmented_control(key="xx_status").set_value("FAILED").run()
+    assert test.query_params["xx_status"] == "FAILED"
+    test.segmented_control(key="xx_status").set_value(None).run()
+    assert "xx_status" not in test.query_params
+
+
+def test_what_means_nothing_leaves_the_address() -> None:
+    test = AppTest.from_function(script, default_timeout=20)
+    test.query_params["xx_status"] = "nonsense"
+    assert "xx_status" not in test.run().query_params
 
 
 def test_a_page_knows_how_many_there_are() -> None:

@@ -41,9 +41,9 @@ TEXTS = {
     "Old password": ("現在のパスワード", "旧密码"),
     "New password": ("新しいパスワード", "新密码"),
     "New password again": ("新しいパスワード（確認）", "再次输入新密码"),
-    "8 to 32 characters, with three of: capital letter, small letter, digit, other character.": (
-        "8～32 文字。大文字・小文字・数字・その他の文字のうち 3 種類以上を含めてください。",
-        "8 至 32 个字符，须包含大写字母、小写字母、数字、其他字符中的三种。",
+    "{least} to {most} characters, with {n} of: capital letter, small letter, digit, other character.": (
+        "{least}～{most} 文字。大文字・小文字・数字・その他の文字のうち {n} 種類以上を含めてください。",
+        "{least} 至 {most} 个字符，须包含大写字母、小写字母、数字、其他字符中的 {n} 种。",
     ),
     "Change password": ("パスワードを変更", "修改密码"),
     "Change your password": ("パスワードの変更", "修改您的密码"),
@@ -108,15 +108,4 @@ TEXTS = {
         "問題が発生しました。詳細はログの番号 {id} を参照してください。",
         "出现了问题。详情请查看日志编号 {id}。",
     ),
-    "The address is not valid": ("アドレスが正しくありません", "地址无效"),
-    "The password is too weak": ("パスワードが弱すぎます", "密码强度不足"),
-    "The mailbox exists already": ("メールボックスは既に存在します", "邮箱已存在"),
-    "The mailbox does not exist": ("メールボックスが存在しません", "邮箱不存在"),
-    "You may not do this": ("権限がありません", "无权执行此操作"),
-    "The mail server cannot be reached": ("メールサーバーに接続できません", "无法连接邮件服务器"),
-    "Somebody else has changed this": ("他の人が変更しました", "其他人已修改此项"),
-    "The database cannot be used now": ("データベースを使用できません", "数据库当前不可用"),
-    "Wrong user name or password": ("ユーザー名またはパスワードが正しくありません", "用户名或密码错误"),
-    "Locked for now": ("一時的にロックされています", "暂时锁定"),
-    "This cannot be used": ("入力内容を使用できません", "输入内容不可用"),
 }

@@ -17,7 +17,6 @@ TEXTS = {
     "Last changed first": ("変更の新しい順", "最近更改优先"),
     "Last synced first": ("同期の新しい順", "最近同步优先"),
     "{n} mailboxes": ("{n} 件のメールボックス", "{n} 个邮箱"),
-    "1 mailbox": ("1 件のメールボックス", "1 个邮箱"),
     "more than {n} mailboxes": ("{n} 件を超えるメールボックス", "超过 {n} 个邮箱"),
     "No mailbox matches. Widen the filters, or create one.": (
         "該当するメールボックスがありません。条件を広げるか、新しく作成してください。",
