@@ -23,7 +23,8 @@ LABEL org.opencontainers.image.title="Postroom" \
 RUN groupadd --gid "${GID}" postroom \
     && useradd --uid "${UID}" --gid "${GID}" --no-create-home --home-dir /tmp --shell /usr/sbin/nologin postroom \
     && install -d -o "${UID}" -g "${GID}" -m 0700 /data
-COPY --from=build /opt /opt
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /opt/postroom /opt/postroom
 ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp \
     PYTHONUNBUFFERED=1 \
