@@ -3,25 +3,27 @@
 Every operation is recorded twice: as an intent, in the transaction that wants it, and as an outcome, in the one that
 knows it. Each record is a link that holds the hash of the link before, so a record that is changed, removed, inserted
 or moved breaks the chain at that place. A cut tail shows against a head that was exported earlier. Rows are only
-inserted; a log row is completed once, after which the database itself refuses to change it.
+inserted; a log row is completed once, after which the database itself refuses to change it. Old records may be moved
+to a file (provision.retention); the chain then begins at a checkpoint, of which a record further on must speak.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select, text, update
-from sqlalchemy.orm import Session
+from sqlalchemy import String, bindparam, insert, select, text, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
 from uuid6 import uuid7
 
 from provision.access import Actor
-from provision.models import AuditLink, LogStatus, ProvisionLog, utc_now
+from provision.models import AuditLink, Base, LogStatus, ProvisionLog, utc_now
 
 GENESIS = "0" * 64
+ARCHIVE = "log.archive"
 CHAIN_LOCK = 0x706F7374726F6F6D  # a fixed number for PostgreSQL's advisory lock
 OUTPUT_LIMIT = 20_000  # characters of stdout and stderr that are kept
 INTENT_FIELDS = (
@@ -136,7 +138,7 @@ def _append(session: Session, phase: str, rows: Sequence[Mapping[str, Any]]) -> 
 
 def _head(session: Session) -> tuple[int, str]:
     last = session.execute(select(AuditLink.seq, AuditLink.hash).order_by(AuditLink.seq.desc()).limit(1)).first()
-    return (last.seq, last.hash) if last else (0, GENESIS)
+    return (last.seq, last.hash) if last else start(session)
 
 
 def export_head(session: Session) -> dict[str, Any]:
@@ -147,8 +149,13 @@ def export_head(session: Session) -> dict[str, Any]:
 
 def record_digest(phase: str, record: Mapping[str, Any]) -> str:
     """SHA-256 of the record's fields of this phase as sorted JSON; times as microseconds UTC."""
-    plain = {name: _plain(record[name]) for name in PHASES[phase]}
+    plain = plain_record(phase, record)
     return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def plain_record(phase: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record's fields of this phase as JSON has them."""
+    return {name: _plain(record[name]) for name in PHASES[phase]}
 
 
 def link_hash(previous: str, seq: int, at: datetime, phase: str, log_uid: UUID, digest: str) -> str:
@@ -177,23 +184,53 @@ def _cut(output: str | None) -> str | None:
 # ---- verifying -----------------------------------------------------------------------------
 
 
+class AuditCheckpoint(Base):
+    """Up to this link everything was moved to a file."""
+
+    __tablename__ = "audit_checkpoint"
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    hash: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime] = mapped_column(default=utc_now)
+    file: Mapped[str] = mapped_column(String(255))
+
+
+def start(session: Session) -> tuple[int, str]:
+    """Number and hash of the link before the first one that is here."""
+    last = session.scalar(select(AuditCheckpoint).order_by(AuditCheckpoint.seq.desc()).limit(1))
+    return (last.seq, last.hash) if last else (0, GENESIS)
+
+
 def verify(session: Session, exported: Mapping[str, Any] | None = None) -> ChainReport:
     """Walk the whole chain and the log beside it; `exported`: a head that was kept outside."""
-    seq, head = 0, GENESIS
-    for link, record in _chain(session):
+    begin = start(session)
+    report = follow(chain(session), begin, exported)
+    if not report.intact:
+        return report
+    if exported and report.links < exported["links"]:
+        missing = exported["links"] - report.links
+        return replace(report, broken_at=report.links + 1, reason=f"the tail is cut off: {missing} links are gone")
+    reason = _unlinked(session) or _unexplained(session, begin)
+    return replace(report, broken_at=report.links + 1, reason=reason) if reason else report
+
+
+def follow(
+    chain: Iterable[tuple[Any, Any]], begin: tuple[int, str], exported: Mapping[str, Any] | None = None
+) -> ChainReport:
+    """Link by link from `begin` on."""
+    seq, head = begin
+    for link, record in chain:
         reason = _broken(link, record, seq, head)
         if reason:
             return ChainReport(seq, head, seq + 1, reason)
         seq, head = link.seq, link.hash
         if exported and seq == exported["links"] and head != exported["head"]:
             return ChainReport(seq, head, seq, "the chain up to here is not the one whose head was exported")
-    if exported and seq < exported["links"]:
-        return ChainReport(seq, head, seq + 1, f"the tail is cut off: {exported['links'] - seq} links are gone")
-    reason = _unlinked(session)
-    return ChainReport(seq, head, seq + 1 if reason else None, reason)
+    return ChainReport(seq, head)
 
 
-def _chain(session: Session) -> Iterator[tuple[Any, Any]]:
+def chain(session: Session, up_to: int | None = None) -> Iterator[tuple[Any, Any]]:
+    """Each link with its record, or None where that is gone."""
     links = AuditLink.__table__
     log = ProvisionLog.__table__
     statement = (
@@ -204,8 +241,20 @@ def _chain(session: Session) -> Iterator[tuple[Any, Any]]:
         .order_by(links.c.seq)
         .execution_options(yield_per=1000)
     )
+    if up_to is not None:
+        statement = statement.where(links.c.seq <= up_to)
     for row in session.execute(statement):
         yield row, row._mapping if row.log_id is not None else None
+
+
+def _unexplained(session: Session, begin: tuple[int, str]) -> str | None:
+    """A checkpoint of which no record speaks was put there to hide what stood before it."""
+    if begin[0] == 0:
+        return None
+    payloads = session.scalars(select(ProvisionLog.payload).where(ProvisionLog.operation == ARCHIVE))
+    if any((payload.get("links"), payload.get("head")) == begin for payload in payloads):
+        return None
+    return f"no record tells who moved the links up to {begin[0]} away"
 
 
 def _broken(link: Any, record: Mapping[str, Any] | None, seq: int, head: str) -> str | None:

@@ -1,7 +1,7 @@
 """The database: engine, transactions, migrations, and the lock that makes one writer per mail server."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,11 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy_dlock.factory import create_sadlock
 
-from provision.errors import ProvisionError
+from provision.errors import InvalidInput, ProvisionError
 
 LOCK_POLL_SECONDS = 0.1
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,6 +55,8 @@ class Database:
                     yield session
         except OperationalError as error:
             raise DatabaseUnavailable(f"The database cannot be used now: {_reason(error)}.") from error
+        except DataError:  # PostgreSQL takes no NUL, and no more than a column holds
+            raise InvalidInput("The database cannot hold or look for such a text or number.") from None
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -84,18 +86,25 @@ class Database:
         """The form that this release needs."""
         return str(ScriptDirectory.from_config(_alembic()).get_current_head())
 
-    @contextmanager
-    def server_lock(self, server_id: int, timeout_seconds: float) -> Iterator[bool]:
+    def server_lock(self, server_id: int, timeout_seconds: float) -> AbstractContextManager[bool]:
         """Yield whether this process may write to the mail server; freed by `kill -9` too."""
+        return self._lock(f"server-{server_id}", timeout_seconds)
+
+    def upkeep_lock(self) -> AbstractContextManager[bool]:
+        """Yield whether this process may tidy up now."""
+        return self._lock("upkeep", 0)
+
+    @contextmanager
+    def _lock(self, name: str, timeout_seconds: float) -> Iterator[bool]:
         if self.is_sqlite:
-            with self._file_lock(server_id, timeout_seconds) as locked:
+            with self._file_lock(name, timeout_seconds) as locked:
                 yield locked
         else:
             with self.engine.connect() as connection:
                 free = connection.execution_options(
                     isolation_level="AUTOCOMMIT"
                 )  # or it would be idle in a transaction
-                lock: Any = create_sadlock(free, f"postroom-server-{server_id}")
+                lock: Any = create_sadlock(free, f"postroom-{name}")
                 locked = lock.acquire(timeout=timeout_seconds, interval=LOCK_POLL_SECONDS)
                 try:
                     yield locked
@@ -104,8 +113,8 @@ class Database:
                         lock.release()
 
     @contextmanager
-    def _file_lock(self, server_id: int, timeout_seconds: float) -> Iterator[bool]:
-        lock = FileLock(f"{self.url.database}.server-{server_id}.lock", is_singleton=False)
+    def _file_lock(self, name: str, timeout_seconds: float) -> Iterator[bool]:
+        lock = FileLock(f"{self.url.database}.{name}.lock", is_singleton=False)
         try:
             lock.acquire(timeout=timeout_seconds, poll_interval=LOCK_POLL_SECONDS)
         except Timeout:

@@ -18,11 +18,13 @@ from provision.bootstrap import Postroom
 from provision.errors import ProvisionError
 from provision.imports import run_next_import
 from provision.models import Server, utc_now
+from provision.retention import FOLDER, archive_log, prune
 
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 1.0
 STOP_SECONDS = 3.0
+UPKEEP_EVERY = timedelta(hours=1)
 PROBE_EVERY = timedelta(seconds=60)
 SCHEDULER = Actor.system("scheduler")
 
@@ -34,6 +36,7 @@ class Jobs:
         self.app = app
         self.tick_seconds = tick_seconds
         self._stop = threading.Event()
+        self._next_upkeep = utc_now()
         # Imports may take minutes; a push of the changes that people make meanwhile must not wait for them.
         self._threads = [
             threading.Thread(target=self._repeat, args=(self.sweep,), name="postroom-sync", daemon=True),
@@ -87,6 +90,19 @@ class Jobs:
     def run_imports(self) -> None:
         while not self._stop.is_set() and run_next_import(self.app):
             pass
+        if self._next_upkeep <= utc_now():
+            self._next_upkeep = utc_now() + UPKEEP_EVERY
+            self.upkeep()
+
+    def upkeep(self) -> None:
+        """Forget what is not needed any more; move old records away where that is asked for. One process at a time."""
+        settings = self.app.settings
+        with self.app.database.upkeep_lock() as locked:
+            if locked:
+                prune(self.app.database)
+            if locked and settings.log_retention_days:
+                before = utc_now() - timedelta(days=settings.log_retention_days)
+                archive_log(self.app.database, settings.data_dir / FOLDER, before, SCHEDULER)
 
     def _pull(self, actor: Actor, server_id: int) -> None:
         with self.app.database.read() as session:

@@ -1,15 +1,19 @@
-"""The chain over the log: verify, head."""
+"""The chain over the log: verify, head, archive."""
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from provision.access import Permission
 from provision.cli.output import Json, say, say_json
 from provision.cli.session import Code, session_of
 from provision.errors import InvalidInput
+from provision.models import utc_now
+from provision.retention import FOLDER, archive_log, verify_archive
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -18,11 +22,17 @@ app = typer.Typer(no_args_is_help=True)
 def verify(
     context: typer.Context,
     head: Annotated[Path | None, typer.Option("--head", help="A head that was kept outside; shows a cut tail.")] = None,
+    archive: Annotated[
+        Path | None, typer.Option("--archive", help="A file that records were moved to; it is walked instead.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Walk the whole chain; exit code 4 and the first broken link if a record was changed, removed, inserted or moved."""
     session = session_of(context)
-    report = session.app.queries.verify_audit(session.actor, _read_head(head) if head else None)
+    if archive:
+        report = verify_archive(archive)
+    else:
+        report = session.app.queries.verify_audit(session.actor, _read_head(head) if head else None)
     if as_json:
         say_json({name: getattr(report, name) for name in ("intact", "links", "head", "broken_at", "reason")})
     elif report.intact:
@@ -47,6 +57,24 @@ def head(
         say_json(found)
     else:
         say(f"{found['links']:,} links, the last one {found['head']}.", *([f"Written to {out}."] if out else []))
+    return Code.DONE
+
+
+@app.command()
+def archive(
+    context: typer.Context,
+    days: Annotated[int, typer.Option("--days", min=1, help="Records older than this.")],
+) -> int:
+    """Move old records to files, which `verify --archive` can walk; the dashboard shows them no more."""
+    session = session_of(context)
+    folder = session.app.settings.data_dir / FOLDER
+    before = utc_now() - timedelta(days=days)
+    session.actor.require(Permission.SERVER_WRITE)
+    files = archive_log(session.app.database, folder, before, session.actor)
+    for moved in files:
+        say(f"Moved to {moved.file}, up to link {moved.links:,}, hash {moved.head}.")
+    if not files:
+        say("There is nothing to move.")
     return Code.DONE
 
 

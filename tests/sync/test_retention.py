@@ -1,0 +1,167 @@
+"""Old records move to files without a gap in the chain; the database lets go of nothing else."""
+
+import gzip
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import time_machine
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
+
+from provision.access import Actor
+from provision.audit import AuditCheckpoint
+from provision.errors import InvalidInput
+from provision.jobs import Jobs
+from provision.models import AuditLink, IdempotencyKey, ProvisionLog, utc_now
+from provision.queries import LogFilter
+from provision.retention import Archived, archive_log, verify_archive
+from tests.conftest import HASH, World
+from tests.sync.test_audit import drop_triggers, run
+
+SYSTEM = Actor.system("test")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "archive"
+
+
+def archive(world: World, folder: Path) -> list[Archived]:
+    return archive_log(world.app.database, folder, utc_now(), SYSTEM)
+
+
+def operations(world: World) -> list[str]:
+    return [row["operation"] for row in world.app.queries.logs(SYSTEM, LogFilter()).rows]
+
+
+def count(world: World, table: type) -> int:
+    with world.app.database.read() as session:
+        return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def test_the_chain_goes_on_behind_what_was_moved(world: World, folder: Path) -> None:
+    world.add("anna@example.com")
+    head = world.app.queries.audit_head(SYSTEM)
+    [moved] = archive(world, folder)
+    assert (moved.links, moved.head) == (head["links"], head["head"])
+    assert operations(world) == ["log.archive"]
+    world.add("ben@example.com")
+    report = world.app.queries.verify_audit(SYSTEM)
+    assert report.intact
+    assert report.links == head["links"] + 4
+
+
+def test_the_file_can_be_verified_by_itself(world: World, folder: Path) -> None:
+    world.add("anna@example.com")
+    [moved] = archive(world, folder)
+    report = verify_archive(moved.file)
+    assert report.intact
+    assert (report.links, report.head) == (moved.links, moved.head)
+    assert moved.file.stat().st_mode & 0o077 == 0
+    assert HASH.reveal() not in gzip.decompress(moved.file.read_bytes()).decode()
+
+
+def test_a_second_file_follows_the_first(world: World, folder: Path) -> None:
+    [first] = archive(world, folder)
+    world.add("anna@example.com")
+    [second] = archive(world, folder)
+    assert verify_archive(second.file).intact
+    assert second.file.name.startswith(f"log-{first.links + 1}-")
+    assert world.app.queries.verify_audit(SYSTEM).intact
+
+
+def test_what_is_under_way_stays_and_what_came_after_it(world: World, folder: Path) -> None:
+    world.add("anna@example.com")
+    world.volume.rename(world.volume.with_name("away"))
+    world.add("waits@example.com")
+    world.add("waits-too@example.com")
+    archive(world, folder)
+    assert operations(world) == ["log.archive", "mailbox.create", "mailbox.create"]
+    world.volume.with_name("away").rename(world.volume)
+    world.app.provisioner.push(SYSTEM, world.server.uid)
+    assert world.app.queries.verify_audit(SYSTEM).intact
+
+
+def test_young_records_stay(world: World, folder: Path) -> None:
+    before = operations(world)
+    assert archive_log(world.app.database, folder, utc_now() - timedelta(days=1), SYSTEM) == []
+    assert operations(world) == before
+
+
+@pytest.mark.parametrize("change", [("anna", "olga"), ('"SUCCESS"', '"FAILED"'), ('"seq": 3', '"seq": 4')])
+def test_a_changed_file_is_found(world: World, folder: Path, change: tuple[str, str]) -> None:
+    world.add("anna@example.com")
+    [moved] = archive(world, folder)
+    moved.file.write_bytes(gzip.compress(gzip.decompress(moved.file.read_bytes()).replace(*map(str.encode, change))))
+    assert not verify_archive(moved.file).intact
+
+
+def test_a_file_cut_off_is_no_archive(world: World, folder: Path) -> None:
+    [moved] = archive(world, folder)
+    moved.file.write_bytes(moved.file.read_bytes()[:-20])
+    with pytest.raises(InvalidInput, match="cut off"):
+        verify_archive(moved.file)
+
+
+def test_a_broken_chain_is_not_moved_away(world: World, folder: Path) -> None:
+    world.add("anna@example.com")
+    drop_triggers(world.app.database)
+    run(world.app.database, "UPDATE provision_log SET operator = 'nobody' WHERE resource_name = 'anna@example.com'")
+    with pytest.raises(InvalidInput, match="broken at link"):
+        archive(world, folder)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM provision_log",
+        "DELETE FROM audit_link",
+        "DELETE FROM audit_checkpoint",
+        "UPDATE audit_checkpoint SET seq = 1000",
+    ],
+)
+def test_the_database_still_refuses_everything_else(world: World, folder: Path, statement: str) -> None:
+    archive(world, folder)
+    world.add("anna@example.com")
+    with pytest.raises(DBAPIError, match="never"), world.app.database.engine.begin() as connection:
+        connection.execute(text(statement))
+    assert world.app.queries.verify_audit(SYSTEM).intact
+
+
+def test_a_checkpoint_that_nobody_recorded_is_found(world: World) -> None:
+    """Somebody who holds the database hides the past behind a checkpoint of his own."""
+    world.add("anna@example.com")
+    with world.app.database.write() as session:
+        last = session.scalars(select(AuditLink).order_by(AuditLink.seq.desc()).offset(2)).first()
+        assert last is not None
+        session.add(AuditCheckpoint(seq=last.seq, hash=last.hash, file="none"))
+        session.flush()
+        gone = select(AuditLink.log_uid).where(AuditLink.seq <= last.seq)
+        session.execute(ProvisionLog.__table__.delete().where(ProvisionLog.uid.in_(gone)))
+        session.execute(AuditLink.__table__.delete().where(AuditLink.seq <= last.seq))
+    assert "no record tells" in (world.app.queries.verify_audit(SYSTEM).reason or "")
+
+
+def test_the_jobs_do_it_where_it_is_asked_for(world: World) -> None:
+    old = utc_now() - timedelta(days=30)
+    with world.app.database.write() as session:
+        session.add(IdempotencyKey(key="old", operation="x", request_digest="x", created_at=old))
+        session.add(IdempotencyKey(key="new", operation="x", request_digest="x"))
+    Jobs(world.app).upkeep()
+    assert count(world, IdempotencyKey) == 1
+    assert "log.archive" not in operations(world)
+
+
+def test_the_jobs_move_records_that_are_old_enough(world: World) -> None:
+    world.add("anna@example.com")
+    app = replace(world.app, settings=world.app.settings.model_copy(update={"log_retention_days": 2}))
+    with time_machine.travel(utc_now() + timedelta(days=1)):
+        Jobs(app).upkeep()
+        assert "mailbox.create" in operations(world)
+    with time_machine.travel(utc_now() + timedelta(days=3)):
+        Jobs(app).upkeep()
+        assert operations(world) == ["log.archive"]
+    assert [path.stat().st_size > 0 for path in (app.settings.data_dir / "archive").iterdir()] == [True]
