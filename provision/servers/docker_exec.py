@@ -1,11 +1,10 @@
 """Run commands in a container, and say in a sentence why one could not be run.
 
-The only module that speaks to Docker. Arguments are lists, standard input carries what is secret, `timeout` runs
+Arguments are lists, standard input carries what is secret, `timeout` runs
 inside the container (a client that gives up does not stop the process there), output comes back in two streams.
 Source: Docker Engine API, exec and attach; docker SDK 7.
 """
 
-import math
 import re
 import struct
 import time
@@ -13,30 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from docker import APIClient
-from docker.errors import APIError, DockerException, NotFound
-from docker.tls import TLSConfig
-from docker.utils import kwargs_from_env
-from requests.exceptions import RequestException
+from docker.errors import APIError, NotFound
 
 from provision.errors import Unreachable
+from provision.servers.docker_engine import ENGINE_ERRORS, EngineClient, connect, engine_address, trouble_of
 
 KEPT_BYTES = 64 * 1024  # of each stream of a command; a snapshot asks for more
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 KILL_AFTER_SECONDS = 2
-ENGINE_TROUBLES = {
-    "FileNotFoundError": "There is no Docker socket at {engine}. Is Docker running, and is its socket mounted here?",
-    "PermissionError": "This user may not use the Docker socket at {engine}; add it to the group that owns the socket.",
-    "Connection refused": "No Docker engine answers at {engine}: the connection was refused.",
-    "timed out": "The Docker engine at {engine} did not answer within {seconds:g} seconds.",
-    "to an HTTPS server": "The Docker engine at {engine} speaks TLS only; set tls_path to the folder of its certificates.",
-    "certificate": "The Docker engine at {engine} and this side do not trust each other's TLS certificates.",
-    "paramiko": "Docker over ssh needs the Python package paramiko (pip install docker[ssh]).",
-    "Name or service not known": "The name of the Docker host in {engine} is not known.",
-}
 STATE_TROUBLES = {
     "created": "The container {name} was never started; start it with: docker start {name}",
     "paused": "The container {name} is paused; continue it with: docker unpause {name}",
@@ -69,18 +54,6 @@ def plain_text(raw: bytes) -> str:
     return ANSI.sub("", raw.decode(errors="replace")).strip()
 
 
-class _Client(APIClient):  # type: ignore[misc]  # the SDK has no types
-    """Proxies and certificate bundles that the environment names are for the web, not for the engine."""
-
-    @property
-    def trust_env(self) -> bool:
-        return False
-
-    @trust_env.setter
-    def trust_env(self, value: bool) -> None:
-        """`requests` sets it; it stays off."""
-
-
 class Container:
     """One container of one engine. `settings`: container (name, or label as key=value), docker_host, tls_path."""
 
@@ -92,16 +65,11 @@ class Container:
 
     @property
     def engine(self) -> str:
-        return self.docker_host or str(kwargs_from_env().get("base_url") or "unix:///var/run/docker.sock")
+        return engine_address(self.docker_host)
 
     @cached_property
-    def _api(self) -> _Client:
-        options: dict[str, Any] = kwargs_from_env() if not self.docker_host else {"base_url": self.docker_host}
-        if self.tls_path:
-            folder = Path(self.tls_path)
-            pair = (str(folder / "cert.pem"), str(folder / "key.pem"))
-            options["tls"] = TLSConfig(client_cert=pair, ca_cert=str(folder / "ca.pem"), verify=True)
-        return _Client(version="auto", timeout=math.ceil(self.timeout_seconds), **options)
+    def _api(self) -> EngineClient:
+        return connect(self.engine, self.tls_path, self.timeout_seconds)
 
     @cached_property
     def name(self) -> str:
@@ -143,9 +111,7 @@ class Container:
         connection = getattr(stream, "_sock", stream)
         try:
             connection.settimeout(max(deadline - time.monotonic(), 0.1))
-            # A process that ends without reading all breaks the pipe; its exit code tells why.
-            with suppress(BrokenPipeError, ConnectionResetError):
-                connection.sendall(stdin)
+            _send(connection, stdin)
             return _two_streams(_reader(stream), connection, keep_bytes, deadline)
         except TimeoutError:
             raise Unreachable(self.trouble() or self._unfinished("A command")) from None
@@ -211,14 +177,18 @@ class Container:
         except APIError as error:
             busy = error.status_code == 409 and self.trouble()
             raise Unreachable(busy or f"The Docker engine refused: {error.explanation or error}.") from None
-        except (DockerException, RequestException, OSError) as error:
-            raise Unreachable(self._engine_trouble(f"{type(error).__name__}: {error}")) from None
+        except ENGINE_ERRORS as error:
+            raise Unreachable(trouble_of(error, self.engine, self.timeout_seconds)) from None
 
-    def _engine_trouble(self, text: str) -> str:
-        for sign, sentence in ENGINE_TROUBLES.items():
-            if sign.lower() in text.lower():
-                return sentence.format(engine=self.engine, seconds=self.timeout_seconds)
-        return f"The Docker engine at {self.engine} cannot be used: {text[:200]}."
+
+def _send(connection: Any, stdin: bytes) -> None:
+    """A process that ends without reading all breaks the pipe; its exit code tells why. Raises: TimeoutError."""
+    try:
+        connection.sendall(stdin)
+    except TimeoutError:
+        raise
+    except OSError:
+        return
 
 
 def _reader(stream: Any) -> Any:

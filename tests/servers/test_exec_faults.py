@@ -69,15 +69,6 @@ def _read_as_nobody(host: str, answer: Any) -> None:
     answer.put(server(docker_host=host).check()[0])
 
 
-def test_ssh_without_its_package_says_what_is_missing() -> None:
-    pytest.importorskip("docker")
-    try:
-        import paramiko  # noqa: F401
-    except ImportError:
-        with unreachable("paramiko"):
-            server(docker_host="ssh://nobody@localhost").read()
-
-
 def test_the_engine_goes_away_in_the_middle_of_a_batch(container: ContainerRig, tmp_path: Path) -> None:
     container.put({ACCOUNTS: ANN})
     with Relay(str(tmp_path / "relay.sock"), container.engine.host.removeprefix("unix://")) as relay:
