@@ -4,7 +4,7 @@ import streamlit as st
 
 from provision.access import Permission
 from provision.models import utc_now
-from webui import operators, policy, servers, show, tokens, ui
+from webui import operators, policy, servers, tokens, ui
 from webui.i18n import _
 
 who = ui.signed_in(Permission.SERVER_WRITE)
@@ -69,8 +69,4 @@ if part == "tokens":
     tokens.part(adding)
 
 if part == "policy":
-    policy.table(app.settings)
-    st.caption(_("These are set in the environment of the server and take effect when it is started anew."))
-    st.subheader(_("Passwords"), anchor=False)
-    st.markdown(_("8 to 32 characters, with three of: capital letter, small letter, digit, other character."))
-    st.caption(_("Your session ends at {time}.", time=show.local(who.expires_at)))
+    policy.part(adding)

@@ -40,18 +40,19 @@ def table(listing: ui.Listing, page: Page, *, selectable: bool) -> Row | None:
         "server": _("Mail server"), "description": st.column_config.TextColumn(_("Description"), width="medium"),
     }  # fmt: skip
     select = "single-row" if selectable else None
+    standard = standard_quota()
     chosen = listing.table(
-        page, [_cells(row) for row in page.rows], columns, alt=_("Domains"), select=select, rows_shown=14
+        page, [_cells(row, standard) for row in page.rows], columns, alt=_("Domains"), select=select, rows_shown=14
     )
     _follow(page)
     return chosen[0] if chosen else None
 
 
-def _cells(row: Row) -> dict[str, Any]:
+def _cells(row: Row, standard: int) -> dict[str, Any]:
     return {
         "name": readable(row["name"]), "server": row["server"], "description": row["description"],
         "mailboxes": f"{row['mailboxes']:,}", "aliases": _("Show"), "quota": total_quota(row),
-        "used": show.size(row["used_bytes"]), "default": default_quota(row),
+        "used": show.size(row["used_bytes"]), "default": default_quota(row, standard),
     }  # fmt: skip
 
 
@@ -62,9 +63,12 @@ def total_quota(row: Row) -> str:
     return show.size(row["quota_bytes"]) + ("+" if row["unlimited"] else "")
 
 
-def default_quota(row: Row) -> str:
+def standard_quota() -> int:
+    return ui.app().policy.now().default_quota_mb * MB
+
+
+def default_quota(row: Row, standard: int) -> str:
     if row["default_quota_bytes"] is None:
-        standard = ui.app().settings.default_quota_mb * MB
         return _("{size} (standard)", size=show.size(standard) if standard else _("no limit"))
     return show.size(row["default_quota_bytes"]) if row["default_quota_bytes"] else _("no limit")
 
@@ -141,7 +145,7 @@ def _both_values(theirs: Mapping[str, Any], description: str, quota: int | None)
         with place.container(border=True, gap="xxsmall"):
             st.caption(heading)
             st.markdown(ui.plain(values["description"]) or "–")
-            st.markdown(default_quota(values))
+            st.markdown(default_quota(values, standard_quota()))
     st.caption(_("Close this and open it again to start from what is saved now."))
 
 

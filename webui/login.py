@@ -18,6 +18,7 @@ from provision.signin import SignedIn
 from webui import session, ui
 from webui.app import postroom
 from webui.i18n import _
+from webui.policy import password_hint
 from webui.sidebar import language_switch
 
 HERE = ("localhost", "127.0.0.1", "::1")
@@ -113,7 +114,7 @@ def password_form(who: SignedIn, old_label: str) -> None:
         old = st.text_input(old_label, type="password", autocomplete="current-password")
         new = st.text_input(_("New password"), type="password", autocomplete="new-password")
         again = st.text_input(_("New password again"), type="password", autocomplete="new-password")
-        st.caption(_("8 to 32 characters, with three of: capital letter, small letter, digit, other character."))
+        st.caption(password_hint())
         sent = ui.submit(_("Change password"))
     if sent:
         with ui.attempt():

@@ -14,6 +14,7 @@ from provision.secret import Secret
 from provision.signin import SignedIn
 from webui import delivery, ui
 from webui.i18n import _, counted
+from webui.policy import password_hint
 
 MB = 1 << 20
 MAX_MB = 1 << 30
@@ -38,8 +39,9 @@ def create_dialog(domains: Sequence[str]) -> None:
             name = st.text_input(_("Name"), max_chars=200)
             quota, messages = _quota_fields(None, None, _("as the domain says"))
             typed = st.text_input(
-                _("Password"), type="password", placeholder=_("empty: one-time password"), autocomplete="new-password"
-            )
+                _("Password"), type="password", placeholder=_("empty: one-time password"), autocomplete="new-password",
+                help=password_hint(),
+            )  # fmt: skip
             again = st.text_input(_("Password again"), type="password", autocomplete="new-password")
             sent = ui.submit(_("Create"))
         if sent:

@@ -12,6 +12,7 @@ from provision.signin import SignedIn
 from webui import delivery, ui
 from webui.i18n import _
 from webui.mailbox_edit import same
+from webui.policy import password_hint
 
 Row = Mapping[str, Any]
 
@@ -47,8 +48,7 @@ def _one_time() -> bool:
 
 def _typed(who: SignedIn, row: Row) -> bool:
     with st.form("reset_password", border=False):
-        rules = _("8 to 32 characters, with three of: capital letter, small letter, digit, other character.")
-        typed = st.text_input(_("New password"), type="password", autocomplete="new-password", help=rules)
+        typed = st.text_input(_("New password"), type="password", autocomplete="new-password", help=password_hint())
         again = st.text_input(_("New password again"), type="password", autocomplete="new-password")
         sent = ui.submit(_("Change password"))
     if sent:
