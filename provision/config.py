@@ -16,7 +16,7 @@ class Settings(BaseSettings):
     """Every variable begins with `POSTROOM_`, e.g. `POSTROOM_DATABASE_URL`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="POSTROOM_", env_file=".env", extra="forbid", hide_input_in_errors=True
+        env_prefix="POSTROOM_", env_file=".env", env_ignore_empty=True, extra="forbid", hide_input_in_errors=True
     )
 
     data_dir: Path = Field(Path("data"), description="folder of the SQLite database, the key and the locks")

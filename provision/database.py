@@ -17,6 +17,7 @@ from sqlalchemy_dlock.factory import create_sadlock
 
 from provision.errors import InvalidInput, ProvisionError
 
+MIGRATION_SECONDS = 300  # longest that another process is waited for
 LOCK_POLL_SECONDS = 0.1
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -66,11 +67,11 @@ class Database:
             yield connection.execution_options(**isolation)
 
     def migrate(self, revision: str = "head") -> None:
-        """Bring the tables to this release's form, or to an earlier one's that a backup has."""
+        """Bring the tables to this release's form, or to an earlier one's that a backup has. Replicas start at once."""
         if self.is_sqlite and self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         config = _alembic()
-        with self.engine.connect() as connection:
+        with self._lock("migration", MIGRATION_SECONDS), self.engine.connect() as connection:
             config.attributes["connection"] = connection.execution_options(immediate=True)
             command.upgrade(config, revision)
 

@@ -33,3 +33,9 @@ def test_a_file_that_cannot_be_read_stops_the_start(tmp_path: Path, monkeypatch:
             get_settings()
     finally:
         get_settings.cache_clear()
+
+
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose files hand on variables that may not be set."""
+    monkeypatch.setenv("POSTROOM_CONFIG_DIR", "")
+    assert Settings().config_dir is None
