@@ -14,7 +14,7 @@ from typing import Any
 
 from provision.errors import Unreachable
 from provision.servers.dms_config import FILES, DmsConfig
-from provision.servers.swap import UNFINISHED, Changed, swap_in
+from provision.servers.swap import Changed, clean_up, swap_in
 from provision.state import Change, Outcome, ServerState
 
 TRIES = 20
@@ -86,7 +86,7 @@ class DmsFiles:
         started = time.monotonic()
         if problems := list(self._folder_problems()):
             raise Unreachable(problems[0])
-        self._remove_leftovers()
+        self._clean_up()
         for _ in range(TRIES):
             texts = self._texts()
             config = self._parse(texts).copy()
@@ -105,11 +105,15 @@ class DmsFiles:
                 outcome.change, outcome.command, outcome.exit_code, duration_ms=duration_ms, error=outcome.error
             )
 
-    def _remove_leftovers(self) -> None:
-        """Half-written files of a push that was killed; the lock of the push says that no other one runs."""
+    def _clean_up(self) -> None:
+        """After a push that was killed; the lock of the push says that no other one runs."""
         for name in FILES:
-            for leftover in self.folder.glob(f"{name}.*{UNFINISHED}"):
-                leftover.unlink(missing_ok=True)
+            try:
+                clean_up(self.folder / name)
+            except OSError as error:
+                raise Unreachable(
+                    f"What a broken-off push left of {name} cannot be put right: {error.strerror}."
+                ) from None
 
     def _write(self, name: str, old: str, new: str) -> None:
         """Raises: Changed when somebody else wrote the file since it was read."""

@@ -5,7 +5,9 @@ The swap exchanges the two names in one step, so whatever the other wrote up to 
 
 import ctypes
 import errno
+import hashlib
 import os
+import re
 import tempfile
 import time
 from contextlib import suppress
@@ -15,7 +17,9 @@ from pathlib import Path
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 LINGER_SECONDS = 0.003  # a shell opens the file for `>>` and writes to it within this time
-UNFINISHED = ".postroom-new"  # how a file ends that is not in place yet
+UNFINISHED = ".postroom-new"  # how a file's name ends while it is being written
+HELD = ".postroom-old"  # and from just before the exchange until the other's text has been taken out of it
+KEY = re.compile(rb"[^|:\s]*")  # what a line is about
 NOT_THERE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 
@@ -29,17 +33,51 @@ def swap_in(path: Path, expected: bytes, new: bytes) -> None:
         if expected:
             raise Changed
         _create_empty(path)
-    temporary = _prepare(path, new)
+    # Its name tells a later push what was to be exchanged for what, should this one be killed.
+    held = path.with_name(f"{path.name}.{len(expected)}-{_sum(expected)}-{_sum(new)}{HELD}")
+    os.replace(_prepare(path, new), held)
     try:
         if path.read_bytes() != expected:
             raise Changed
-        if _exchange(temporary, path):
-            _keep_the_others_text(path, temporary, expected, new)
+        if _exchange(held, path):
+            _keep_the_others_text(path, held, expected, new)
         else:
-            os.replace(temporary, path)
+            os.replace(held, path)
         _sync_folder(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        held.unlink(missing_ok=True)
+
+
+def clean_up(path: Path) -> None:
+    """Finish or undo what a push that was killed left of this file. No other push may run. Raises: OSError."""
+    for half in path.parent.glob(f"{path.name}.*{UNFINISHED}"):
+        half.unlink(missing_ok=True)
+    for held in path.parent.glob(f"{path.name}.*-*-*{HELD}"):
+        length, was, new = held.name.removeprefix(f"{path.name}.").removesuffix(HELD).split("-")
+        text = held.read_bytes()
+        if _sum(text) == new:
+            pass  # it was not exchanged, or exchanged back
+        elif _sum(text[: int(length)]) == was:
+            _append_missing(path, text[int(length) :])
+        elif _sum(path.read_bytes()) == new:
+            _exchange(held, path)  # the other had rewritten it; our edit is done again on his text
+        held.unlink()
+
+
+def _append_missing(path: Path, late: bytes) -> None:
+    """The lines of `late` about which the file says nothing; the push may have been killed after it had carried some."""
+    there = {_key(line) for line in path.read_bytes().splitlines()}
+    if missing := [line for line in late.splitlines() if line and _key(line) not in there]:
+        with path.open("ab", buffering=0) as file:
+            file.write(b"\n".join(missing) + b"\n")
+
+
+def _key(line: bytes) -> bytes:
+    return KEY.match(line)[0]  # type: ignore[index]  # it matches everything
+
+
+def _sum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:24]
 
 
 def _create_empty(path: Path) -> None:
