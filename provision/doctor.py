@@ -44,13 +44,11 @@ class Finding:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Every check there is, in the order in which one needs the other; what cannot be looked at is not listed."""
-    yield from _data_folder(settings.data_dir)
-    yield from _key_file(settings.key_file)
     with closing(Database(settings.url)) as database:
-        found = list(_database(database))
+        found = [*_data_folder(settings.data_dir), *_key_file(settings.key_file), *_database(database)]
     yield from found
     if any(finding.verdict is Verdict.PROBLEM for finding in found):
-        return
+        return  # the product does not start
     with closing(open_postroom(settings, migrate=False)) as app:
         for check in (_waiting_secrets, _clock, _delivery, _mail_servers):
             yield from check(app)

@@ -18,6 +18,8 @@ CHANGING = (
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "TIME"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "HASH"),
     (re.compile(r"\d+ links"), "N links"),
+    (re.compile(r"\d+ GB free"), "N GB free"),
+    (re.compile(r"SQLite [\d.]+|\(\w+ here\)|release \(\d+\)"), "HERE"),
     (re.compile(r"(once only: )\S+"), r"\1PASSWORD"),
     (re.compile(r"cli:[\w.-]+"), "cli:LOGIN"),
     (re.compile(r"  +"), "  "),
