@@ -40,6 +40,7 @@ class Site:
     app: Postroom
     volume: Path
     log: Path
+    pid: int
 
 
 def seed(folder: Path, *, history_days: int = 0) -> Postroom:
@@ -90,7 +91,7 @@ def serve(folder: Path, *, history_days: int = 0, seeded: bool = True, **environ
         )
     try:
         _wait_until_healthy(f"http://127.0.0.1:{port}", process, log)
-        yield Site(f"http://127.0.0.1:{port}", app, folder / "config", log)
+        yield Site(f"http://127.0.0.1:{port}", app, folder / "config", log, process.pid)
     finally:
         process.terminate()
         process.wait(20)
