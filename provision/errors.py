@@ -7,6 +7,8 @@ never hold a secret.
 
 from typing import Any
 
+MAX_MESSAGE = 1_000
+
 
 class ProvisionError(Exception):
     """A request that could not be carried out. `code` is stable, `message` is for people."""
@@ -15,10 +17,16 @@ class ProvisionError(Exception):
     status = 500
 
     def __init__(self, message: str, *, code: str | None = None, **details: Any) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = _fit_to_show(message)
+        super().__init__(self.message)
         self.code = code or self.code
         self.details = details
+
+
+def _fit_to_show(message: str) -> str:
+    """It may quote what somebody typed: nothing in it steers a terminal, and it has an end."""
+    shown = "".join(c if c.isprintable() or c == "\n" else "?" for c in message)
+    return shown if len(shown) <= MAX_MESSAGE else shown[: MAX_MESSAGE - 1] + "…"
 
 
 class InvalidInput(ProvisionError):

@@ -27,6 +27,7 @@ class Search:
 
 def matches(session: Session, needle: str) -> Search:
     """The search for `needle`, in lower case."""
+    needle = needle.replace("\0", "\ufffd")  # SQLite stops reading there, PostgreSQL refuses it; this stands nowhere
     if len(needle) < TRIGRAM:
         begins = Mailbox.address.between(needle, needle + LAST)
         return Search(begins, begins)

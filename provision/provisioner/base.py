@@ -208,6 +208,12 @@ def check_display_name(name: str) -> str:
     return name.strip()
 
 
+def check_description(text: str) -> str:
+    if len(text) > 500 or not text.isprintable():
+        raise InvalidInput("A description has up to 500 visible characters.")
+    return text.strip()
+
+
 def _digest(request: Any) -> str:
     """Without secrets: they are salted or random, and a repeated call may carry a new one."""
     return hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()

@@ -13,7 +13,7 @@ from provision.access import Actor, Permission
 from provision.audit import Subject
 from provision.errors import Conflict, InvalidInput, NotFound
 from provision.models import Alias, Domain, Mailbox, Operator, Role, Server
-from provision.provisioner.base import Base, check_quota, operation, touch
+from provision.provisioner.base import Base, check_description, check_quota, operation, touch
 from provision.servers import LOGIN_SETTINGS, kind_of
 
 
@@ -79,13 +79,10 @@ class DomainWrites(Base):
     ) -> Domain:  # fmt: skip
         """Add a domain to a mail server. `default_quota_bytes` None: the product's default."""
         actor.require(Permission.DOMAIN_WRITE)
-        domain = addresses.normalise_domain(name)
+        domain, text = addresses.normalise_domain(name), check_description(description)
         request = {
-            "name": domain,
-            "server": server_name,
-            "description": description,
-            "default_quota_bytes": default_quota_bytes,
-        }
+            "name": domain, "server": server_name, "description": text, "default_quota_bytes": default_quota_bytes,
+        }  # fmt: skip
         with self._writing() as session:
             made = self._replayed(session, actor, "domain.create", idempotency_key, request)
             if made:
@@ -97,7 +94,7 @@ class DomainWrites(Base):
             if session.scalar(select(Domain.id).where(Domain.name == domain)):
                 raise Conflict(f"The domain {domain} exists already.", code="DUPLICATE_DOMAIN")
             quota = None if default_quota_bytes is None else check_quota(default_quota_bytes)
-            row = Domain(name=domain, server_id=server.id, description=description.strip(), default_quota_bytes=quota)
+            row = Domain(name=domain, server_id=server.id, description=text, default_quota_bytes=quota)
             session.add(row)
             session.flush()
             self._done(session, actor, "domain.create", [_domain_subject(row)], request)
@@ -116,7 +113,7 @@ class DomainWrites(Base):
             shown = {"description": row.description, "default_quota_bytes": row.default_quota_bytes}
             self._check_version(row, expected_version, **shown)
             if description is not None:
-                row.description = description.strip()
+                row.description = check_description(description)
             if default_quota_bytes is not None:
                 row.default_quota_bytes = None if default_quota_bytes < 0 else check_quota(default_quota_bytes)
             touch(row)

@@ -12,7 +12,7 @@ from provision.audit import Subject
 from provision.errors import Conflict, InvalidInput, NotFound
 from provision.models import Domain, Operator, Role
 from provision.passwords import generate_password
-from provision.provisioner.base import HIDDEN, Base, operation, touch
+from provision.provisioner.base import HIDDEN, Base, check_display_name, operation, touch
 from provision.secret import Secret
 from provision.signin import clear_lock, end_sessions, hash_operator_password
 
@@ -37,7 +37,7 @@ class OperatorWrites(Base):
             given = password or generate_password(rules)
             made = None if password else given
             row = Operator(
-                username=name, role=checked_role, display_name=display_name.strip(), must_change_password=made is not None,
+                username=name, role=checked_role, display_name=check_display_name(display_name), must_change_password=made is not None,
                 email=addresses.normalise(email) if email else None, password_hash=hash_operator_password(given, rules),
                 domains=self._domains(session, domains),
             )  # fmt: skip
@@ -68,7 +68,7 @@ class OperatorWrites(Base):
             if domains is not None:
                 row.domains = self._domains(session, domains)
             if display_name is not None:
-                row.display_name = display_name.strip()
+                row.display_name = check_display_name(display_name)
             if email is not None:
                 row.email = addresses.normalise(email) if email else None
             touch(row)

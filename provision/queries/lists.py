@@ -130,4 +130,5 @@ def domain_id(session: Session, name: str) -> int:
 
 
 def escaped(pattern: str) -> str:
-    return pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    """For LIKE. NUL, at which SQLite stops reading and which PostgreSQL refuses, becomes what stands nowhere."""
+    return pattern.replace("\0", "\ufffd").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -38,6 +38,7 @@ MAILBOX_SORTS: Mapping[str, Any] = {
 
 # Those without an owner come last; a blank sorts before anything that an address may hold.
 OWNER = select(Mailbox.address).where(Mailbox.id == Alias.mailbox_id).scalar_subquery()
+JSON_SIGNS = frozenset('[]", ')
 BY_OWNER = func.coalesce(OWNER, "~") + " " + Alias.address
 
 
@@ -128,9 +129,12 @@ class MailboxReads(Reads):
                     Alias.mailbox_id == select(Mailbox.id).where(Mailbox.uid == mailbox_id).scalar_subquery()
                 )
             if search.strip():
-                like = f"%{escaped(search.strip().lower())}%"
+                needle = search.strip().lower()
+                like = f"%{escaped(needle)}%"
                 in_destinations = func.lower(Alias.destinations.cast(Text)).like(like, escape="\\")
-                conditions.append(or_(Alias.address.like(like, escape="\\"), in_destinations))
+                is_sign = set(needle) & JSON_SIGNS  # of the list, not of an address in it
+                in_address = Alias.address.like(like, escape="\\")
+                conditions.append(in_address if is_sign else or_(in_address, in_destinations))
             return page(session, Alias, ALIAS_COLUMNS, conditions, BY_OWNER, False, number, size)
 
     def alias(self, actor: Actor, uid: UUID) -> Alias:

@@ -1,0 +1,115 @@
+"""A browser tab without a browser: Streamlit's own messages over the websocket, which may also say what no page offers."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import ClientConnection, connect
+
+from webui.session import COOKIE
+
+SECONDS = 30
+Value = str | bool | int | list[int]
+ENDS = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)
+TEXTS = ("alert", "markdown", "text", "heading", "code", "toast", "exception")
+
+
+@dataclass
+class Tab:
+    """`tab.open("mailboxes")`, `tab.press("Create mailbox")`, `tab.fill("Address", "x")`; what is drawn is in `words`."""
+
+    socket: ClientConnection
+    pages: dict[str, str] = field(default_factory=dict)  # address → page hash
+    parts: dict[str, Any] = field(default_factory=dict)  # id of a widget → its message
+    fragments: dict[str, str] = field(default_factory=dict)  # id of a widget → id of the fragment it is in
+    held: dict[str, Value] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)
+    raw: bytes = b""
+    page_hash: str = ""
+    sent_away_to: str = ""
+
+    def open(self, page: str = "", query: str = "") -> None:
+        self.parts, self.fragments, self.held, self.page_hash = {}, {}, {}, ""
+        message = BackMsg()
+        message.rerun_script.page_name, message.rerun_script.query_string = page, query
+        self.send(message)
+
+    def run(self, *, fragment: str = "", trigger: str = "", changed: Mapping[str, Value] | None = None) -> None:
+        """One run of the script or of a fragment; ids may be anything at all."""
+        message = BackMsg()
+        state = message.rerun_script
+        state.page_script_hash, state.fragment_id = self.page_hash, fragment
+        for name, value in {**self.held, **(changed or {})}.items():
+            _set(state.widget_states.widgets.add(id=name), value)
+        if trigger:
+            state.widget_states.widgets.add(id=trigger).trigger_value = True
+        self.send(message)
+
+    def send(self, message: BackMsg) -> None:
+        self.words, self.raw, self.sent_away_to = [], b"", ""
+        self.socket.send(message.SerializeToString())
+        self._until_finished()
+
+    def _until_finished(self) -> None:
+        while True:
+            data = self.socket.recv(SECONDS, decode=False)
+            self.raw += data
+            message = ForwardMsg.FromString(data)
+            kind = message.WhichOneof("type")
+            if kind == "navigation":
+                self.page_hash = message.navigation.page_script_hash
+                self.pages = {page.url_pathname: page.page_script_hash for page in message.navigation.app_pages}
+            elif kind == "auth_redirect":
+                self.sent_away_to = message.auth_redirect.url
+            elif kind == "delta":
+                self._drawn(message.delta.new_element, message.delta.fragment_id)
+            elif kind == "script_finished" and message.script_finished in ENDS:
+                return
+
+    def _drawn(self, element: Any, fragment: str) -> None:
+        kind = element.WhichOneof("type")
+        part = getattr(element, kind) if kind else None
+        if kind in TEXTS:
+            self.words += [getattr(part, name) for name in ("body", "code_text", "message") if hasattr(part, name)]
+        elif getattr(part, "id", ""):
+            self.parts[part.id], self.fragments[part.id] = part, fragment
+
+    # ---- as a person does ------------------------------------------------------------------
+
+    def find(self, label: str) -> str:
+        """The id of the last widget drawn that is called so."""
+        return next(name for name, part in reversed(self.parts.items()) if getattr(part, "label", None) == label)
+
+    def fill(self, label: str, value: Value) -> None:
+        self.held[self.find(label)] = value
+
+    def press(self, label: str) -> None:
+        name = self.find(label)
+        self.run(trigger=name, fragment=self.fragments[name])
+
+    @property
+    def said(self) -> str:
+        return "\n".join(self.words).replace("\\", "").replace(":small[]", "")
+
+
+def _set(widget: Any, value: Value) -> None:
+    if isinstance(value, bool):
+        widget.bool_value = value
+    elif isinstance(value, int):
+        widget.int_value = value
+    elif isinstance(value, str):
+        widget.string_value = value
+    else:
+        widget.int_array_value.data.extend(value)
+
+
+@contextmanager
+def tab(url: str, token: str = "", **headers: str) -> Iterator[Tab]:
+    """A tab of whoever holds this session token."""
+    given = {"Cookie": f"{COOKIE}={token}"} if token else {}
+    address = url.replace("http:", "ws:") + "/_stcore/stream"
+    with connect(address, subprotocols=["streamlit"], additional_headers={**given, **headers}, max_size=None) as socket:  # type: ignore[list-item]
+        yield Tab(socket)

@@ -1,0 +1,213 @@
+"""Every naughty string through every way into the product: refused with a sentence, or kept and read back the same."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import idna
+import pytest
+
+from provision.bootstrap import Postroom
+from provision.errors import ProvisionError
+from provision.models import Role
+from provision.provisioner.newcomers import NewMailbox
+from provision.queries import LogFilter, MailboxFilter
+from provision.secret import Secret
+from tests.attack.naughty import ALL, CANARY_FILE, hard
+from tests.conftest import HASH, PASSWORD, World, make_world
+
+Way = Callable[[World, str], Any]
+REFUSED = object()
+
+
+@pytest.fixture
+def still(postroom: Postroom, volume: Path) -> World:
+    """A world whose server gathers changes for an hour, so that nothing is written in the meantime."""
+    world = make_world(postroom, volume)
+    postroom.provisioner.edit_server(world.alice, world.server.uid, quiet_seconds=3600)
+    return world
+
+
+@pytest.fixture(autouse=True)
+def no_command_was_run() -> Iterator[None]:
+    traces = [Path(CANARY_FILE), Path("/tmp/blns.fail"), Path("/tmp/blns.shellshock1.fail")]
+    assert not any(trace.exists() for trace in traces)
+    yield
+    assert not any(trace.exists() for trace in traces)
+
+
+def some_address() -> str:
+    return f"a{uuid4().hex}@example.com"
+
+
+# ---- each way in: gives what is kept, or raises ProvisionError ------------------------------------
+
+
+def mailbox_address(world: World, text: str) -> str:
+    made = world.app.provisioner.create_mailbox(world.alice, NewMailbox(text, password_hash=HASH))
+    assert world.app.queries.mailbox_by_address(world.alice, made.address).uid == made.uid
+    return str(world.app.queries.mailboxes(world.alice, MailboxFilter(made.address)).rows[0]["address"])
+
+
+def display_name(world: World, text: str) -> str:
+    made = world.app.provisioner.create_mailbox(
+        world.alice, NewMailbox(some_address(), password_hash=HASH, display_name=text)
+    )
+    return str(world.app.queries.mailbox_row(world.alice, made.uid)["display_name"])
+
+
+def alias_address(world: World, text: str) -> str:
+    made = world.app.provisioner.create_alias(world.alice, text, ["x@elsewhere.net"])
+    return str(world.app.queries.alias_row(world.alice, made.uid)["address"])
+
+
+def destination(world: World, text: str) -> str:
+    made = world.app.provisioner.create_alias(world.alice, some_address(), [text])
+    (found,) = world.app.queries.alias_row(world.alice, made.uid)["destinations"]
+    return str(found)
+
+
+def password_hash(world: World, text: str) -> object:
+    made = world.app.provisioner.create_mailbox(world.alice, NewMailbox(some_address(), password_hash=Secret(text)))
+    assert made.password_hash.isprintable()
+    return text
+
+
+def password(world: World, text: str) -> object:
+    """Kept as a hash only: that it is the same is for the round trip through Dovecot to say."""
+    world.app.provisioner.reset_password(
+        world.alice, world.app.queries.mailbox_by_address(world.alice, "p@example.com").uid, Secret(text)
+    )
+    return text
+
+
+def domain_name(world: World, text: str) -> str:
+    made = world.app.provisioner.create_domain(world.alice, text, "main")
+    return str(world.app.queries.domain_by_name(world.alice, made.name).name)
+
+
+def description(world: World, text: str) -> str:
+    world.app.provisioner.edit_domain(world.alice, world.com.uid, description=text)
+    return str(world.app.queries.domain_by_name(world.alice, "example.com").description)
+
+
+def server_name(world: World, text: str) -> str:
+    world.app.provisioner.create_server(world.alice, text, "dms_files", {"path": "/nowhere"})
+    return str(world.app.queries.server_by_name(world.alice, text.strip()).name)
+
+
+def server_path(world: World, text: str) -> str:
+    made = world.app.provisioner.create_server(world.alice, uuid4().hex, "dms_files", {"path": text})
+    return str(world.app.queries.server_by_name(world.alice, made.name).settings["path"])
+
+
+def operator_name(world: World, text: str) -> str:
+    world.app.provisioner.create_operator(world.alice, text, Role.VIEWER, password=PASSWORD)
+    return str(_operator(world, text.strip().lower())["username"])
+
+
+def operator_display_name(world: World, text: str) -> str:
+    world.app.provisioner.edit_operator(world.alice, _operator(world, "vera")["uid"], display_name=text)
+    return str(_operator(world, "vera")["display_name"])
+
+
+def operator_email(world: World, text: str) -> str | None:
+    world.app.provisioner.edit_operator(world.alice, _operator(world, "vera")["uid"], email=text)
+    return _operator(world, "vera")["email"]
+
+
+def token_name(world: World, text: str) -> str:
+    world.app.tokens.create(world.alice, text, ["mailbox:read"])
+    return str(world.app.tokens.by_name(world.alice, text.strip())["name"])
+
+
+def token_network(world: World, text: str) -> str:
+    row, _token = world.app.tokens.create(world.alice, uuid4().hex, ["mailbox:read"], networks=[text])
+    return str(row.networks[0])
+
+
+def _operator(world: World, name: str) -> Any:
+    return next(row for row in world.app.queries.operators(world.alice) if row["username"] == name)
+
+
+WAYS: list[Way] = [
+    mailbox_address, display_name, alias_address, destination, password_hash, password, domain_name, description, server_name,
+    server_path, operator_name, operator_display_name, operator_email, token_name, token_network,
+]  # fmt: skip
+FOLDED = {mailbox_address, alias_address, destination, domain_name, operator_email}
+SLOW = {
+    display_name,
+    password,
+    server_name,
+    operator_name,
+    token_name,
+}  # what they accept costs a hash or a growing list
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_it_is_refused_or_reads_back_the_same(still: World, way: Way) -> None:
+    still.add("p@example.com")
+    still.app.provisioner.create_operator(still.alice, "vera", Role.VIEWER, password=PASSWORD)
+    for text in texts(still, slow=way in SLOW):
+        kept, refusal = tried(still, way, text)
+        if refusal:
+            assert all(c.isprintable() or c == "\n" for c in refusal), text
+        elif way in FOLDED:
+            assert folded(kept) == folded(text), text
+        else:
+            assert kept == (text.strip().lower() if way is operator_name else text.strip()), text
+    assert still.app.queries.verify_audit(still.alice).intact
+
+
+def texts(world: World, *, slow: bool = False) -> list[str]:
+    """All of them on SQLite; on PostgreSQL, which differs in what a column takes, some of each kind."""
+    if not world.app.database.is_sqlite:
+        return hard(30 if slow else 250)
+    return hard(120) if slow else ALL
+
+
+def tried(world: World, way: Way, text: str) -> tuple[Any, str]:
+    try:
+        return way(world, text), ""
+    except ProvisionError as error:
+        return None, error.message
+
+
+def folded(text: str) -> str:
+    """Addresses are kept in lower case and domains as ASCII."""
+    local, at, domain = text.strip(" ").rpartition("@")
+    return f"{local}{at}{idna.encode(domain.rstrip('.'), uts46=True).decode()}".lower()
+
+
+# ---- reading ------------------------------------------------------------------------------------
+
+
+def searches(world: World, text: str) -> list[Any]:
+    read, alice = world.app.queries, world.alice
+    return [
+        *read.mailboxes(alice, MailboxFilter(text)).rows, *read.mailboxes(alice, MailboxFilter(domain=text)).rows,
+        *read.aliases(alice, search=text).rows, *read.aliases(alice, domain=text).rows,
+        *read.logs(alice, LogFilter(search=text)).rows, *read.logs(alice, LogFilter(operator=text, operation=text)).rows,
+        *read.each_mailbox(alice, MailboxFilter(text)),
+    ]  # fmt: skip
+
+
+def test_a_search_finds_what_holds_the_text_and_nothing_else(still: World) -> None:
+    still.add("anna@example.com", display_name="Anna")
+    still.app.provisioner.create_alias(still.alice, "info@example.com", ["anna@example.com"])
+    for text in texts(still):
+        found, _refusal = tried(still, searches, text)
+        for row in found or ():
+            assert text.strip().lower() in str(row).lower(), (text, row)
+
+
+def test_what_is_not_there_is_not_found(still: World) -> None:
+    for text in texts(still):
+        for find in (
+            still.app.queries.mailbox_by_address,
+            still.app.queries.domain_by_name,
+            still.app.queries.server_by_name,
+        ):
+            with pytest.raises(ProvisionError):
+                find(still.alice, text)
