@@ -75,7 +75,7 @@ def _table(shown: Shown) -> None:
 def _environment(settings: Settings) -> None:
     """Every other setting with its meaning, its value now, and the variable that sets it."""
     cells = [
-        {"rule": _capital(word(field.description or name)), "value": str(getattr(settings, name)), "variable": _variable(name)}
+        {"rule": _capital(word(field.description or name)), "value": _plain(getattr(settings, name)), "variable": _variable(name)}
         for name, field in Settings.model_fields.items()
         if name not in UNSHOWN and name not in NAMES and not any(part in name for part in ("password", "token", "secret"))
     ]  # fmt: skip
@@ -94,6 +94,10 @@ def _told(name: str, value: float | bool) -> str:
     if isinstance(value, bool):
         return _("on") if value else _("off")
     return f"{value:,g} s" if "seconds" in name or "interval" in name else f"{value:,}"
+
+
+def _plain(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def _variable(name: str) -> str:

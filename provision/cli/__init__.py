@@ -12,7 +12,22 @@ import typer
 
 from provision import serverlog
 from provision.bootstrap import calm_collector
-from provision.cli import alias, audit, csvs, domain, key, log, mailbox, operator, quota, server, sync, token, upkeep
+from provision.cli import (
+    alias,
+    audit,
+    csvs,
+    domain,
+    key,
+    log,
+    mailbox,
+    operator,
+    policy,
+    quota,
+    server,
+    sync,
+    token,
+    upkeep,
+)
 from provision.cli.begin import init
 from provision.cli.session import Code, Session
 from provision.errors import ProvisionError
@@ -24,7 +39,8 @@ EPILOG = (
 )
 NOUNS = {
     "server": server, "domain": domain, "mailbox": mailbox, "alias": alias, "quota": quota, "sync": sync, "log": log,
-    "audit": audit, "operator": operator, "token": token, "key": key, "csv": csvs,
+    "audit": audit, "operator": operator, "token": token, "key": key, "policy": policy,
+    "csv": csvs,
 }  # fmt: skip
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, epilog=EPILOG)

@@ -145,9 +145,9 @@ TEXTS = {
     "Interval (seconds)": ("間隔（秒）", "间隔（秒）"),
     "fewest characters of a password": ("パスワードの最小文字数", "密码的最少字符数"),
     "most characters of a password": ("パスワードの最大文字数", "密码的最多字符数"),
-    "kinds of characters a password needs: capital letters, small letters, digits, others": (
-        "パスワードに必要な文字の種類数（大文字・小文字・数字・その他）",
-        "密码所需的字符种类数（大写字母、小写字母、数字、其他）",
+    "kinds of characters a password needs, of four": (
+        "パスワードに必要な文字の種類数（4 種類中）",
+        "密码所需的字符种类数（共四种）",
     ),
     "Your session ends at {time}.": ("セッションは {time} に終了します。", "您的会话将于 {time} 结束。"),
     "tries of one change before it is FAILED": ("変更が失敗となるまでの試行回数", "更改判定为失败前的尝试次数"),

@@ -1,0 +1,71 @@
+"""Rules that hold for everybody: passwords, the standard quota, retries, automatic import."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from provision.cli.output import Json, cell, say, say_json, table
+from provision.cli.session import Code, session_of
+from provision.errors import InvalidInput
+from provision.policy import Shown, Source, allowed, meaning
+from provision.rules import NAMES
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def show(context: typer.Context, as_json: Json = False) -> int:
+    """The rules in force, where each comes from, and what it is when nothing is set here."""
+    session = session_of(context)
+    shown = session.app.policy.show(session.actor)
+    if as_json:
+        return _print(shown, NAMES, as_json)
+    rows: list[tuple[Any, ...]] = [
+        (rule.name, rule.value, rule.source, rule.default if rule.source is Source.SET else None, allowed(rule.name), meaning(rule.name))
+        for rule in shown.rules
+    ]  # fmt: skip
+    table(("rule", "value", "from", "otherwise", "may be", "meaning"), rows)
+    return Code.DONE
+
+
+@app.command("set")
+def set_(
+    context: typer.Context,
+    given: Annotated[
+        list[str], typer.Argument(metavar="NAME=VALUE", help="One rule or several, as `show` names them.")
+    ],
+    as_json: Json = False,
+) -> int:
+    """Set rules; they hold at once in every process. All of them or, if one cannot be, none."""
+    session = session_of(context)
+    changes = _parse(given)
+    return _print(session.app.policy.edit(session.actor, changes), changes, as_json)
+
+
+@app.command()
+def reset(
+    context: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="The rules; none: all.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Take rules back to what the environment or the product says."""
+    session = session_of(context)
+    changes = dict.fromkeys(names or NAMES)
+    return _print(session.app.policy.edit(session.actor, changes), changes, as_json)
+
+
+def _parse(given: list[str]) -> dict[str, str]:
+    wrong = next((text for text in given if "=" not in text), None)
+    if wrong is not None:
+        raise InvalidInput(f"Write NAME=VALUE, not “{wrong}”.")
+    return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in given)}
+
+
+def _print(shown: Shown, names: Iterable[str], as_json: bool) -> int:
+    rules = [shown[name] for name in names]
+    if as_json:
+        say_json({rule.name: {"value": rule.value, "source": rule.source, "default": rule.default} for rule in rules})
+    else:
+        say(*(f"{rule.name}: {cell(rule.value)} ({rule.source})" for rule in rules))
+    return Code.DONE
