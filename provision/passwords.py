@@ -130,10 +130,9 @@ def check_hash(text: str) -> Secret:
 
 
 def is_hash(secret: Secret) -> bool:
-    """Whether this is a hash with its scheme, as `check_hash` gives it, and no password."""
-    scheme, _, body = secret.reveal().removeprefix("{").partition("}")
-    shape = HASH_SHAPES.get(scheme)
-    return secret.reveal().startswith("{") and shape is not None and shape.fullmatch(body) is not None
+    """Whether this is written as a hash with its scheme, complete or not: such a thing is never taken for a password."""
+    scheme, bracket, _ = secret.reveal().removeprefix("{").partition("}")
+    return secret.reveal().startswith("{") and bool(bracket) and scheme in HASH_SHAPES
 
 
 def _split_scheme(text: str) -> tuple[str, str]:
