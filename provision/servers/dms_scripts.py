@@ -51,7 +51,8 @@ sync "$draft" 2>/dev/null
 [ "$(sum "$file")" = "$was" ] || again
 trap '' TERM INT HUP # a deadline waits until what came out has been looked at
 if exchange "$draft" "$file"; then
-  [ "$(sum "$draft")" = "$was" ] && exit 0
+  # Whoever had the old one open for `>>` has written to it within this time.
+  [ "$(sum "$draft")" = "$was" ] && sleep 0.005 && [ "$(sum "$draft")" = "$was" ] && exit 0
   exchange "$draft" "$file"
   [ "$(sum "$draft")" = "$new" ] || exchange "$draft" "$file"
   again

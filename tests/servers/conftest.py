@@ -11,7 +11,7 @@ from docker.errors import NotFound
 from tests.servers.engine import Engine, NoEngine, shared_engine
 from tests.servers.rig import ContainerRig, FolderRig, Rig, put_files
 
-RELEASES = {"v14": "v14.0.0", "v15": "v15.1.0", "v16": "v16.0.0"}
+RELEASES = {"v12": "v12.1.0", "v14": "v14.0.0", "v15": "v15.1.0", "v16": "v16.0.0"}
 KINDS = ["dms_files", *(pytest.param(f"dms_exec {name}", marks=pytest.mark.engine) for name in RELEASES)]
 
 

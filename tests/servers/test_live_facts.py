@@ -1,5 +1,6 @@
 """What a running server tells beyond its files, and what is said when a part of it stands still."""
 
+import imaplib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,7 +11,7 @@ from provision.passwords import hash_password
 from provision.secret import Secret
 from provision.servers.dms_live import DmsLive
 from provision.servers.docker_exec import Container
-from provision.state import CreateMailbox
+from provision.state import Change, CreateMailbox, SetEnabled
 from tests.servers.engine import Engine
 from tests.servers.faults import Make
 from tests.servers.rig import ACCOUNTS, ContainerRig, wait_for
@@ -90,3 +91,18 @@ def test_counts_waiting_mail_and_sessions(running: ContainerRig) -> None:
     one.run("sendmail", "-f", "ann@example.com", "someone@elsewhere.test", stdin=b"Subject: x\n\nx\n.\n")
     wait_for(lambda: live(one).facts().queue_length == 1)
     assert live(one).connected() == {}
+
+
+def test_disabling_ends_the_sessions_that_are_open(running: ContainerRig) -> None:
+    def change(one: Change) -> None:
+        assert [outcome.error for outcome in running.open().apply([one])] == [None]
+
+    with stopped(running, "changedetector"):  # whose rebuild would end them anyway, some seconds later
+        session = imaplib.IMAP4(running.address)
+        session.login("ann@example.com", "Some-pass-word-1")
+        wait_for(lambda: live(running).connected() == {"ann@example.com": 1})
+        change(SetEnabled("ann@example.com", False))
+        wait_for(lambda: live(running).connected() == {}, 5)
+        with pytest.raises(imaplib.IMAP4.abort):
+            session.noop()
+        change(SetEnabled("ann@example.com", True))
