@@ -103,7 +103,8 @@ def test_the_rules_that_were_chosen_hold_beside_those_of_the_mail_server(
 
 def test_a_long_password_is_no_hash_and_every_hash_we_take_is_one() -> None:
     assert not is_hash(Secret("Correct-Horse-" * 4 + "12345678"))
-    assert not is_hash(Secret("{SSHA256}too-short"))
+    assert is_hash(Secret("{SSHA256}too-short")), "nobody may take half a hash for a password"
+    assert not is_hash(Secret("{foo}Bar-123456"))
     assert is_hash(hash_password(Secret("Correct-Horse-1")))
     assert is_hash(check_hash("{PBKDF2}$1$a$1$ff"))
 
