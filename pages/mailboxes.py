@@ -37,5 +37,5 @@ else:
     chosen = []
     ui.empty(_("No mailbox matches. Widen the filters, or create one."), ":material/search_off:")
 with actions:
-    mailbox_actions.bar(who, chosen, mine, may=may, deleted=where.status == Status.DELETED)
+    mailbox_actions.bar(who, chosen, mine, servers, may=may, deleted=where.status == Status.DELETED)
 mailbox_detail.open_from_url()

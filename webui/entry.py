@@ -8,7 +8,7 @@ import streamlit as st
 from provision.access import Permission
 from provision.signin import SignedIn
 from webui import login, session, sidebar, ui
-from webui.i18n import word
+from webui.i18n import _, word
 
 ICON = Path(__file__).parent / "static" / "icon.png"
 # Section → (page, title, icon, the permission without which it does not exist).
@@ -29,7 +29,8 @@ SECTIONS: dict[str, list[tuple[str, str, str, Permission]]] = {
 
 def render() -> None:
     """One run of the dashboard."""
-    st.set_page_config("Postroom", str(ICON), layout="wide")
+    # An entry of our own makes Streamlit show its menu, in which light, dark or the system's theme is chosen.
+    st.set_page_config("Postroom", str(ICON), layout="wide", menu_items={"About": _("Mail administration")})
     with ui.attempt():
         who = session.current()
         sidebar.choose_language(who)

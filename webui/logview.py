@@ -41,7 +41,7 @@ def detail(row: Mapping[str, Any]) -> None:
         with right:
             if row["error"]:
                 st.error(ui.plain(row["error"]), icon=":material/error:")
-            st.code(json.dumps(row["payload"], indent=1, ensure_ascii=False), language=None)
+            st.code(json.dumps(row["payload"], indent=1, ensure_ascii=False), language=None, wrap_lines=True)
             for name in ("command", "stdout", "stderr"):
                 if row[name]:
                     st.caption(name)
@@ -63,7 +63,7 @@ def verify_dialog() -> None:
                     counted(report.links, "Intact: {n} link.", "Intact: {n} links."), icon=":material/verified_user:"
                 )
                 st.caption(_("Keep this head outside: a later check against it notices a cut or rewritten end."))
-                st.code(json.dumps(head, indent=1), language=None)
+                st.code(json.dumps(head, indent=1), language=None, wrap_lines=True)
             else:
                 broken = _("Broken at link {n}: {reason}", n=report.broken_at, reason=ui.plain(report.reason or ""))
                 st.error(broken, icon=":material/gpp_bad:")

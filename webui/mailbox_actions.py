@@ -10,13 +10,15 @@ from provision.models import Mailbox, Status, SyncStatus
 from provision.provisioner.bulk import BulkResult, ItemError
 from provision.signin import SignedIn
 from provision.state import Resource
-from webui import delivery, mailbox_delete, mailbox_detail, mailbox_edit, mailbox_password, ui
+from webui import delivery, mailbox_delete, mailbox_detail, mailbox_edit, mailbox_password, show, ui
 from webui.i18n import _, counted
 
 Row = Mapping[str, Any]
 
 
-def bar(who: SignedIn, rows: Sequence[Row], mine: ui.Listing, *, may: bool, deleted: bool) -> None:
+def bar(
+    who: SignedIn, rows: Sequence[Row], mine: ui.Listing, servers: Sequence[Row], *, may: bool, deleted: bool
+) -> None:
     """`deleted`: the list shows what is soft-deleted."""
     one = rows[0] if len(rows) == 1 else None
     if st.button(_("Details"), icon=":material/open_in_full:", disabled=one is None) and one:
@@ -27,6 +29,8 @@ def bar(who: SignedIn, rows: Sequence[Row], mine: ui.Listing, *, may: bool, dele
         _living_bar(who, rows, one, mine)
     if rows:
         st.caption(_("{n} selected", n=len(rows)), width="content")
+    if one and not deleted and one["sync_status"] != SyncStatus.SYNCED:
+        show.sync_badge(one["sync_status"], ui.plain(delivery.reason_of(one, servers)))
 
 
 def _deleted_bar(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
