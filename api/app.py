@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 
-from api import aliases, bulk, credentials, csvs, docs, domains, errors, health, logs, mailboxes, sync
+from api import aliases, bulk, credentials, csvs, docs, domains, errors, health, logs, mailboxes, policy, sync
 from api.auth import OPEN, Guard
 from api.context import ERRORS
 from api.limits import Limits
@@ -21,7 +21,7 @@ DESCRIPTION = (
     "Mailboxes, aliases, domains and their way to the mail server, for other programs. Send a token as “Authorization: "
     "Bearer …”; it is made on the Settings page or by “token add”. Every error is {error, code, details}."
 )
-ROUTERS = (bulk, csvs, mailboxes, aliases, domains, sync, logs, credentials, health)
+ROUTERS = (bulk, csvs, mailboxes, aliases, domains, sync, logs, credentials, policy, health)
 
 
 def create_api(

@@ -103,7 +103,7 @@ class PasswordReset(Changed):
 class NewMailbox(Model):
     email: Email
     password: Password | None = None
-    """8 to 32 characters, three of: capital letter, small letter, digit, other."""
+    """`GET /policy` says what it needs; by default 8 to 32 characters, three of: capital, small letter, digit, other."""
     password_hash: Annotated[SecretStr, Field(max_length=300)] | None = None
     """In place of the password, in Dovecot's notation: `{SHA512-CRYPT}$6$…`."""
     display_name: Name = ""

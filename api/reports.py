@@ -8,7 +8,10 @@ from pydantic import Field, SecretStr
 
 from api.models import ID, MAX_BULK, TIME, Email, Listing, Model, ServerName
 from provision.models import SyncStatus
+from provision.policy import Source
 from provision.state import Resource
+
+Whole = Annotated[int, Field(ge=0, le=1 << 31)]
 
 # ---- sync ----------------------------------------------------------------------------------
 
@@ -171,3 +174,41 @@ class AutoImport(Model):
     servers: list[str] = Field(examples=[["main"]])
     enabled: bool = Field(examples=[True])
     """Whether the product also does it by itself."""
+
+
+# ---- policy --------------------------------------------------------------------------------
+
+
+class Rules(Model):
+    password_min_length: int = Field(examples=[8])
+    password_max_length: int = Field(examples=[32])
+    password_classes: int = Field(examples=[3])
+    """Of capital letters, small letters, digits and others a password needs so many."""
+    default_quota_mb: int = Field(examples=[1024])
+    """MB of a new mailbox where its domain says nothing; 0: no limit."""
+    max_attempts: int = Field(examples=[8])
+    retry_base_seconds: float = Field(examples=[5.0])
+    retry_cap_seconds: float = Field(examples=[900.0])
+    enable_auto_import: bool = Field(examples=[False])
+    auto_import_interval: int = Field(examples=[3600])
+
+
+class Policy(Rules):
+    sources: dict[str, Source] = Field(examples=[{"passwordMinLength": "default"}])
+    """Where each rule comes from."""
+    defaults: Rules
+    """What holds where nothing is set here."""
+
+
+class PolicyEdit(Model):
+    """What is left out stays; null: the default."""
+
+    password_min_length: Whole | None = None
+    password_max_length: Whole | None = None
+    password_classes: Whole | None = None
+    default_quota_mb: Whole | None = None
+    max_attempts: Whole | None = None
+    retry_base_seconds: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    retry_cap_seconds: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    enable_auto_import: bool | None = None
+    auto_import_interval: Whole | None = None

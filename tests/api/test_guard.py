@@ -36,7 +36,7 @@ def test_the_router_knows_no_route_that_is_not_in_the_document(api: Api) -> None
     paths = document(create_api(lambda: api.world.app))["paths"]
     assert {(path, method) for path, methods in paths.items() for method in methods} == {r[:2] for r in ROUTES}
     assert len(ROUTES) >= 44
-    assert len(ROUTERS) == 9
+    assert len(ROUTERS) == 10
 
 
 def test_every_route_without_a_token_is_401(api: Api) -> None:
