@@ -23,6 +23,7 @@ from requests.exceptions import RequestException
 from provision.errors import Unreachable
 
 LOCAL_SOCKET = "unix:///var/run/docker.sock"
+ADDRESSES = "unix:///path, tcp://host:port and ssh://user@host"
 CERTIFICATES = ("ca.pem", "cert.pem", "key.pem")
 ENGINE_ERRORS = (DockerException, RequestException, SSHException, OSError, EOFError)
 NO_ANSWER = "The Docker engine at {engine} did not answer within {seconds:g} seconds."
@@ -100,6 +101,7 @@ class SshAdapter(SSHHTTPAdapter):  # type: ignore[misc]
     def send(self, *request: Any, **options: Any) -> Any:
         """paramiko waits without end for a new channel's answer; whoever is silent for too long is hung up on."""
         hang_up = Timer(self._limits["timeout"] + 1, self.ssh_client.close)
+        hang_up.daemon = True
         hang_up.start()
         try:
             return super().send(*request, **options)
@@ -128,11 +130,21 @@ def engine_address(docker_host: str) -> str:
 
 def connect(engine: str, tls_path: str, timeout_seconds: float) -> EngineClient:
     """Raises: Unreachable, and ENGINE_ERRORS, for which `trouble_of` has the sentence."""
+    if not _is_address(engine):
+        raise Unreachable(f"“{engine}” is no address of a Docker engine; those are {ADDRESSES}.")
     seconds = math.ceil(timeout_seconds)
     if engine.startswith("ssh://"):
         return SshEngineClient(engine, seconds)
     options: dict[str, Any] = {"tls": tls} if (tls := _tls(engine, tls_path)) else {}
     return EngineClient(engine, version="auto", timeout=seconds, **options)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parse_host(text)
+    except (DockerException, ValueError):
+        return False
+    return text.startswith(("unix://", "tcp://", "ssh://", "http://", "https://"))
 
 
 def _tls(engine: str, tls_path: str) -> TLSConfig | None:

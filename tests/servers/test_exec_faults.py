@@ -44,6 +44,15 @@ def test_nobody_listens_on_the_socket(tmp_path: Path) -> None:
         server(docker_host="tcp://127.0.0.1:1").read()
 
 
+@pytest.mark.parametrize(
+    "address", ["tcp://host:port", "tcp://[::1", "tcp://127.0.0.1:99999", "ssh://me@host:x", "npipe://x", "engine"]
+)
+def test_what_is_no_address_of_an_engine(address: str) -> None:
+    with unreachable("is no address", address, within_seconds=1):
+        server(docker_host=address).read()
+    assert "ssh://user@host" in server(docker_host=address).check()[0]
+
+
 def test_engine_is_silent(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{tmp_path}/docker.sock")
