@@ -136,8 +136,7 @@ async def set_quota(
 
 def asked(new: models.NewMailbox) -> NewMailbox:
     """As the Provisioner takes it."""
-    aliases = tuple(new.aliases) if isinstance(new, models.NewMailboxWithAliases) else ()
     return NewMailbox(
         new.email, rows.secret(new.password), rows.secret(new.password_hash), new.display_name,
-        rows.in_bytes(new.storage_quota), new.message_quota, new.enabled, aliases,
+        rows.in_bytes(new.storage_quota), new.message_quota, new.enabled, tuple(new.aliases),
     )  # fmt: skip

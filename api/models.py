@@ -111,9 +111,6 @@ class NewMailbox(Model):
     """MB; left out: the domain's default."""
     message_quota: MessageQuota | None = None
     enabled: bool = True
-
-
-class NewMailboxWithAliases(NewMailbox):
     aliases: Annotated[list[Email], Field(max_length=100, examples=[["info@example.com"]])] = []
     """Further addresses of this mailbox."""
 
@@ -257,7 +254,7 @@ class SeveralQuotas(Several):
 
 
 class SeveralNew(Model):
-    mailboxes: Annotated[list[NewMailboxWithAliases], Field(min_length=1, max_length=MAX_BULK)]
+    mailboxes: Annotated[list[NewMailbox], Field(min_length=1, max_length=MAX_BULK)]
     dry_run: bool = False
     """Only report what would be refused."""
 

@@ -188,6 +188,20 @@ def test_many_are_made_and_the_bad_ones_refused_one_by_one(api: Api, com_token: 
     assert api.ok("GET", "/aliases")["items"][0]["aliasAddress"] == "b@example.com"
 
 
+def test_one_is_made_with_its_aliases_or_not_at_all(api: Api, com_token: str) -> None:
+    new = {"email": "ben@example.com", "password": PASSWORD, "aliases": ["b@example.com", "benny@example.com"]}
+    api.ok("POST", "/mailboxes", 201, token=com_token, json=new)
+    aliases = api.ok("GET", "/aliases")["items"]
+    assert [(a["aliasAddress"], a["mailbox"]) for a in aliases] == [
+        ("b@example.com", "ben@example.com"), ("benny@example.com", "ben@example.com"),
+    ]  # fmt: skip
+    again = {"email": "carla@example.com", "password": PASSWORD, "aliases": ["b@example.com"]}
+    api.refused("POST", "/mailboxes", 409, "DUPLICATE_ALIAS", json=again)
+    foreign = {**again, "aliases": ["c@example.org"]}
+    api.refused("POST", "/mailboxes", 404, "DOMAIN_NOT_FOUND", token=com_token, json=foreign)
+    assert api.ok("GET", "/mailboxes?search=carla")["items"] == []
+
+
 def test_bulk_changes(api: Api) -> None:
     ids = [str(api.add(f"{name}@example.com").uid) for name in ("anna", "ben")]
     assert api.ok("POST", "/mailboxes/bulk/quota", json={"ids": ids, "storageQuota": 7})["done"] == 2

@@ -202,4 +202,28 @@ TEXTS = {
         "1 分あたりのパスワード確認数（トークンごと、メールボックスごと）",
         "每分钟密码验证次数（每个令牌、每个邮箱）",
     ),
+    "config volume of the mail server that is set up at first start": (
+        "初回起動時に設定するメールサーバーの設定ボリューム",
+        "首次启动时设置的邮件服务器的配置卷",
+    ),
+    "or its container, to work by docker exec": (
+        "またはそのコンテナー（docker exec で操作）",
+        "或其容器（通过 docker exec 操作）",
+    ),
+    "file with the password that goes into the URL": (
+        "URL に入れるパスワードのファイル",
+        "存放 URL 中密码的文件",
+    ),
+    "deliver in the background of this process; false where workers do it": (
+        "このプロセスのバックグラウンドで反映する（ワーカーが行う場合は false）",
+        "在此进程后台下发；由工作进程负责时为 false",
+    ),
+    "how the server's log is written: text or json": (
+        "サーバーログの形式（text または json）",
+        "服务器日志的格式：text 或 json",
+    ),
+    "older records of the provision log are moved to a file; 0: never": (
+        "古い操作記録をファイルに移すまでの日数（0 は移さない）",
+        "操作日志旧记录移至文件前的天数；0 为从不",
+    ),
 }
