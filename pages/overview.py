@@ -17,19 +17,14 @@ with ui.title(_("Overview")):
     if who.may(Permission.MAILBOX_WRITE) and st.button(_("Create mailbox"), type="primary", icon=":material/add:"):
         st.switch_page(ui.PAGES / "mailboxes.py", query_params={"mb_new": "1"})
 
-numbers = st.columns(5)
-with numbers[0]:
+with st.grid(5, min_column_width=140):
     glance.number(_("Mailboxes"), present, "mailboxes", _("Show all"))
-with numbers[1]:
     pending = counts.get("mailbox.PENDING", 0) + counts.get("alias.PENDING", 0)
     glance.number(_("Pending"), pending, "sync", _("What waits"), sy_status=SyncStatus.PENDING)
-with numbers[2]:
     failed = counts.get("mailbox.FAILED", 0) + counts.get("alias.FAILED", 0)
     glance.number(_("Failed"), failed, "sync", _("What failed"), sy_status=SyncStatus.FAILED)
-with numbers[3]:
     over = counts["mailbox.over_90_percent"]
     glance.number(_("Over 90 % of quota"), over, "mailboxes", _("Which ones"), mb_full="true")
-with numbers[4]:
     disabled = counts.get("mailbox.DISABLED", 0)
     glance.number(_("Disabled"), disabled, "mailboxes", _("Which ones"), mb_status=Status.DISABLED)
 

@@ -98,9 +98,7 @@ def banner(servers: Sequence[Mapping[str, Any]]) -> None:
         if server["alarm"]:
             text = _("{name} is halted: {reason}", name=server["name"], reason=server["alarm"])
         else:
-            text = _(
-                "{name} cannot be reached: {reason}", name=server["name"], reason=problems.of_server(server["error"])
-            )
+            text = _("{name} cannot be reached: {reason}", name=server["name"], reason=server["error"])
             text += " " + _("Next attempt {when}.", when=_when(server["next_attempt_at"]))
         text += " " + counted(
             waiting, "{n} change is kept and goes out by itself.", "{n} changes are kept and go out by themselves."

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from provision.models import LogStatus, Server
-from webui import live, problems, show, ui
+from webui import live, show, ui
 from webui.i18n import _
 
 CHART_PIXELS = 210
@@ -30,7 +30,7 @@ def server_row(server: Server) -> None:
             st.badge(state, icon=icon, color=colour)
         st.caption(show.last_read(server.last_read_at, server.accounts))
         show.live_report(server.live)
-        problem = server.alarm or problems.of_server(server.error)
+        problem = server.alarm or server.error
         if problem:
             st.caption(ui.plain(problem))
 

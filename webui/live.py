@@ -53,7 +53,7 @@ def server_card(row: Row) -> None:
             failed = [_("{n} failed", n=f"{row['failed']:,}")] if row["failed"] else []
             st.caption(" · ".join([*pending, *failed]))
         if row["error"] and not row["alarm"]:
-            st.caption(ui.plain(problems.of_server(row["error"])))
+            st.caption(ui.plain(row["error"]))
         if row["error"] and row["next_attempt_at"]:
             st.caption(_("Next attempt {ago}", ago=show.ago(row["next_attempt_at"])))
         if row["gathering_until"]:

@@ -27,10 +27,10 @@ def bar(
         _deleted_bar(who, rows, mine)
     elif may:
         _living_bar(who, rows, one, mine)
-    if rows:
-        st.caption(_("{n} selected", n=len(rows)), width="content")
     if one and not deleted and one["sync_status"] != SyncStatus.SYNCED:
         show.sync_badge(one["sync_status"], ui.plain(delivery.reason_of(one, servers)))
+    if rows:
+        st.caption(_("{n} selected", n=len(rows)), width="content")
 
 
 def _deleted_bar(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
