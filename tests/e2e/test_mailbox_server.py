@@ -147,7 +147,7 @@ def test_a_failed_rows_badge_tells_why(alice: Page, company: Site) -> None:
     find(alice, company, f"info@{MAIN}", sync="FAILED")
     why = "An entry with this address was made on the mail server by somebody else; choose which one counts."
     select_row(alice)
-    alice.locator(".stMarkdownBadge").filter(has_text="Failed").hover()
+    alice.get_by_test_id("stTooltipIcon").get_by_text("Failed").first.hover()
     expect(alice.get_by_test_id("stTooltipContent").get_by_text(why)).to_be_visible()
 
 
