@@ -25,16 +25,17 @@ NUMBERS = ("none", "one", "two", "three", "four")
 CLASSES = "capital letter, small letter, digit, other character"
 SCHEME = "{SHA512-CRYPT}"
 ROUNDS = 5000  # the default of $6$, and what docker-mailserver's own `doveadm pw` makes
+SALT = r"[^\x00-\x20\x7f-\U0010ffff$:|!*;\\]"  # visible ASCII, and what crypt(3) and the accounts file take
 # Each shape that Dovecot accepts in postfix-accounts.cf, found by logging in with it.
 HASH_SHAPES = {
-    "SHA512-CRYPT": re.compile(r"\$6\$(rounds=\d{4,9}\$)?[^$:|\s]{1,16}\$[./A-Za-z0-9]{86}"),
-    "SHA256-CRYPT": re.compile(r"\$5\$(rounds=\d{4,9}\$)?[^$:|\s]{1,16}\$[./A-Za-z0-9]{43}"),
-    "BLF-CRYPT": re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}"),
-    "ARGON2ID": re.compile(r"\$argon2id\$v=\d+\$m=(\d+),t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"),
-    "ARGON2I": re.compile(r"\$argon2i\$v=\d+\$m=(\d+),t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"),
+    "SHA512-CRYPT": re.compile(rf"\$6\$(rounds=[0-9]{{4,9}}\$)?{SALT}{{1,16}}\$[./A-Za-z0-9]{{86}}"),
+    "SHA256-CRYPT": re.compile(rf"\$5\$(rounds=[0-9]{{4,9}}\$)?{SALT}{{1,16}}\$[./A-Za-z0-9]{{43}}"),
+    "BLF-CRYPT": re.compile(r"\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}"),
+    "ARGON2ID": re.compile(r"\$argon2id\$v=[0-9]+\$m=([0-9]+),t=[0-9]+,p=[0-9]+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"),
+    "ARGON2I": re.compile(r"\$argon2i\$v=[0-9]+\$m=([0-9]+),t=[0-9]+,p=[0-9]+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"),
     "SSHA512": re.compile(r"[A-Za-z0-9+/]{90,}={0,2}"),
     "SSHA256": re.compile(r"[A-Za-z0-9+/]{48,}={0,2}"),
-    "PBKDF2": re.compile(r"\$1\$[^$:|\s]+\$\d+\$[0-9a-f]+"),
+    "PBKDF2": re.compile(rf"\$1\${SALT}+\$[0-9]+\$[0-9a-f]+"),
 }
 ARGON2_MAX_KIB = 128 * 1024  # Dovecot's auth process refuses 256 MiB as "Authentication failed"
 ONE_TIME_LENGTH = 17

@@ -15,6 +15,11 @@ T = TypeVar("T")
 ROW_PIXELS = 31
 
 
+def selected(event: Any, rows: Sequence[T]) -> list[T]:
+    """The chosen ones of the rows that were shown; the browser may say anything."""
+    return [rows[i] for i in event.selection.rows or () if isinstance(i, int) and 0 <= i < len(rows)]
+
+
 class Listing:
     """One list of a page. `prefix` is its own in the whole dashboard, because the URL is shared: `mb`, `al` …"""
 
@@ -148,7 +153,7 @@ class Listing:
             st.dataframe(frame, **options)
             return []
         event = st.dataframe(frame, key=self._table_key(page.rows), on_select="rerun", selection_mode=select, **options)
-        return [page.rows[i] for i in event.selection.rows if i < len(page.rows)]
+        return selected(event, page.rows)
 
     def clear_selection(self) -> None:
         """After an action on the selected rows."""

@@ -12,6 +12,7 @@ from provision.models import Role, utc_now
 from provision.secret import Secret
 from webui import show, ui
 from webui.i18n import _, word
+from webui.listing import selected
 
 STATES = {"Active": "green", "Locked": "orange", "One-time password": "blue", "Disabled": "gray"}
 ROLES = [Role.SUPER_ADMIN, Role.DOMAIN_ADMIN, Role.VIEWER]
@@ -44,8 +45,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
         pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, placeholder="–",
         alt=_("Operators"), on_select="rerun", selection_mode="single-row", key=f"st_operators_{len(rows)}",
     )  # fmt: skip
-    chosen = event.selection.rows
-    return rows[chosen[0]] if chosen and chosen[0] < len(rows) else None
+    return next(iter(selected(event, rows)), None)
 
 
 def create_dialog(domains: Sequence[str]) -> None:

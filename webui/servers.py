@@ -11,6 +11,7 @@ from provision.access import Permission
 from provision.models import Server
 from webui import show, ui
 from webui.i18n import _, word
+from webui.listing import selected
 
 Kinds = Mapping[str, tuple[str, dict[str, str]]]
 STATES = {"Reachable": "green", "Unreachable": "red", "Halted": "orange", "Not read yet": "gray"}
@@ -44,8 +45,7 @@ def table(rows: Sequence[Server], kinds: Kinds) -> Server | None:
         pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, placeholder="–",
         alt=_("Mail servers"), on_select="rerun", selection_mode="single-row", key=f"st_servers_{len(rows)}",
     )  # fmt: skip
-    chosen = event.selection.rows
-    return rows[chosen[0]] if chosen and chosen[0] < len(rows) else None
+    return next(iter(selected(event, rows)), None)
 
 
 def create_dialog(kinds: Kinds) -> None:

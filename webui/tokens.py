@@ -12,6 +12,7 @@ from provision.tokens import SCOPES, in_days, state
 from webui import show, ui
 from webui.basepath import place
 from webui.i18n import _, word
+from webui.listing import selected
 
 STATES = {"Active": "green", "Expired": "orange", "Revoked": "gray"}
 LIVES = {30: "30 days", 90: "90 days", 365: "A year", 0: "Until it is revoked"}
@@ -36,8 +37,7 @@ def table(rows: Sequence[Row]) -> Row | None:
         pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, placeholder="–",
         alt=_("API tokens"), on_select="rerun", selection_mode="single-row", key=f"st_tokens_{len(rows)}",
     )  # fmt: skip
-    chosen = event.selection.rows
-    return rows[chosen[0]] if chosen and chosen[0] < len(rows) else None
+    return next(iter(selected(event, rows)), None)
 
 
 def create_dialog(domains: Sequence[str]) -> None:

@@ -48,6 +48,15 @@ class Tab:
             state.widget_states.widgets.add(id=trigger).trigger_value = True
         self.send(message)
 
+    def slip_in(self, fragment: str, trigger: str, changed: Mapping[str, Value]) -> None:
+        """The same for a fragment that this session may not have: such a message gets no answer."""
+        message = BackMsg()
+        message.rerun_script.page_script_hash, message.rerun_script.fragment_id = self.page_hash, fragment
+        for name, value in changed.items():
+            _set(message.rerun_script.widget_states.widgets.add(id=name), value)
+        message.rerun_script.widget_states.widgets.add(id=trigger).trigger_value = True
+        self.socket.send(message.SerializeToString())
+
     def send(self, message: BackMsg) -> None:
         self.words, self.raw, self.sent_away_to = [], b"", ""
         self.socket.send(message.SerializeToString())

@@ -175,6 +175,14 @@ class MailHost:
         assert "warning" not in done.stderr, done.stderr
         return done.stdout.strip()
 
+    def virtual(self) -> str:
+        """The whole alias map as Postfix reads it: one line an entry."""
+        command = [_program("postmap"), "-c", str(self.folder), "-s", f"texthash:{self.folder / 'virtual'}"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, **self._as_user())
+        assert done.returncode == 0, done.stderr
+        assert "warning" not in done.stderr, done.stderr
+        return done.stdout
+
     def mails(self, login: str) -> list[str]:
         """The new messages in the maildir of a login."""
         user, _, domain = login.partition("@")

@@ -1,0 +1,178 @@
+"""Messages that no page of ours would send: foreign fragments, hidden and disabled buttons, garbage."""
+
+import contextlib
+import re
+import urllib.request
+from typing import Any
+
+import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from provision.queries import LogFilter
+from tests.attack.conftest import SYSTEM, token_of
+from tests.attack.tab import Tab, tab
+from tests.e2e.site import Site
+
+
+def done_by(site: Site, name: str) -> list[str]:
+    """What is in the log under this name, signing in and denials apart."""
+    rows = site.app.queries.logs(SYSTEM, LogFilter(operator=name), size=200).rows
+    return [
+        row["operation"]
+        for row in rows
+        if row["resource_type"] not in ("operator", "access") and row["status"] != "FAILED"
+    ]
+
+
+def everything_of_alice(site: Site) -> list[tuple[Tab, str, str]]:
+    """Every button that a SuperAdmin has, dialogs included: (what he holds, id, fragment)."""
+    found = []
+    for page, query, opens in (
+        ("mailboxes", "", "Create mailbox"), ("aliases", "", "Add alias"), ("domains", "", "Add domain"),
+        ("settings", "st_part=Operators", "Add operator"), ("settings", "st_part=API tokens", "Make API token"), ("sync", "sy_part=compare", "Import …"),
+    ):  # fmt: skip
+        with tab(site.url, token_of(site.app, "alice")) as alice:
+            alice.open(page, query)
+            alice.press(opens)
+            for label in ("Address", "Alias", "Name", "User name"):
+                with contextlib.suppress(StopIteration):
+                    alice.fill(label, "sneaked@example.com")
+            found += [
+                (alice, name, alice.fragments[name])
+                for name, part in alice.parts.items()
+                if type(part).__name__ == "Button"
+            ]
+    return found
+
+
+@pytest.mark.parametrize("name", ["vera", ""])
+def test_buttons_of_a_super_admin_do_nothing_for_others(site: Site, name: str) -> None:
+    before = done_by(site, name or "(unknown name)")
+    buttons = everything_of_alice(site)
+    assert len(buttons) > 30
+    with tab(site.url, token_of(site.app, name) if name else "") as mine:
+        for alice, button, fragment in buttons:
+            mine.open("mailboxes")
+            for page_hash in (mine.page_hash, alice.page_hash):
+                mine.page_hash = page_hash
+                if fragment:
+                    mine.slip_in(fragment, button, alice.held)
+                mine.run(trigger=button, changed=alice.held)
+            if not name:
+                assert "sneaked" not in mine.said
+                assert b"anna.abe" not in mine.raw
+    assert done_by(site, name or "(unknown name)") == before
+
+
+def test_a_disabled_button_does_nothing(site: Site) -> None:
+    with tab(site.url, token_of(site.app, "alice")) as alice:
+        alice.open("mailboxes")
+        before = done_by(site, "alice")
+        for label in ("Delete", "Edit", "Reset password", "Disable", "Retry"):
+            assert alice.parts[alice.find(label)].disabled
+            alice.press(label)
+        assert done_by(site, "alice") == before
+
+
+def test_rows_beyond_the_list_cannot_be_chosen(site: Site) -> None:
+    with tab(site.url, token_of(site.app, "dora")) as dora:
+        dora.open("mailboxes")
+        table = next(name for name, part in dora.parts.items() if type(part).__name__ == "Dataframe")
+        for rows in ("[999999]", "[-1]", '["x"]', "[[0]]", "null", "{}", "[1e99]"):
+            dora.run(changed={table: f'{{"selection": {{"rows": {rows}, "columns": [], "cells": []}}}}'})
+            assert b"Traceback" not in dora.raw
+
+
+def test_a_foreign_domain_is_refused_and_recorded(site: Site) -> None:
+    with tab(site.url, token_of(site.app, "dora")) as dora:
+        dora.open("mailboxes")
+        dora.press("Create mailbox")
+        dora.fill("Address", "sneaked@sales.example.com")
+        dora.press("Create")
+        assert "not yours" in dora.said
+    denied = site.app.queries.logs(SYSTEM, LogFilter(operator="dora"), size=3).rows[0]
+    assert (denied["resource_type"], denied["status"]) == ("access", "FAILED")
+
+
+@pytest.mark.parametrize("page", ["mailboxes", "aliases", "domains", "sync", "logs", "settings", ""])
+def test_a_stranger_gets_the_sign_in_whatever_he_asks(site: Site, page: str) -> None:
+    with tab(site.url, token_of(site.app, "alice")) as alice:
+        alice.open(page)
+    with tab(site.url) as stranger:
+        stranger.page_hash = alice.page_hash
+        stranger.run(changed=dict.fromkeys(alice.parts, "x"))
+        assert {getattr(part, "label", "") for part in stranger.parts.values()} <= {
+            "User name",
+            "Password",
+            "Sign in",
+            "Language",
+            "",
+        }
+        for secret in (b"example.com", b"alice", b"vera"):
+            assert secret not in stranger.raw
+
+
+# ---- what is no message of a page at all ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\0", b"\xff" * 100, b"x" * 10_000, "text"], ids=["empty", "nul", "ff", "long", "text"]
+)
+def test_garbage_ends_the_connection_and_nothing_else(site: Site, data: Any) -> None:
+    with tab(site.url) as stranger:
+        stranger.socket.send(data)
+        with contextlib.suppress(ConnectionClosed, TimeoutError):
+            stranger.socket.recv(1)
+    assert healthy(site)
+
+
+def test_orders_to_the_server_itself_are_not_followed(site: Site) -> None:
+    with tab(site.url) as stranger:
+        for name in (
+            "debug_shutdown_runtime",
+            "debug_disconnect_websocket",
+            "clear_cache",
+            "set_run_on_save",
+            "load_git_info",
+        ):
+            message = BackMsg()
+            setattr(message, name, True)
+            stranger.socket.send(message.SerializeToString())
+        stranger.open()
+        assert "Postroom" in stranger.said
+    assert healthy(site)
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "https://127.0.0.1.evil.example", "null"])
+def test_a_websocket_from_another_site_is_refused(site: Site, origin: str) -> None:
+    address = site.url.replace("http:", "ws:") + "/_stcore/stream"
+    with (
+        pytest.raises((InvalidStatus, ConnectionClosed)),
+        connect(address, additional_headers={"Origin": origin}, subprotocols=["streamlit"]) as socket,
+    ):  # type: ignore[list-item]
+        socket.recv(2)
+
+
+def test_the_session_of_another_tab_is_not_resumed(site: Site) -> None:
+    """With the id of a session and no cookie one is a stranger."""
+    with tab(site.url, token_of(site.app, "alice")) as alice:
+        alice.open("settings")
+        session_id = next(iter(ids_in(alice.raw)), "")
+    address = site.url.replace("http:", "ws:") + "/_stcore/stream"
+    with connect(address, subprotocols=["streamlit", "x", session_id or "none"], max_size=None) as socket:  # type: ignore[list-item]
+        thief = Tab(socket)
+        thief.open("settings")
+        assert b"alice" not in thief.raw
+
+
+def ids_in(raw: bytes) -> list[str]:
+    return [
+        found.decode() for found in re.findall(rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", raw)
+    ]
+
+
+def healthy(site: Site) -> bool:
+    with urllib.request.urlopen(f"{site.url}/health", timeout=5) as answer:
+        return bool(answer.status == 200)
