@@ -5,10 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from provision.config import Settings
 from webui import entry, operators, policy, problems, servers, tokens
-from webui.i18n import catalogue
+from webui.i18n import STATE, catalogue
 from webui.texts import problems as texts_of_problems
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,6 +57,27 @@ def test_translations_keep_the_values() -> None:
         names = sorted(re.findall(r"{(\w+)}", english))
         assert all(other.strip() for other in others), english
         assert [sorted(re.findall(r"{(\w+)}", other)) for other in others] == [names, names], english
+
+
+def amounts() -> None:
+    import streamlit as st
+
+    from webui.i18n import counted
+
+    st.text(" | ".join(counted(n, "{n} mailbox", "{n} mailboxes") for n in (0, 1, 2000)))
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "0 mailboxes | 1 mailbox | 2,000 mailboxes"),
+        ("ja", "0 件のメールボックス | 1 件のメールボックス | 2,000 件のメールボックス"),
+    ],
+)
+def test_one_is_not_many(language: str, said: str) -> None:
+    test = AppTest.from_function(amounts, default_timeout=20)
+    test.session_state[STATE] = language
+    assert test.run().text[0].value == said
 
 
 def codes() -> set[str]:
