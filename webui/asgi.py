@@ -4,6 +4,7 @@ import base64
 import gc
 import hashlib
 import importlib
+import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -36,6 +37,7 @@ from webui.ui import on_script_error as on_script_error
 SCRIPT = Path(__file__).resolve().parent / "main.py"
 HIDDEN = ("/_stcore/metrics", "/_stcore/agent")  # of Streamlit: would tell strangers about sessions
 HEALTH = ("/health", "/api/provision/health")
+BARE_MODE = "streamlit.runtime.scriptrunner_utils.script_run_context"
 PRELOADED = ("pandas", "pyarrow", "streamlit_authenticator", "altair", "webui.entry", "webui.listing")
 
 
@@ -71,6 +73,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
         print(f"Postroom: sign in as “{FIRST_ADMIN}” with the one-time password {password.reveal()}", flush=True)
     for sentence in add_named_server(product):
         print(f"Postroom: {sentence}", flush=True)
+    logging.getLogger(BARE_MODE).setLevel(logging.ERROR)  # importing outside a page is meant here
     for name in PRELOADED:
         importlib.import_module(name)
     jobs = Jobs(product) if product.settings.jobs else None
