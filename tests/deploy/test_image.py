@@ -66,3 +66,10 @@ def test_a_stop_is_quick_and_loses_nothing(box: Box) -> None:
     found = box.call(token, "GET", "/mailboxes")["items"]
     assert sorted(row["email"] for row in found) == ["ann@example.com", "bob@example.com"]
     assert box.first_password() == password, "told once"
+
+
+def test_a_backup_of_the_container_can_be_restored(box: Box) -> None:
+    box.run("python", "-m", "provision", "backup", "/data/backup")
+    elsewhere = "export POSTROOM_DATA_DIR=/tmp/new; python -m provision"
+    box.run("sh", "-c", f"{elsewhere} restore /data/backup")
+    assert "ann@example.com" in box.run("sh", "-c", f"{elsewhere} mailbox list")

@@ -1,0 +1,93 @@
+"""scripts/run on machines that do not suit: one clear sentence, no traceback, exit code 1."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.site import ROOT
+
+OLD = '#!/bin/sh\necho "Python 3.9.2"; exit 1\n'
+NO_VENV = f'#!/bin/sh\n[ "$2" = venv ] && exit 1\nexec {sys.executable} "$@"\n'
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The scripts in a folder without a virtual environment."""
+    folder = tmp_path / "postroom"
+    shutil.copytree(ROOT / "scripts", folder / "scripts")
+    (folder / "requirements.txt").write_text("")
+    return folder
+
+
+def refusal(checkout: Path, *arguments: str, **environment: str) -> str:
+    """What is said; one sentence or two on a line of their own."""
+    done = subprocess.run(
+        ["scripts/run", *arguments],
+        cwd=checkout,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1, done
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def program(folder: Path, name: str, text: str) -> str:
+    path = folder / name
+    path.write_text(text)
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--port"], "--port needs a value"), (["--port", "abc"], "--port needs a number, not abc."),
+        (["--container"], "--container needs a value"), (["--nonsense"], "Unknown option --nonsense"),
+    ],
+)  # fmt: skip
+def test_a_wrong_option(checkout: Path, arguments: list[str], said: str) -> None:
+    assert refusal(checkout, *arguments).count("\n") == 1
+    assert said in refusal(checkout, *arguments)
+    assert not (checkout / ".venv").exists(), "it is said before anything is installed"
+
+
+def test_an_old_python(checkout: Path, tmp_path: Path) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("bash", "dirname", "sha256sum", "cut", "grep", "sed", "env"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    program(tools, "python3", OLD)
+    said = refusal(checkout, PATH=str(tools), PYTHON="")
+    assert "needs Python 3.11 or newer" in said
+    assert "apt install python3" in said
+
+
+def test_python_without_venv(checkout: Path, tmp_path: Path) -> None:
+    assert "apt install python3-venv" in refusal(checkout, PYTHON=program(tmp_path, "python-bare", NO_VENV))
+
+
+def test_no_package_index(checkout: Path) -> None:
+    (checkout / "requirements.txt").write_text(f"idna==3.10 --hash=sha256:{'0' * 64}\n")
+    unreachable = {
+        "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+        "PIP_EXTRA_INDEX_URL": "",
+        "PIP_FIND_LINKS": "/nowhere",
+    }
+    said = refusal(checkout, **unreachable, PIP_RETRIES="0", PIP_CONFIG_FILE=os.devnull)
+    assert "Is the package index reachable?" in said
+
+
+def test_a_taken_port(checkout: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        assert f"Port {port} is taken" in refusal(checkout, "--port", str(port))
