@@ -32,7 +32,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def settled(page: Page) -> None:
     page.wait_for_timeout(500)
-    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
     page.wait_for_timeout(500)
 
 

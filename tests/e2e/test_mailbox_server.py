@@ -198,13 +198,13 @@ def test_a_chosen_filter_stands_in_the_link(alice: Page, company: Site) -> None:
 
 
 def test_the_reader_chooses_light_or_dark(alice: Page) -> None:
-    colour = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
-    assert alice.evaluate(colour) == "rgb(255, 255, 255)"
+    page = alice.get_by_test_id("stApp")
+    expect(page).to_have_css("background-color", "rgb(255, 255, 255)")
     alice.get_by_test_id("stMainMenu").click()
     alice.get_by_role("menuitemradio", name="Dark").click()
-    alice.wait_for_function(f"{colour} == 'rgb(14, 20, 30)'")
+    expect(page).to_have_css("background-color", "rgb(14, 20, 30)")
     for developers in ("Rerun", "Deploy", "Clear cache", "Report a bug", "Get help"):
         expect(alice.get_by_text(developers)).to_have_count(0)
     alice.reload()
     ready(alice)
-    assert alice.evaluate(colour) == "rgb(14, 20, 30)"
+    expect(page).to_have_css("background-color", "rgb(14, 20, 30)")

@@ -44,7 +44,7 @@ def ready(page: Page) -> None:
 
 def settled(page: Page) -> None:
     page.wait_for_timeout(300)
-    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
 
 
 def find(page: Page, site: Site, address: str, **more: str) -> None:
