@@ -1,5 +1,6 @@
 """The database: engine, transactions, migrations, and the lock that makes one writer per mail server."""
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from provision.errors import InvalidInput, ProvisionError
 
 MIGRATION_SECONDS = 300  # longest that another process is waited for
 LOCK_POLL_SECONDS = 0.1
+BUSY_SECONDS = 10  # for SQLite's write lock: nobody waits longer for a page
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -33,6 +35,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._inode: int | None = None
         self.engine = _sqlite_engine(url) if self.is_sqlite else _server_engine(url)
 
     @contextmanager
@@ -49,6 +52,7 @@ class Database:
 
     @contextmanager
     def _session(self, immediate: bool) -> Iterator[Session]:
+        self._require_same_file()
         try:
             with self.engine.connect() as connection:
                 connection = connection.execution_options(immediate=immediate)
@@ -58,6 +62,21 @@ class Database:
             raise DatabaseUnavailable(f"The database cannot be used now: {_reason(error)}.") from error
         except DataError:  # PostgreSQL takes no NUL, and no more than a column holds
             raise InvalidInput("The database cannot hold or look for such a text or number.") from None
+
+    def _require_same_file(self) -> None:
+        """A file that was removed or replaced while it is open would take every change, and lose it.
+
+        Raises: DatabaseUnavailable.
+        """
+        if not self.is_sqlite or not self.url.database:
+            return
+        inode = _inode(self.url.database)
+        if self._inode is None:
+            self._inode = inode
+        elif inode != self._inode:
+            raise DatabaseUnavailable(
+                f"The database file {self.url.database} was removed or replaced. Put it back, or start Postroom again."
+            )
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -130,6 +149,13 @@ class Database:
         self.engine.dispose()
 
 
+def _inode(path: str) -> int | None:
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return None
+
+
 def _alembic() -> AlembicConfig:
     config = AlembicConfig()
     config.set_main_option("script_location", str(ROOT / "migrations"))
@@ -137,7 +163,7 @@ def _alembic() -> AlembicConfig:
 
 
 def _sqlite_engine(url: str) -> Engine:
-    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": 30, "check_same_thread": False})
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: Any, record: object) -> None:
@@ -146,7 +172,7 @@ def _sqlite_engine(url: str) -> Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            "busy_timeout=30000",
+            f"busy_timeout={BUSY_SECONDS * 1000}",
             "cache_size=-8000",
         ):
             connection.execute(f"PRAGMA {pragma}")

@@ -20,6 +20,7 @@ from provision.state import DesiredState, Key, LiveReport, Resource, WantedAlias
 
 CHUNK = 5_000  # ids per statement: SQLite takes 32,766 parameters, PostgreSQL 65,535
 CONFIRM_AFTER = timedelta(seconds=3)  # a concurrent `setup` has overwritten our line by then, or never will
+LONGEST_PAUSE = timedelta(days=1)  # that can be set between two tries
 CONFIRM_WITHIN = timedelta(seconds=60)  # later than this a difference is a person's wish, not a lost write
 
 OWN_COLUMNS: dict[type[Mailbox] | type[Alias], tuple[str, ...]] = {
@@ -52,20 +53,22 @@ class Work:
     unreadable: list[Key]  # their waiting password cannot be unsealed
 
 
+def has_come(moment: Any, now: datetime) -> ColumnElement[bool]:
+    """Whether it is time. What lies further ahead than any pause was set while the clock was wrong."""
+    return or_(moment.is_(None), moment <= now, moment > now + LONGEST_PAUSE)
+
+
 def _due(table: type[Mailbox] | type[Alias], now: datetime, hurry: bool) -> ColumnElement[bool]:
-    waiting = or_(table.next_attempt_at.is_(None), table.next_attempt_at <= now, true() if hurry else false())
+    waiting = or_(has_come(table.next_attempt_at, now), true() if hurry else false())
     return or_(and_(table.sync_status == SyncStatus.PENDING, waiting), table.confirming.is_(True))
 
 
 def has_work(session: Session, server_id: int, now: datetime) -> bool:
     """Whether a push would find something to deliver, or to confirm."""
     for table in TABLES.values():
-        settled = or_(table.last_synced_at.is_(None), table.last_synced_at <= now - CONFIRM_AFTER)
+        settled = has_come(table.last_synced_at, now - CONFIRM_AFTER)
         due = or_(
-            and_(
-                table.sync_status == SyncStatus.PENDING,
-                or_(table.next_attempt_at.is_(None), table.next_attempt_at <= now),
-            ),
+            and_(table.sync_status == SyncStatus.PENDING, has_come(table.next_attempt_at, now)),
             and_(table.confirming.is_(True), settled),
         )
         if session.scalar(select(table.id).where(table.server_id == server_id, due).limit(1)) is not None:

@@ -112,14 +112,14 @@ class Jobs:
     def _servers_with_work(self, now: datetime) -> list[int]:
         """Servers that may be tried now and have rows that are due, or delivered a moment ago and not confirmed."""
         with self.app.database.read() as session:
-            waiting = or_(Server.next_attempt_at.is_(None), Server.next_attempt_at <= now)
+            waiting = desired.has_come(Server.next_attempt_at, now)
             ids = session.scalars(select(Server.id).where(waiting, Server.alarm.is_(None)).order_by(Server.id)).all()
             return [server_id for server_id in ids if desired.has_work(session, server_id, now)]
 
     def _claim(self, column: str, now: datetime, every: timedelta) -> list[int]:
         """The servers whose turn it is, each given to one process only."""
         last = getattr(Server, column)
-        due = or_(last.is_(None), last <= now - every)
+        due = or_(last.is_(None), last <= now - every, last > now + every)  # the last: the clock was put back
         with self.app.database.read() as session:
             candidates = session.scalars(select(Server.id).where(due)).all()
         claimed = []

@@ -8,10 +8,12 @@ that was read back. No transaction is open while a server is spoken to.
 import random
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import dataclass, field
+from contextvars import copy_context
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
+from threading import Thread
 from typing import Any
 
 import structlog
@@ -27,6 +29,7 @@ from provision.desired import Item, Work
 from provision.errors import MailServerError, NotFound, Unreachable, UnsafePlan
 from provision.models import LogStatus, ProvisionLog, Server, SyncStatus, utc_now
 from provision.plan import Plan, make_plan
+from provision.pushes import End, PushResult
 from provision.rules import Rules, in_force
 from provision.sealing import Sealer
 from provision.servers import MailServer, open_server
@@ -44,28 +47,6 @@ LOCK_SHARE = 0.5  # of the budget is spent on waiting for another push at most
 
 
 Refusals = dict[Key, tuple[str, str, bool]]
-
-
-class End(StrEnum):
-    """How a push ended."""
-
-    DONE = "done"
-    IDLE = "idle"  # nothing was due
-    GATHERING = "gathering"  # within the quiet time: goes out with what comes next
-    LOCKED = "locked"
-    UNREACHABLE = "unreachable"
-    UNSAFE = "unsafe"
-
-
-@dataclass(slots=True)
-class PushResult:
-    server_id: int
-    end: End
-    delivered: int = 0
-    failed: int = 0  # refused in this push; tried again later or given up
-    message: str = ""
-    retry_at: datetime | None = None
-    failures: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -106,6 +87,22 @@ class Sync:
             with metrics.timed_push():
                 return self._push_locked(server_id, hurry, force, time.monotonic() + budget)
 
+    def push_within(self, server_id: int, seconds: float, *, hurry: bool = False, force: bool = False) -> PushResult:
+        """As `push`, for somebody who waits: after so long he goes on, and so does the push, behind him."""
+        done: Future[PushResult] = Future()
+
+        def work() -> None:
+            try:
+                done.set_result(self.push(server_id, hurry=hurry, force=force, budget_seconds=seconds))
+            except Exception as error:
+                done.set_exception(error)
+
+        Thread(target=copy_context().run, args=(work,), name="postroom-push", daemon=True).start()
+        try:
+            return done.result(seconds)
+        except TimeoutError:
+            return PushResult(server_id, End.SLOW, message="The mail server is slow; it goes on in the background.")
+
     def _push_locked(self, server_id: int, hurry: bool, force: bool, deadline: float) -> PushResult:
         total = PushResult(server_id, End.IDLE)
         for left in reversed(range(REPEATS)):
@@ -144,11 +141,12 @@ class Sync:
             return PushResult(server.id, End.IDLE, message="Nothing is waiting for this mail server.")
         if hurry:
             return None
-        if server.next_attempt_at and server.next_attempt_at > now:
+        if server.next_attempt_at and now < server.next_attempt_at <= now + desired.LONGEST_PAUSE:
             message = server.error or "The mail server could not be reached."
             return PushResult(server.id, End.UNREACHABLE, message=message, retry_at=server.next_attempt_at)
         quiet_until = (server.last_write_at or now) + timedelta(seconds=quiet_seconds(server))
-        if server.last_write_at and quiet_until > now and not all(i.confirming for i in work.items.values()):
+        is_quiet = server.last_write_at is not None and server.last_write_at <= now < quiet_until
+        if is_quiet and not all(i.confirming for i in work.items.values()):
             message = "Gathered with what else comes now, because every write interrupts the mail server."
             return PushResult(server.id, End.GATHERING, message=message, retry_at=quiet_until)
         return None

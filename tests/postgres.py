@@ -26,6 +26,10 @@ class PostgresServer:
     def url(self, name: str) -> str:
         return f"postgresql+psycopg://{self.user}@{self.host}:{self.port}/{name}"
 
+    def halt(self) -> None:
+        """As a restart does; `start` brings it back."""
+        self._control("stop", "-m", "fast")
+
     def stop(self) -> None:
         self._control("stop", "-m", "immediate")
         shutil.rmtree(self.folder, ignore_errors=True)

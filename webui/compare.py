@@ -270,7 +270,7 @@ def decide_all(listing: ui.Listing, server: Row, found: Comparison, winner: Winn
 def push_now(server: Row) -> None:
     actor = ui.signed_in(Permission.SYNC_PUSH).actor
     with ui.attempt(), st.spinner(_("Sending …")):
-        result = ui.app().provisioner.push(actor, server["uid"])
+        result = ui.app().provisioner.push(actor, server["uid"], seconds=ui.app().settings.page_budget_seconds)
         forget()
         ui.done(live.pushed(result))
 

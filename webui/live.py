@@ -12,9 +12,9 @@ from provision.access import Permission
 from provision.address import readable
 from provision.models import SyncStatus
 from provision.provisioner.comparing import Found
+from provision.pushes import End, PushResult
 from provision.queries import Page
 from provision.state import Resource
-from provision.sync import End, PushResult
 from webui import problems, show, ui
 from webui.i18n import _
 
@@ -185,7 +185,8 @@ def force_dialog(row: Row) -> None:
 
     def force() -> str:
         actor = ui.signed_in(Permission.SYNC_FORCE).actor
-        return pushed(ui.app().provisioner.push_unsafe(actor, row["uid"]))
+        seconds = ui.app().settings.page_budget_seconds
+        return pushed(ui.app().provisioner.push_unsafe(actor, row["uid"], seconds=seconds))
 
     ui.confirm(
         _("Send to {name} all the same", name=name),

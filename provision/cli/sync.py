@@ -14,8 +14,8 @@ from provision.models import Server
 from provision.plan import Difference, Plan
 from provision.provisioner.adopting import PullResult
 from provision.provisioner.syncing import Winner
+from provision.pushes import End, PushResult
 from provision.state import Key, Resource
-from provision.sync import End, PushResult
 
 ServerName = Annotated[str | None, typer.Argument(help="The mail server; needed where there are several.")]
 PLURALS = {"mailbox": "mailboxes", "alias": "aliases"}

@@ -85,7 +85,7 @@ class Base:
         for server_id in sorted(set(server_ids)) if self.deliver else ():
             left = deadline - time.monotonic()
             if left > 0:
-                self.sync.push(server_id, hurry=hurry, budget_seconds=left)
+                self.sync.push_within(server_id, left, hurry=hurry)
 
     def _pushed(self, row: Synced) -> Synced:
         """Deliver, and the row as it is then; a delivered tombstone is returned as it was."""

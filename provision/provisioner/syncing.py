@@ -19,9 +19,9 @@ from provision.plan import Plan
 from provision.provisioner.adopting import Adoption, PullResult
 from provision.provisioner.base import Base, operation, subject_of
 from provision.provisioner.comparing import LIMIT, Comparison, compare
+from provision.pushes import PushResult
 from provision.secret import Secret
 from provision.state import Key, Resource
-from provision.sync import PushResult
 
 TABLES: dict[Resource, type[Any]] = {Resource.MAILBOX: Mailbox, Resource.ALIAS: Alias}
 
@@ -33,20 +33,25 @@ class Winner(StrEnum):
 
 class SyncWrites(Base):
     @operation("sync.push")
-    def push(self, actor: Actor, server_id: UUID) -> PushResult:
-        """Deliver everything that waits for this server, now."""
+    def push(self, actor: Actor, server_id: UUID, *, seconds: float | None = None) -> PushResult:
+        """Deliver everything that waits for this server, now. `seconds`: longest to wait for it; None: to the end."""
         actor.require(Permission.SYNC_PUSH)
-        return self.sync.push(self._server(server_id).id, hurry=True)
+        return self._push_now(self._server(server_id), seconds)
 
     @operation("sync.force")
-    def push_unsafe(self, actor: Actor, server_id: UUID) -> PushResult:
-        """Deliver although the plan is unsafe: a person has looked at it and means it."""
+    def push_unsafe(self, actor: Actor, server_id: UUID, *, seconds: float | None = None) -> PushResult:
+        """Deliver although the plan is unsafe: a person has looked at it and means it. `seconds`: as for `push`."""
         actor.require(Permission.SYNC_FORCE)
         server = self._server(server_id)
         with self._writing() as session:
             subject = Subject("server", server.uid, server.name, server_id=server.id)
             self._done(session, actor, "sync.force", [subject], {"alarm": server.alarm})
-        return self.sync.push(server.id, hurry=True, force=True)
+        return self._push_now(server, seconds, force=True)
+
+    def _push_now(self, server: Server, seconds: float | None, *, force: bool = False) -> PushResult:
+        if seconds is None:
+            return self.sync.push(server.id, hurry=True, force=force)
+        return self.sync.push_within(server.id, seconds, hurry=True, force=force)
 
     @operation("sync.preview")
     def preview(self, actor: Actor, server_id: UUID) -> Plan:

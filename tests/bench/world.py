@@ -37,7 +37,7 @@ def products(kinds: Sequence[str] = ("sqlite", "postgresql")) -> Iterator[Callab
             if kind == "postgresql":
                 if server is None:
                     server = start_postgres()
-                url = _new_database(server)
+                url = new_database(server)
             app = open_postroom(Settings(data_dir=place / "data", database_url=url, page_budget_seconds=60))
             made.append(app)
             (place / "config").mkdir()
@@ -53,7 +53,7 @@ def products(kinds: Sequence[str] = ("sqlite", "postgresql")) -> Iterator[Callab
                 server.stop()
 
 
-def _new_database(server: PostgresServer) -> str:
+def new_database(server: PostgresServer) -> str:
     from sqlalchemy import create_engine
 
     name = f"bench_{uuid7().hex}"

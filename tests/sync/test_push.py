@@ -8,11 +8,11 @@ import time_machine
 
 from provision.models import LogStatus, Mailbox, Status, SyncStatus
 from provision.provisioner.newcomers import NewMailbox
+from provision.pushes import End
 from provision.queries import LogFilter
 from provision.secret import Secret
 from provision.servers.dms_files import DmsFiles
 from provision.state import Resource
-from provision.sync import End
 from tests.conftest import HASH, OTHER_HASH, World
 
 H, O = HASH.reveal(), OTHER_HASH.reveal()  # noqa: E741

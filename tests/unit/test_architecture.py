@@ -36,7 +36,7 @@ LAYERS = [
     ("provision.sync",),
     ("provision.plan", "provision.desired", "provision.servers", "provision.audit", "provision.credentials"),
     ("provision.access", "provision.database", "provision.sealing", "provision.models", "provision.config", "provision.search", "provision.rules"),
-    ("provision.state", "provision.address", "provision.passwords", "provision.secret", "provision.metrics", "provision.serverlog"),
+    ("provision.state", "provision.pushes", "provision.address", "provision.passwords", "provision.secret", "provision.metrics", "provision.serverlog"),
     ("provision.errors", "provision.operations"),
 ]  # fmt: skip
 # A foreign package and where it may be imported.

@@ -1,0 +1,28 @@
+"""How a push ended, for whoever asked for it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class End(StrEnum):
+    """How a push ended."""
+
+    DONE = "done"
+    IDLE = "idle"  # nothing was due
+    GATHERING = "gathering"  # within the quiet time: goes out with what comes next
+    LOCKED = "locked"
+    SLOW = "slow"  # not yet; it goes on
+    UNREACHABLE = "unreachable"
+    UNSAFE = "unsafe"
+
+
+@dataclass(slots=True)
+class PushResult:
+    server_id: int
+    end: End
+    delivered: int = 0
+    failed: int = 0  # refused in this push; tried again later or given up
+    message: str = ""
+    retry_at: datetime | None = None
+    failures: list[str] = field(default_factory=list)

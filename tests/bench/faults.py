@@ -1,0 +1,352 @@
+"""The faults that docs/reliability.md promises to survive: each a function that lets it happen some times and counts.
+
+`lost`: changes that were accepted and are not on the mail server in the end. `repeated`: accounts that are there twice,
+and operations whose outcome is recorded twice. `saw`: what the operator read meanwhile.
+"""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import time_machine
+from sqlalchemy import func, select
+
+from provision.access import Actor
+from provision.bootstrap import Postroom, open_postroom
+from provision.database import ROOT
+from provision.errors import ProvisionError
+from provision.jobs import Jobs
+from provision.models import AuditLink, Mailbox, SyncStatus, utc_now
+from provision.provisioner.newcomers import NewMailbox
+from provision.servers.dms_files import DmsFiles
+from provision.state import ServerState
+from tests.conftest import HASH
+from tests.postgres import PostgresServer
+
+ACTOR = Actor.system("faults")
+DOMAIN = "example.com"
+
+
+@dataclass
+class Case:
+    """One product with its mail server `main`, and what it accepted."""
+
+    app: Postroom
+    volume: Path
+    accepted: list[str] = field(default_factory=list)
+    saw: list[str] = field(default_factory=list)
+
+    @classmethod
+    def begin(cls, app: Postroom) -> "Case":
+        server = app.queries.servers(ACTOR)[0]
+        app.provisioner.create_domain(ACTOR, DOMAIN, server.name)
+        return cls(app, Path(server.settings["path"]))
+
+    def create(self) -> bool:
+        """Make one more mailbox; whether it was accepted. What is said goes to `saw`."""
+        address = f"m{len(self.accepted) + len(self.saw)}-{random.randrange(1 << 30)}@{DOMAIN}"
+        try:
+            row = self.app.provisioner.create_mailbox(ACTOR, NewMailbox(address, password_hash=HASH))
+        except ProvisionError as error:
+            self.saw.append(error.message)
+            return False
+        self.accepted.append(address)
+        if row.sync_status != SyncStatus.SYNCED:
+            health = self.app.queries.health(ACTOR)[0]
+            self.saw.append(f"{row.sync_status}: {row.error or health['error'] or health['alarm'] or 'waits'}")
+        return True
+
+    def settle(self, seconds: float = 60) -> None:
+        """The background work goes on until nothing waits, as in a running process."""
+        jobs, deadline = Jobs(self.app), time.monotonic() + seconds
+        while self.waiting() and time.monotonic() < deadline:
+            jobs.sweep()
+            time.sleep(0.05)
+
+    def waiting(self) -> int:
+        with self.app.database.read() as session:
+            is_open = Mailbox.sync_status != SyncStatus.SYNCED
+            return session.scalar(select(func.count()).select_from(Mailbox).where(is_open)) or 0
+
+    def result(self, fault: str, tries: int) -> "Result":
+        self.settle()
+        lines = [line.partition("|")[0] for line in (self.volume / "postfix-accounts.cf").read_text().splitlines()]
+        lost = sum(1 for address in self.accepted if address not in lines)
+        twice = sum(count - 1 for count in Counter(lines).values())
+        with self.app.database.read() as session:
+            outcomes = select(func.count()).select_from(AuditLink).where(AuditLink.phase == "outcome")
+            different = select(func.count(AuditLink.log_uid.distinct())).where(AuditLink.phase == "outcome")
+            twice += (session.scalar(outcomes) or 0) - (session.scalar(different) or 0)
+        if not self.app.queries.verify_audit(ACTOR).intact:
+            lost += 1
+        return Result(fault, tries, len(self.accepted), lost, twice, self.saw[-1] if self.saw else "nothing")
+
+
+@dataclass(frozen=True)
+class Result:
+    fault: str
+    tries: int
+    accepted: int
+    lost: int
+    repeated: int
+    saw: str
+
+
+Scenario = Callable[[Postroom, int], Result]
+
+
+# ---- the mail server -----------------------------------------------------------------------
+
+
+def away(app: Postroom, tries: int) -> Result:
+    """The config volume is not there for a while."""
+    case = Case.begin(app)
+    for _ in range(tries):
+        with gone(case.volume):
+            case.create()
+        case.settle()
+    return case.result("mail server away", tries)
+
+
+def flapping(app: Postroom, tries: int) -> Result:
+    """It comes and goes every few milliseconds."""
+    case, stopped = Case.begin(app), threading.Event()
+
+    def flap() -> None:
+        while not stopped.is_set():
+            with gone(case.volume):
+                time.sleep(0.003)
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=flap)
+    thread.start()
+    for _ in range(tries):
+        case.create()
+    stopped.set()
+    thread.join()
+    return case.result("mail server flapping", tries)
+
+
+def slow(app: Postroom, tries: int) -> Result:
+    """Each of its answers takes longer than a page waits."""
+    case = Case.begin(app)
+    budget = app.settings.page_budget_seconds
+    app.sync.open_kind = lambda kind, settings, timeout: SlowFiles(settings, timeout, 1.5 * budget)
+    longest = 0.0
+    for _ in range(tries):
+        began = time.monotonic()
+        case.create()
+        longest = max(longest, time.monotonic() - began)
+    app.sync.open_kind = lambda kind, settings, timeout: DmsFiles(settings, timeout)
+    case.saw.append(
+        f"after {longest:.1f} s at most ({budget:.0f} s are allowed) — {case.saw[-1] if case.saw else 'SYNCED'}"
+    )
+    return case.result("mail server slower than a page waits", tries)
+
+
+class SlowFiles(DmsFiles):
+    def __init__(self, settings: Any, timeout_seconds: float, delay_seconds: float) -> None:
+        super().__init__(settings, timeout_seconds)
+        self.delay_seconds = delay_seconds
+
+    def read(self) -> ServerState:
+        time.sleep(self.delay_seconds)
+        return super().read()
+
+
+def half_written(app: Postroom, tries: int) -> Result:
+    """Somebody's editor leaves the first half of the accounts file, later the whole one again."""
+    case = Case.begin(app)
+    for _ in range(40):
+        case.create()
+    case.settle()
+    for _ in range(tries):
+        path = case.volume / "postfix-accounts.cf"
+        whole = path.read_bytes()
+        path.write_bytes(whole[: random.randrange(len(whole) // 2)])
+        case.create()
+        path.write_bytes(whole)
+        app.provisioner.push(ACTOR, app.queries.servers(ACTOR)[0].uid)
+    return case.result("accounts file cut in half", tries)
+
+
+def emptied(app: Postroom, tries: int) -> Result:
+    """The volume is there, but empty: a wrong mount."""
+    case = Case.begin(app)
+    for _ in range(20):
+        case.create()
+    case.settle()
+    for _ in range(tries):
+        with gone(case.volume):
+            case.volume.mkdir()
+            case.create()
+            for path in case.volume.iterdir():
+                path.unlink()
+            case.volume.rmdir()
+        app.provisioner.push(ACTOR, app.queries.servers(ACTOR)[0].uid)
+    return case.result("config volume empty", tries)
+
+
+def volume_full(app: Postroom, tries: int) -> Result:
+    """No room for the new file; then there is."""
+    case = Case.begin(app)
+    with small_disk(case.volume, "20k") as enlarge:
+        while len(case.saw) < tries:
+            case.create()
+        enlarge("8m")
+        case.settle()
+        return case.result("config volume full", tries)
+
+
+# ---- the database --------------------------------------------------------------------------
+
+
+def locked(app: Postroom, tries: int) -> Result:
+    """Another program holds SQLite's write lock longer than we wait."""
+    case = Case.begin(app)
+    path = app.database.url.database or ""
+    app.database.engine.dispose()
+    for _ in range(tries):
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        case.create()
+        other.execute("ROLLBACK")
+        other.close()
+        case.create()
+    return case.result("database locked by another program", tries)
+
+
+def file_removed(app: Postroom, tries: int) -> Result:
+    """The database file is moved away under the running process, and back."""
+    case = Case.begin(app)
+    path = Path(app.database.url.database or "")
+    for _ in range(tries):
+        case.create()
+        with gone(path):
+            assert not case.create()
+        case.create()
+    return case.result("database file removed", tries)
+
+
+def database_full(app: Postroom, tries: int) -> Result:
+    """No room for another row; then there is."""
+    case = Case.begin(app)
+    app.database.close()
+    with small_disk(app.settings.data_dir, "1500k") as enlarge:
+        case.app = open_postroom(app.settings)
+        while len(case.saw) < tries:
+            case.create()
+        enlarge("32m")
+        result = case.result("database's disk full", tries)
+        case.app.close()
+        return result
+
+
+def database_restarted(app: Postroom, tries: int, server: PostgresServer) -> Result:
+    """PostgreSQL is stopped, and started again."""
+    case = Case.begin(app)
+    for _ in range(tries):
+        server.halt()
+        assert not case.create()
+        server.start()
+        case.create()
+    return case.result("PostgreSQL stopped and started", tries)
+
+
+# ---- time and power ------------------------------------------------------------------------
+
+
+def clock_jumps(app: Postroom, tries: int) -> Result:
+    """A day forward, a year forward, a day back, while changes are made and refused."""
+    case = Case.begin(app)
+    steps = (timedelta(days=1), timedelta(days=365), timedelta(days=-1), timedelta(0))
+    for number in range(tries):
+        with time_machine.travel(utc_now() + steps[number % len(steps)]):
+            with gone(case.volume):
+                case.create()
+            Jobs(app).sweep()
+    return case.result("clock jumps by days", tries)
+
+
+def kills_while_pushing(app: Postroom, tries: int) -> Result:
+    """kill -9 at a random moment of delivering a thousand mailboxes."""
+    case = Case.begin(app)
+    server = app.queries.servers(ACTOR)[0]
+    with gone(case.volume):
+        news = [NewMailbox(f"k{number}@{DOMAIN}", password_hash=HASH) for number in range(1000)]
+        assert len(app.provisioner.create_mailboxes(ACTOR, news).done) == len(news)
+        case.accepted += [new.address for new in news]
+    kills = 0
+    arguments = [app.settings.url, str(app.settings.data_dir), str(server.id), "", "50"]
+    while kills < tries:
+        with subprocess.Popen(
+            [sys.executable, "-m", "tests.sync.pusher", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(random.uniform(0, 0.4))
+            if process.poll() is None:
+                os.kill(process.pid, signal.SIGKILL)
+                kills += 1
+        app.provisioner.set_quotas(ACTOR, _some(app), random.randrange(1, 9999) << 20)
+    return case.result("kill -9 while delivering", tries)
+
+
+def _some(app: Postroom) -> list[Any]:
+    return [row["uid"] for row in app.queries.mailboxes(ACTOR, size=200).rows]
+
+
+# ---- making them happen --------------------------------------------------------------------
+
+
+@contextmanager
+def gone(path: Path) -> Iterator[None]:
+    hidden = path.with_name(path.name + ".away")
+    path.rename(hidden)
+    try:
+        yield
+    finally:
+        hidden.rename(path)
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Callable[[str], None]]:
+    """What is in the folder on a disk of this size; `enlarge(size)` makes room. Needs root."""
+    with tempfile.TemporaryDirectory() as kept:
+        subprocess.run(["cp", "-a", f"{folder}/.", kept], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
+        try:
+            subprocess.run(["cp", "-a", f"{kept}/.", str(folder)], check=True)
+            yield lambda new: _remount(folder, new)
+        finally:
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def _remount(folder: Path, size: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
+
+
+BOTH: tuple[Scenario, ...] = (
+    away,
+    flapping,
+    slow,
+    half_written,
+    emptied,
+    volume_full,
+    clock_jumps,
+    kills_while_pushing,
+)
+SQLITE_ONLY: tuple[Scenario, ...] = (locked, file_removed, database_full)
