@@ -33,6 +33,7 @@ def test_it_gets_healthy_unprivileged_on_a_read_only_file_system(box: Box) -> No
     assert box.run("sh", "-c", "stat -c %a /data /data/secret.key").split() == ["700", "600"]
     assert "<title>Streamlit" in box.get("/")[1]
     assert "PIP_" not in box.run("env")
+    assert "external IP" not in box.log(), "nobody outside is asked for this machine's address"
     assert "ok" in box.run("python", "-m", "provision", "doctor").lower()
 
 
