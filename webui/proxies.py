@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from provision.config import get_settings
 
+UNKNOWN = "unknown"  # in place of what is no address: it is in no network, and whoever wrote it does not choose it
 Networks = Sequence[IPv4Network | IPv6Network]
 
 
@@ -35,7 +36,15 @@ def real_address(peer: str, forwarded: Sequence[str], proxies: Networks) -> str:
     chain = [part.strip() for value in forwarded for part in value.split(",") if part.strip()]
     while chain and is_within(peer, proxies):
         peer = chain.pop()
-    return peer
+    return peer if _is_address(peer) else UNKNOWN
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_within(text: str, networks: Networks) -> bool:

@@ -82,6 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"{error.filename}: {error.strerror}." if error.filename else f"{error}.")
     except (typer.Abort, KeyboardInterrupt):
         return _complain("Cancelled; nothing more was done.")
+    except UnicodeEncodeError:
+        return _complain("What was given holds bytes that are no UTF-8.")
     except Exception as error:
         if "--debug" in given:
             raise

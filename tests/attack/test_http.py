@@ -5,6 +5,7 @@ import http.client
 import re
 import socket
 import time
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +14,7 @@ from api.app import MOUNT, create_api, document
 from tests.attack.conftest import token_of
 from tests.attack.naughty import hard
 from tests.e2e.site import Site
+from webui.proxies import real_address
 from webui.session import COOKIE
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -157,6 +159,14 @@ def test_a_cookie_opens_no_api(site: Site, cookie: dict[str, str]) -> None:
             where = MOUNT + path.replace("{id}", "01a0b1c2-0000-7000-8000-000000000001")
             status, _, _ = ask(site, method.upper(), where, {**cookie, "Content-Type": "text/plain"}, b"{}")
             assert status == (200 if path.endswith("/health") else 401), (method, path)
+
+
+@pytest.mark.parametrize("invented", ["<script>", "unknown", "x" * 5000, "198.51.100.7:99", "", ",,", "999.1.1.1"])
+def test_an_invented_forwarded_address_is_no_address(invented: str) -> None:
+    """By somebody whose own address is among the named proxies, so that what he sends is looked at."""
+    named = [ip_network("10.0.0.0/8")]
+    assert real_address("10.0.0.1", [f"{invented}, 10.0.0.9"], named) in ("unknown", "10.0.0.9")
+    assert real_address("203.0.113.9", [invented], named) == "203.0.113.9"
 
 
 # ---- the protocol itself ------------------------------------------------------------------------
