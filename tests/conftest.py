@@ -29,6 +29,15 @@ HASH = Secret(
 OTHER_HASH = Secret(HASH.reveal().replace("abcdefghabcdefgh", "hgfedcbahgfedcba"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For several workers: a file's tests stay together, and so do all that use the one Docker engine. Long ones first."""
+    for item in items:
+        group = "engine" if item.get_closest_marker("engine") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: [bool(item.get_closest_marker(name)) for name in ("engine", "browser")], reverse=True)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL of this test run, with an empty migrated database as template."""
