@@ -10,7 +10,7 @@ from tests.attack.naughty import hard
 from tests.attack.tab import Tab, tab
 from tests.e2e.site import Site
 
-TEXTS = hard(6)
+TEXTS = hard(4)
 # Page and query → the button that opens the form, what is in its other fields, and its last button.
 FORMS: list[tuple[str, str, str, dict[str, str], str]] = [
     ("mailboxes", "", "Create mailbox", {"Address": "typed@example.com"}, "Create"),
