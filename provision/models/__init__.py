@@ -1,0 +1,15 @@
+"""The tables. A row of Mailbox or Alias is wanted state and its own queue at once.
+`generation` counts what was wanted, `synced_generation` says which of it the server is known to hold,
+`failed_generation` which was given up. Times are UTC; sizes are bytes, 0 means no limit.
+"""
+
+from provision.models.base import Base, JobStatus, LogStatus, Role, Status, SyncStatus, UtcDateTime, utc_now
+from provision.models.callers import AdminSession, ApiToken, Operator, SignInGuard, api_token_domain, operator_domain
+from provision.models.mail import Alias, Domain, Mailbox, Server
+from provision.models.records import ApiAnswer, AuditLink, IdempotencyKey, ImportJob, ProvisionLog
+
+__all__ = [
+    "AdminSession", "Alias", "ApiAnswer", "ApiToken", "AuditLink", "Base", "Domain", "IdempotencyKey", "ImportJob",
+    "JobStatus", "LogStatus", "Mailbox", "Operator", "ProvisionLog", "Role", "Server", "SignInGuard", "Status",
+    "SyncStatus", "UtcDateTime", "api_token_domain", "operator_domain", "utc_now",
+]  # fmt: skip
