@@ -1,6 +1,6 @@
 """The wanted side of a server, read from the database; and how far each row has come, written back.
 
-Only `provision.sync` uses it. Everything is set-based: a push of 10,000 rows is a handful of statements.
+Only a push uses it (`provision.sync`, `provision.rounds`). Everything is set-based: a push of 10,000 rows is a handful of statements.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, false, func, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, delete, false, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from provision.errors import ProvisionError
@@ -242,16 +242,6 @@ def mark_failed(
     )
 
 
-def requeue(session: Session, items: Iterable[Item]) -> None:
-    """Delivered, and lost since by another writer: wanted anew."""
-    for table, generation, _, ids in _groups(items):
-        session.execute(
-            update(table)
-            .where(table.id.in_(ids), table.generation == generation)
-            .values(generation=table.generation + 1, next_attempt_at=None)
-        )
-
-
 def _groups(items: Iterable[Item]) -> Iterator[tuple[type[Mailbox] | type[Alias], int, bool, Sequence[int]]]:
     groups: dict[tuple[Resource, int, bool], list[int]] = {}
     for item in items:
@@ -275,18 +265,6 @@ def pending_logs(session: Session, items: Iterable[Item]) -> Iterator[tuple[Item
             item = by_uid[row.resource_id]
             if row.generation is None or row.generation <= item.generation:
                 yield item, row.uid
-
-
-def due_counts(session: Session, server_id: int) -> int:
-    """How many rows of a server are PENDING."""
-    return sum(
-        session.scalar(
-            select(func.count()).select_from(table).where(
-                table.server_id == server_id, table.sync_status == SyncStatus.PENDING
-            )
-        ) or 0
-        for table in TABLES.values()
-    )  # fmt: skip
 
 
 def note_usage(session: Session, server_id: int, report: LiveReport) -> dict[str, Any]:

@@ -5,13 +5,11 @@ repeated and killed at any point: it always starts from what the server really h
 that was read back. No transaction is open while a server is spoken to.
 """
 
-import random
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import closing
 from contextvars import copy_context
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Thread
 from typing import Any
@@ -20,17 +18,16 @@ import structlog
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from provision import audit, desired, metrics
-from provision.access import Actor
-from provision.audit import Finish, Subject
+from provision import desired, metrics
 from provision.config import Settings
 from provision.database import Database
-from provision.desired import Item, Work
+from provision.desired import Work
 from provision.errors import MailServerError, NotFound, Unreachable, UnsafePlan
-from provision.models import LogStatus, ProvisionLog, Server, SyncStatus, utc_now
+from provision.models import Server, utc_now
 from provision.plan import Plan, make_plan
 from provision.pushes import End, PushResult
-from provision.rules import Rules, in_force
+from provision.rounds import Round, note, pause, record_held, record_refused
+from provision.rules import in_force
 from provision.sealing import Sealer
 from provision.servers import MailServer, open_server
 from provision.state import DesiredState, Key, LiveReport, Outcome, Resource, ServerState, key_of
@@ -39,26 +36,7 @@ log = structlog.get_logger(__name__)
 
 REPEATS = 3  # rounds for what another writer overwrote while we were at it
 QUIET_FROM_ACCOUNTS, QUIET_SECONDS = 200, 10.0
-VANISHED = "Written, but gone when read back: something else keeps rewriting the file."
-FOREIGN = "An entry with this address was made on the mail server by somebody else; choose which one counts."
-GONE = "It is gone from the mail server, and its password is not kept here: reset the password to make it anew."
-UNREADABLE = "Its waiting password was sealed with a key that is gone; reset the password."
 LOCK_SHARE = 0.5  # of the budget is spent on waiting for another push at most
-
-
-Refusals = dict[Key, tuple[str, str, bool]]
-
-
-@dataclass(slots=True)
-class Round:
-    """What one read → plan → apply → read back came to."""
-
-    plan: Plan
-    outcomes: dict[Key, Outcome]
-    held: set[Key]  # due, and on the server as wanted
-    vanished: set[Key]  # applied without error, and not there when read back
-    accounts: int
-    unreachable: str | None = None
 
 
 class Sync:
@@ -129,12 +107,12 @@ class Sync:
         if waiting:
             return waiting, False
         try:
-            outcome = self._deliver(server, work, force, deadline)
+            done = self._deliver(server, work, force, deadline)
         except Unreachable as error:
             return self._back_off(server, error.message), False
         except UnsafePlan as error:
             return self._raise_alarm(server, error.message), False
-        return self._record(server, work, outcome, is_last)
+        return self._record(server, work, done, is_last)
 
     def _must_wait(self, server: Server, work: Work, now: datetime, hurry: bool) -> PushResult | None:
         if not work.items:
@@ -166,7 +144,7 @@ class Sync:
             if plan.changes:
                 try:
                     for outcome in mail_server.apply(plan.changes):
-                        _note(outcomes, outcome)
+                        note(outcomes, outcome)
                 except Unreachable as error:
                     unreachable = error.message
                 try:
@@ -183,63 +161,22 @@ class Sync:
 
     # ---- recording -------------------------------------------------------------------------
 
-    def _record(self, server: Server, work: Work, outcome: Round, is_last: bool) -> tuple[PushResult, bool]:
+    def _record(self, server: Server, work: Work, done: Round, is_last: bool) -> tuple[PushResult, bool]:
         now = utc_now()
         result = PushResult(server.id, End.DONE)
         with self.database.write() as session:
-            self._record_held(session, work, outcome, now, result)
-            refusals = _refusals(work, outcome, is_last)
-            self._record_refused(session, work, outcome, refusals, now, result)
-            wrote = {"last_write_at": now} if outcome.outcomes else {}
-            values = {"last_read_at": now, "accounts": outcome.accounts, "error": None, "alarm": None, "attempts": 0}
+            record_held(session, work, done, now, result)
+            record_refused(session, work, done, in_force(session, self.settings), now, result, is_last=is_last)
+            wrote = {"last_write_at": now} if done.outcomes else {}
+            values = {"last_read_at": now, "accounts": done.accounts, "error": None, "alarm": None, "attempts": 0}
             session.execute(
                 update(Server).where(Server.id == server.id).values(next_attempt_at=None, **values, **wrote)
             )
-        if outcome.unreachable:
-            backed_off = self._back_off(server, outcome.unreachable)
+        if done.unreachable:
+            backed_off = self._back_off(server, done.unreachable)
             result.end, result.message, result.retry_at = backed_off.end, backed_off.message, backed_off.retry_at
             return result, False
-        return result, bool(outcome.vanished)
-
-    def _record_held(self, session: Session, work: Work, outcome: Round, now: datetime, result: PushResult) -> None:
-        held = [work.items[key] for key in outcome.held]
-        fresh = [item for item in held if not item.confirming]
-        repaired = [item for item in held if item.confirming and item.key in outcome.outcomes]
-        confirmed = [item for item in held if item.confirming and item.key not in outcome.outcomes]
-        desired.mark_delivered(session, [*fresh, *repaired], now)
-        desired.mark_confirmed(
-            session, [i for i in confirmed if i.last_synced_at and now - i.last_synced_at >= desired.CONFIRM_AFTER]
-        )
-        finishes = [
-            _finish(log_uid, LogStatus.SUCCESS, outcome.outcomes.get(item.key))
-            for item, log_uid in desired.pending_logs(session, fresh)
-        ]
-        audit.record_outcomes(session, finishes)
-        for item in repaired:
-            _record_repair(session, item, outcome.outcomes[item.key])
-        result.delivered += len(fresh) + len(repaired)
-
-    def _record_refused(
-        self, session: Session, work: Work, outcome: Round, refusals: Refusals, now: datetime, result: PushResult
-    ) -> None:
-        rules = in_force(session, self.settings)
-        for key, (error, code, final) in refusals.items():
-            item = work.items[key]
-            if item.confirming and code == "MAILBOX_GONE":  # delivered, and taken away since: a difference, no failure
-                desired.mark_confirmed(session, [item])
-                continue
-            attempts = item.attempts + 1
-            final = final or attempts >= rules.max_attempts
-            retry_at = None if final else now + timedelta(seconds=pause(attempts, rules))
-            desired.mark_failed(session, item, error, code, attempts, retry_at)
-            run = outcome.outcomes.get(key)
-            uids = [uid for _, uid in desired.pending_logs(session, [item])]
-            if final:
-                audit.record_outcomes(session, [_finish(uid, LogStatus.FAILED, run, error) for uid in uids])
-            else:
-                session.execute(update(ProvisionLog).where(ProvisionLog.uid.in_(uids)).values(error=error))
-            result.failed += 1
-            result.failures.append(f"{key.address}: {error}")
+        return result, bool(done.vanished)
 
     def _back_off(self, server: Server, reason: str) -> PushResult:
         """Nothing reached the server: it waits, its rows keep their attempts."""
@@ -330,59 +267,3 @@ def _missing(others: Mapping[Resource, list[str]], actual: ServerState) -> list[
         for address in addresses
         if address not in actual.addresses(resource)
     ]
-
-
-def _refusals(work: Work, outcome: Round, is_last: bool) -> Refusals:
-    """Why each refused row was refused: sentence, code, and whether trying again is pointless."""
-    found: Refusals = {}
-    for key, run in outcome.outcomes.items():
-        if run.error:
-            found[key] = (run.error, "COMMAND_FAILED", False)
-        elif key in outcome.vanished and is_last:
-            found[key] = (VANISHED, "COMMAND_FAILED", False)
-    found.update({difference.key: (FOREIGN, "SYNC_CONFLICT", True) for difference in outcome.plan.conflicts})
-    found.update(dict.fromkeys(outcome.plan.lost, (GONE, "MAILBOX_GONE", True)))
-    found.update(dict.fromkeys(work.unreadable, (UNREADABLE, "KEY_UNUSABLE", True)))
-    return found
-
-
-def pause(attempts: int, rules: Rules) -> float:
-    """Seconds until the next try: doubling, capped, with jitter so that many do not come at once."""
-    doubled: float = rules.retry_base_seconds * 2 ** min(attempts - 1, 30)
-    return min(rules.retry_cap_seconds, doubled) * random.uniform(0.5, 1.0)
-
-
-def _note(outcomes: dict[Key, Outcome], outcome: Outcome) -> None:
-    """Several changes of one entry are one record: the commands joined, the first error kept."""
-    key = key_of(outcome.change)
-    before = outcomes.get(key)
-    if before is None:
-        outcomes[key] = outcome
-        return
-    outcomes[key] = Outcome(
-        outcome.change,
-        f"{before.command}; {outcome.command}",
-        before.exit_code or outcome.exit_code,
-        before.stdout + outcome.stdout,
-        before.stderr + outcome.stderr,
-        before.duration_ms + outcome.duration_ms,
-        before.error or outcome.error,
-    )
-
-
-def _finish(log_uid: Any, status: LogStatus, outcome: Outcome | None, error: str | None = None) -> Finish:
-    if outcome is None:
-        return Finish(log_uid, status, command="nothing to do: it is so on the server", error=error, duration_ms=0)
-    return Finish(
-        log_uid, status, outcome.command, outcome.exit_code, outcome.stdout, outcome.stderr, error, outcome.duration_ms
-    )
-
-
-def _record_repair(session: Session, item: Item, outcome: Outcome) -> None:
-    """Another writer on the server had overwritten our line; it was sent again."""
-    subject = Subject(item.key.resource, item.uid, item.key.address, item.key.address.rpartition("@")[2])
-    (uid,) = audit.record_intents(session, Actor.system("sync"), f"{item.key.resource}.repair", [(subject, {})])
-    audit.record_outcomes(session, [_finish(uid, LogStatus.SUCCESS, outcome)])
-
-
-__all__ = ["End", "PushResult", "Sync", "SyncStatus", "quiet_seconds"]

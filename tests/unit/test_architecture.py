@@ -34,6 +34,7 @@ LAYERS = [
     ("provision.bootstrap", "provision.csvfile", "provision.sample", "provision.imports", "provision.health"),
     ("provision.provisioner", "provision.queries", "provision.signin", "provision.tokens", "provision.answers", "provision.policy"),
     ("provision.sync",),
+    ("provision.rounds",),
     ("provision.plan", "provision.desired", "provision.servers", "provision.audit", "provision.credentials"),
     ("provision.access", "provision.database", "provision.sealing", "provision.models", "provision.config", "provision.search", "provision.rules"),
     ("provision.state", "provision.pushes", "provision.address", "provision.passwords", "provision.secret", "provision.metrics", "provision.serverlog"),

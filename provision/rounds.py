@@ -1,0 +1,137 @@
+"""What one round of a push came to, and how that is written into the rows and the log."""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from provision import audit, desired
+from provision.access import Actor
+from provision.audit import Finish, Subject
+from provision.desired import Item, Work
+from provision.models import LogStatus, ProvisionLog
+from provision.plan import Plan
+from provision.pushes import PushResult
+from provision.rules import Rules
+from provision.state import Key, Outcome, key_of
+
+VANISHED = "Written, but gone when read back: something else keeps rewriting the file."
+FOREIGN = "An entry with this address was made on the mail server by somebody else; choose which one counts."
+GONE = "It is gone from the mail server, and its password is not kept here: reset the password to make it anew."
+UNREADABLE = "Its waiting password was sealed with a key that is gone; reset the password."
+
+
+class Refusal(NamedTuple):
+    error: str
+    code: str
+    final: bool  # trying again is pointless
+
+
+@dataclass(slots=True)
+class Round:
+    """What one read → plan → apply → read back came to."""
+
+    plan: Plan
+    outcomes: dict[Key, Outcome]
+    held: set[Key]  # due, and on the server as wanted
+    vanished: set[Key]  # applied without error, and not there when read back
+    accounts: int
+    unreachable: str | None = None
+
+
+def record_held(session: Session, work: Work, done: Round, now: datetime, result: PushResult) -> None:
+    """What is on the server as wanted: new there, sent once more, or seen there for the second time."""
+    held = [work.items[key] for key in done.held]
+    fresh = [item for item in held if not item.confirming]
+    repaired = [item for item in held if item.confirming and item.key in done.outcomes]
+    confirmed = [item for item in held if item.confirming and item.key not in done.outcomes]
+    desired.mark_delivered(session, [*fresh, *repaired], now)
+    desired.mark_confirmed(
+        session, [i for i in confirmed if i.last_synced_at and now - i.last_synced_at >= desired.CONFIRM_AFTER]
+    )
+    finishes = [
+        _finish(log_uid, LogStatus.SUCCESS, done.outcomes.get(item.key))
+        for item, log_uid in desired.pending_logs(session, fresh)
+    ]
+    audit.record_outcomes(session, finishes)
+    for item in repaired:
+        _record_repair(session, item, done.outcomes[item.key])
+    result.delivered += len(fresh) + len(repaired)
+
+
+def record_refused(
+    session: Session, work: Work, done: Round, rules: Rules, now: datetime, result: PushResult, *, is_last: bool
+) -> None:
+    """What was not done: to be tried again later, or given up."""
+    for key, (error, code, final) in _refusals(work, done, is_last).items():
+        item = work.items[key]
+        if item.confirming and code == "MAILBOX_GONE":  # delivered, and taken away since: a difference, no failure
+            desired.mark_confirmed(session, [item])
+            continue
+        attempts = item.attempts + 1
+        final = final or attempts >= rules.max_attempts
+        retry_at = None if final else now + timedelta(seconds=pause(attempts, rules))
+        desired.mark_failed(session, item, error, code, attempts, retry_at)
+        run = done.outcomes.get(key)
+        uids = [uid for _, uid in desired.pending_logs(session, [item])]
+        if final:
+            audit.record_outcomes(session, [_finish(uid, LogStatus.FAILED, run, error) for uid in uids])
+        else:
+            session.execute(update(ProvisionLog).where(ProvisionLog.uid.in_(uids)).values(error=error))
+        result.failed += 1
+        result.failures.append(f"{key.address}: {error}")
+
+
+def pause(attempts: int, rules: Rules) -> float:
+    """Seconds until the next try: doubling, capped, with jitter so that many do not come at once."""
+    doubled: float = rules.retry_base_seconds * 2 ** min(attempts - 1, 30)
+    return min(rules.retry_cap_seconds, doubled) * random.uniform(0.5, 1.0)
+
+
+def note(outcomes: dict[Key, Outcome], outcome: Outcome) -> None:
+    """Several changes of one entry are one record: the commands joined, the first error kept."""
+    key = key_of(outcome.change)
+    before = outcomes.get(key)
+    if before is None:
+        outcomes[key] = outcome
+        return
+    outcomes[key] = Outcome(
+        outcome.change,
+        f"{before.command}; {outcome.command}",
+        before.exit_code or outcome.exit_code,
+        before.stdout + outcome.stdout,
+        before.stderr + outcome.stderr,
+        before.duration_ms + outcome.duration_ms,
+        before.error or outcome.error,
+    )
+
+
+def _refusals(work: Work, done: Round, is_last: bool) -> dict[Key, Refusal]:
+    found: dict[Key, Refusal] = {}
+    for key, run in done.outcomes.items():
+        if run.error:
+            found[key] = Refusal(run.error, "COMMAND_FAILED", final=False)
+        elif key in done.vanished and is_last:
+            found[key] = Refusal(VANISHED, "COMMAND_FAILED", final=False)
+    found.update({difference.key: Refusal(FOREIGN, "SYNC_CONFLICT", final=True) for difference in done.plan.conflicts})
+    found.update(dict.fromkeys(done.plan.lost, Refusal(GONE, "MAILBOX_GONE", final=True)))
+    found.update(dict.fromkeys(work.unreadable, Refusal(UNREADABLE, "KEY_UNUSABLE", final=True)))
+    return found
+
+
+def _finish(log_uid: Any, status: LogStatus, outcome: Outcome | None, error: str | None = None) -> Finish:
+    if outcome is None:
+        return Finish(log_uid, status, command="nothing to do: it is so on the server", error=error, duration_ms=0)
+    return Finish(
+        log_uid, status, outcome.command, outcome.exit_code, outcome.stdout, outcome.stderr, error, outcome.duration_ms
+    )
+
+
+def _record_repair(session: Session, item: Item, outcome: Outcome) -> None:
+    """Another writer on the server had overwritten our line; it was sent again."""
+    subject = Subject(item.key.resource, item.uid, item.key.address, item.key.address.rpartition("@")[2])
+    (uid,) = audit.record_intents(session, Actor.system("sync"), f"{item.key.resource}.repair", [(subject, {})])
+    audit.record_outcomes(session, [_finish(uid, LogStatus.SUCCESS, outcome)])
