@@ -15,7 +15,6 @@ from functools import cache
 from os import cpu_count
 
 from passlib.hash import sha512_crypt
-from zxcvbn import zxcvbn
 
 from provision.errors import InvalidInput, WeakPassword
 from provision.secret import Secret
@@ -75,12 +74,6 @@ def check_password(password: Secret, rules: PasswordRules, *, address: str = "")
 def _classes(text: str) -> int:
     others = any(not c.isupper() and not c.islower() and not c.isdigit() for c in text)
     return sum((any(map(str.isupper, text)), any(map(str.islower, text)), any(map(str.isdigit, text)), others))
-
-
-def strength(password: Secret) -> tuple[int, str]:
-    """Score 0–4 and a hint, as feedback while typing; the rule above decides."""
-    result = zxcvbn(password.reveal()[:72])
-    return int(result["score"]), str(result["feedback"]["warning"] or "")
 
 
 def generate_password(rules: PasswordRules) -> Secret:

@@ -17,7 +17,6 @@ from provision.passwords import (
     hash_password,
     hash_passwords,
     is_hash,
-    strength,
     verify_password,
 )
 from provision.secret import Secret
@@ -185,7 +184,3 @@ def test_it_never_lets_a_separator_through(text: str) -> None:
         except InvalidInput:
             continue
         assert not set(accepted) & set("|\r\n \t:")
-
-
-def test_it_scores_passwords_as_feedback() -> None:
-    assert strength(Secret("password"))[0] < strength(Secret("Xk3-vQz9-pLm7"))[0]
