@@ -73,13 +73,14 @@ class Alias(Row, Synced, Base):
     address: Mapped[str] = mapped_column(ASCII, unique=True)  # `@example.com` is the catch-all
     domain_id: Mapped[int] = mapped_column(ForeignKey("domain.id"))
     server_id: Mapped[int] = mapped_column(ForeignKey("server.id"))
-    mailbox_id: Mapped[int | None] = mapped_column(ForeignKey("mailbox.id", ondelete="SET NULL"), index=True)
+    mailbox_id: Mapped[int | None] = mapped_column(ForeignKey("mailbox.id", ondelete="SET NULL"))
     destinations: Mapped[list[str]] = mapped_column(default=list)
     domain: Mapped[Domain] = relationship()
     mailbox: Mapped[Mailbox | None] = relationship()
 
     __table_args__ = (
         Index("ix_alias_domain_id_address", "domain_id", "address"),
+        Index("ix_alias_mailbox_id_address", "mailbox_id", "address"),
         Index("ix_alias_server_id_sync_status", "server_id", "sync_status", "confirming"),
         Index("ix_alias_sync_status", "sync_status"),
     )

@@ -41,6 +41,7 @@ class ProvisionLog(Base):
 
     __table_args__ = (
         Index("ix_provision_log_resource", "resource_type", "resource_id", "status"),
+        Index("ix_provision_log_resource_type", "resource_type", "id"),
         Index("ix_provision_log_started_at", "started_at"),
         Index("ix_provision_log_operation", "operation", "id"),
         Index("ix_provision_log_status", "status", "id"),

@@ -77,30 +77,59 @@ def page(
     session: Session, table: type[Any], columns: Sequence[str], conditions: Sequence[ColumnElement[bool]], sort: Any,
     descending: bool, number: int, size: int, search: Search | None = None,
 ) -> Page:  # fmt: skip
-    """The ids of the page first, from an index, then their rows. Deep pages are walked to from the nearer end.
+    """The ids of the page first, from an index, then their rows.
 
     With a `search` counting stops at SEARCH_COUNT: it would take longer than showing the page.
     """
     size = max(1, min(size, MAX_PAGE_SIZE))
-    total = _count(session, table, conditions, search)
+    total = count(session, table, conditions, search)
     capped = search is not None and total > SEARCH_COUNT
     total = SEARCH_COUNT if capped else total
     if search is not None:
         conditions = [*conditions, search.walk if capped else search.within]
-    number = max(1, min(number, -(-total // size) or 1))
-    start, length = (number - 1) * size, min(size, max(0, total - (number - 1) * size))
-    from_end = start > total // 2 and not capped
-    offset = total - start - length if from_end else start
-    downward = descending != from_end
-    order = (sort.desc(), table.id.desc()) if downward else (sort.asc(), table.id.asc())
-    ids = list(session.scalars(select(table.id).where(*conditions).order_by(*order).limit(length).offset(offset)))
-    if from_end:
-        ids.reverse()
+    number = kept_to_pages(number, total, size)
+    walk = Walk(select(table.id).where(*conditions), (sort, table.id), total, descending, both_ways=not capped)
+    ids = walk.ids(session, (number - 1) * size, size)
+    return Page(rows_of(session, table, columns, ids), total, number, size, capped)
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The way along a list. Deep pages are walked to from the nearer end; one way only where `total` is not all."""
+
+    ids_in_it: Select[Any]
+    order: Sequence[Any]
+    total: int
+    descending: bool = False
+    both_ways: bool = True
+
+    def ids(self, session: Session, start: int, length: int) -> list[int]:
+        """`length` of them at most, from `start` on."""
+        length = max(0, min(length, self.total - start))
+        if not length:
+            return []
+        from_end = self.both_ways and start > self.total // 2
+        downward = self.descending != from_end
+        statement = self.ids_in_it.order_by(*(key.desc() if downward else key.asc() for key in self.order))
+        offset = self.total - start - length if from_end else start
+        found = list(session.scalars(statement.limit(length).offset(offset)))
+        return found[::-1] if from_end else found
+
+
+def kept_to_pages(number: int, total: int, size: int) -> int:
+    """A page's number, or that of the nearest page there is."""
+    return max(1, min(number, -(-total // size)))
+
+
+def rows_of(session: Session, table: type[Any], columns: Sequence[str], ids: Sequence[int]) -> list[dict[str, Any]]:
+    """The rows in the order of their ids, with domain and owner."""
     rows = {row["id"]: row for row in session.execute(joined(table, columns).where(table.id.in_(ids))).mappings()}
-    return Page([dict(rows[i]) for i in ids if i in rows], total, number, size, capped)
+    return [dict(rows[i]) for i in ids if i in rows]
 
 
-def _count(session: Session, table: type[Any], conditions: Sequence[ColumnElement[bool]], search: Search | None) -> int:
+def count(
+    session: Session, table: type[Any], conditions: Sequence[ColumnElement[bool]], search: Search | None = None
+) -> int:
     if search is not None:
         some = select(table.id).where(*conditions)
         if search.found is not None and len(conditions) == 1:

@@ -13,7 +13,7 @@ from provision import audit
 from provision.access import Actor, Permission
 from provision.errors import NotFound
 from provision.models import Domain, LogStatus, ProvisionLog, utc_now
-from provision.queries.lists import Page, Reads
+from provision.queries.lists import Page, Reads, Walk, count, kept_to_pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,12 @@ class LogReads(Reads):
         actor.require(Permission.LOG_READ)
         with self.database.read() as session:
             conditions = _log_conditions(session, actor, where)
-            total = session.scalar(select(func.count()).select_from(ProvisionLog).where(*conditions)) or 0
-            number = max(1, min(number, -(-total // size)))
-            statement = select(ProvisionLog.__table__).where(*conditions).order_by(ProvisionLog.id.desc())
-            rows = session.execute(statement.limit(size).offset((number - 1) * size)).mappings()
-            return Page([dict(row) for row in rows], total, number, size)
+            total = count(session, ProvisionLog, conditions)
+            number = kept_to_pages(number, total, size)
+            walk = Walk(select(ProvisionLog.id).where(*conditions), (ProvisionLog.id,), total, descending=True)
+            ids = walk.ids(session, (number - 1) * size, size)
+            chosen = select(ProvisionLog.__table__).where(ProvisionLog.id.in_(ids)).order_by(ProvisionLog.id.desc())
+            return Page([dict(row) for row in session.execute(chosen).mappings()], total, number, size)
 
     def log(self, actor: Actor, uid: UUID) -> Mapping[str, Any]:
         """One record. Raises: NotFound, also for what is not about the actor's domains."""

@@ -3,12 +3,12 @@
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert, text
+from sqlalchemy import insert, select, text
 from uuid6 import uuid7
 
 from provision.access import Actor
@@ -90,7 +90,8 @@ def fill(app: Postroom, mailboxes: int, aliases: int, *, synced: bool, domains: 
         session.execute(
             insert(Mailbox), [_mailbox(n, ids, state, None if synced else sealed) for n in range(mailboxes)]
         )
-        session.execute(insert(Alias), [_alias(n, ids, state) for n in range(aliases)])
+        owners: dict[str, int] = dict(session.execute(select(Mailbox.address, Mailbox.id)).all())  # type: ignore[arg-type]
+        session.execute(insert(Alias), [_alias(n, ids, state, owners) for n in range(aliases)])
     tidy = "ANALYZE" if app.database.is_sqlite else "VACUUM ANALYZE"  # autovacuum does it in production
     with app.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(tidy))
@@ -106,10 +107,11 @@ def _mailbox(n: int, domain_ids: Sequence[int], state: dict[str, Any], sealed: s
     }  # fmt: skip
 
 
-def _alias(n: int, domain_ids: Sequence[int], state: dict[str, Any]) -> dict[str, Any]:
+def _alias(n: int, domain_ids: Sequence[int], state: dict[str, Any], owners: Mapping[str, int]) -> dict[str, Any]:
+    """One in ten has no owner."""
     return {
         "uid": uuid7(), "address": f"team{n}@corp{n % 40:02}.example", "domain_id": domain_ids[n % len(domain_ids)],
-        "destinations": [address(n)], **state,
+        "destinations": [address(n)], "mailbox_id": owners.get(address(n)) if n % 10 else None, **state,
     }  # fmt: skip
 
 
