@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from provision.queries import LogFilter
-from tests.bench.endure import ByHand, Fleet, Person, Reckoning, fleet, people, reckon
+from tests.bench.endure import ByHand, Fleet, Person, Reckoning, fleet, people, reckon, watching
 from tests.bench.world import ADMIN, products, table, volume
 
 NAMES = ["web-1", "web-2", "worker"]
@@ -48,7 +48,7 @@ def imports(made: Fleet) -> tuple[int, int]:
     return len(times), twice
 
 
-def show(made: Fleet, crowd: list[Person], hand: ByHand, found: Reckoning, seconds: float) -> None:
+def show(made: Fleet, crowd: list[Person], hand: ByHand, found: Reckoning, seconds: float, alarms: int) -> None:
     pulls, twice = imports(made)
     counts = {name: sum(person.counts[name] for person in crowd) for name in ("changes", "not answered")}
     kills = ", ".join(f"{name} {sum(1 for k in made.kills if k[0] == name)}" for name in NAMES)
@@ -57,6 +57,7 @@ def show(made: Fleet, crowd: list[Person], hand: ByHand, found: Reckoning, secon
         ["changes answered", f"{counts['changes']:,}"],
         ["calls that a kill cut off, made again", str(counts["not answered"])],
         ["kill -9", f"{len(made.kills)} ({kills})"],
+        ["alarms (deletions above 30 %) that a person answered", str(alarms)],
         ["accounts added by hand meanwhile", str(len(hand.addresses))],
         ["writes to the mail server", str(found.writes)],
         ["writes that overlapped", str(found.overlapping)],
@@ -76,10 +77,10 @@ def main(seconds: float, kill_every: float) -> int:
     with products(["postgresql"]) as make, tempfile.TemporaryDirectory() as folder:
         app = make("postgresql")
         settings = {"ENABLE_AUTO_IMPORT": "true", "AUTO_IMPORT_INTERVAL": str(IMPORT_EVERY), "POSTROOM_JOBS": "false"}
-        with fleet(app, Path(folder), NAMES, **settings) as made:
+        with fleet(app, Path(folder), NAMES, **settings) as made, watching(app) as watcher:
             crowd, hand = run(made, seconds, kill_every)
             found = reckon(made, crowd, hand)
-            show(made, crowd, hand, found, seconds)
+            show(made, crowd, hand, found, seconds, len(watcher.answered))
     bad = found.lost or found.too_many or found.not_synced or found.overlapping or not found.chain_intact
     return 1 if bad else 0
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench.endure import ByHand, Fleet, Person, Reckoning, fleet, people, reckon, wait_for
+from tests.bench.endure import ByHand, Fleet, Person, Reckoning, fleet, people, reckon, wait_for, watching
 from tests.bench.world import products, table, volume
 
 NAME = "web"
@@ -45,7 +45,9 @@ def go_away(folder: Path) -> None:
     elsewhere.rename(folder)
 
 
-def show(made: Fleet, crowd: list[Person], hand: ByHand, found: Reckoning, away: int, seconds: float) -> None:
+def show(
+    made: Fleet, crowd: list[Person], hand: ByHand, found: Reckoning, away: int, seconds: float, alarms: int
+) -> None:
     counts = {name: sum(person.counts[name] for person in crowd) for name in ("changes", "not answered")}
     rows = [
         ["under load", f"{seconds:.0f} s, 6 people"],
@@ -53,6 +55,7 @@ def show(made: Fleet, crowd: list[Person], hand: ByHand, found: Reckoning, away:
         ["calls that a kill cut off, made again", str(counts["not answered"])],
         ["kill -9 of the process", str(len(made.kills))],
         [f"mail server away for {AWAY_SECONDS} s", str(away)],
+        ["alarms (deletions above 30 %) that a person answered", str(alarms)],
         ["accounts added by hand meanwhile", str(len(hand.addresses))],
         ["writes to the mail server", str(found.writes)],
         ["lost", str(len(found.lost))],
@@ -69,12 +72,12 @@ def show(made: Fleet, crowd: list[Person], hand: ByHand, found: Reckoning, away:
 def main(kills: int) -> int:
     with products(["sqlite"]) as make, tempfile.TemporaryDirectory() as folder:
         app = make("sqlite")
-        with fleet(app, Path(folder), [NAME]) as made:
+        with fleet(app, Path(folder), [NAME]) as made, watching(app) as watcher:
             began = time.monotonic()
             crowd, hand, away = run(made, kills)
             seconds = time.monotonic() - began
             found = reckon(made, crowd, hand)
-            show(made, crowd, hand, found, away, seconds)
+            show(made, crowd, hand, found, away, seconds, len(watcher.answered))
     return 1 if found.lost or found.too_many or found.not_synced or not found.chain_intact else 0
 
 
