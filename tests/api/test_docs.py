@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from api.app import MOUNT, create_api, document
 from provision.bootstrap import Postroom
 from provision.database import ROOT
 from tests.conftest import World
+from tests.waiting import wait_for
 
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 CHANGING = (
@@ -41,8 +41,7 @@ def serving(app: Postroom) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(mounted, port=port, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()
-    while not server.started:
-        time.sleep(0.05)
+    wait_for(lambda: server.started)
     try:
         yield f"http://127.0.0.1:{port}{MOUNT}/provision"
     finally:

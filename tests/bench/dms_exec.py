@@ -16,7 +16,8 @@ from provision.servers import MailServer
 from provision.state import Change, CreateMailbox, SetPassword
 from tests.bench.world import table
 from tests.servers.engine import Engine
-from tests.servers.rig import ACCOUNTS, QUOTAS, ContainerRig, wait_for
+from tests.servers.rig import ACCOUNTS, QUOTAS, ContainerRig
+from tests.waiting import wait_for
 
 HASH = hash_password(Secret("Some-pass-word-1"))
 PLAIN = Secret("Other-pass-word-2")

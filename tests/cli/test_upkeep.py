@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,18 +20,12 @@ from provision.models import utc_now
 from provision.sealing import Sealer, keep_first_key
 from provision.secret import Secret
 from tests.cli.conftest import Cli
+from tests.waiting import wait_for
 
 
 def environment(cli: Cli) -> dict[str, str]:
     named = {name: value for name, value in os.environ.items() if name.startswith("POSTROOM_")}
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **named}
-
-
-def until(condition: Callable[[], bool], seconds: float = 15) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
 
 
 # ---- worker --------------------------------------------------------------------------------
@@ -48,7 +41,7 @@ def test_a_worker_delivers_until_it_is_stopped(cli: Cli, number: signal.Signals)
     )  # fmt: skip
     try:
         cli.mend_server()
-        assert until(lambda: "anna@example.com|" in cli.text())
+        wait_for(lambda: "anna@example.com|" in cli.text())
         began = time.monotonic()
         worker.send_signal(number)
         assert worker.wait(10) == 0

@@ -13,7 +13,7 @@ from typing import Any
 from docker.errors import BuildError
 
 from tests.servers.engine import LABEL, Engine
-from tests.servers.rig import wait_for
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = "postroom-test-python"

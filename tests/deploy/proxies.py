@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.site import ROOT
-from tests.servers.rig import wait_for
+from tests.waiting import wait_for
 
 NGINX = """
 daemon off;

@@ -10,7 +10,8 @@ from provision.state import Change, DeleteAlias, DeleteMailbox
 from tests.live.journey import MailServerUnderTest, Place, doors_from_environment
 from tests.servers.conftest import engine
 from tests.servers.engine import Engine
-from tests.servers.rig import FILES, ContainerRig, LiveRig, wait_for
+from tests.servers.rig import FILES, ContainerRig, LiveRig
+from tests.waiting import wait_for
 
 __all__ = ["engine"]  # a fixture
 DOMAIN = "postroom-journey.test"

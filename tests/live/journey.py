@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from provision.secret import Secret
 from provision.servers.docker_exec import Ran
 from provision.state import Change
-from tests.servers.rig import ContainerRig, LiveRig, wait_for
+from tests.servers.rig import ContainerRig, LiveRig
+from tests.waiting import wait_for
 
 Place = tuple[str, int]
 # A server under test has a certificate of its own making.

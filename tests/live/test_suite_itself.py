@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.servers.engine import Engine
-from tests.servers.rig import ACCOUNTS, ContainerRig, wait_for
+from tests.servers.rig import ACCOUNTS, ContainerRig
+from tests.waiting import wait_for
 
 HERE = Path(__file__).parent
 FIRST = "first@example.test|{PLAIN}nobody-logs-in-here\n"

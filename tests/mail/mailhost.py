@@ -12,8 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +24,7 @@ from port_for import get_port
 
 from provision.secret import Secret
 from tests.mail.feeder import Feeder
+from tests.waiting import wait_for
 
 PROGRAMS = ("dovecot", "doveadm", "postmap", "openssl")
 SERVICES = ("imap", "imaps", "pop3", "lmtp")
@@ -205,13 +205,6 @@ def mail_host() -> Iterator[MailHost]:
         host.prepare()
         with host.running():
             yield host
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 15) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
 
 
 def _program(name: str) -> str:

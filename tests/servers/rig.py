@@ -1,16 +1,14 @@
 """What the tests hold a mail server by: its config files as texts, whatever way the kind under test reaches them."""
 
 import shutil
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from provision.servers import MailServer, open_server
 from provision.servers.docker_exec import Container, Ran
 from tests.servers.engine import IMAGE, LABEL, Engine
 
-T = TypeVar("T")
 FOLDER = "/tmp/docker-mailserver"
 FILES = ("postfix-accounts.cf", "postfix-virtual.cf", "dovecot-quotas.cf")
 ACCOUNTS, VIRTUAL, QUOTAS = FILES
@@ -112,12 +110,3 @@ def put_files(folder: Path, texts: Mapping[str, str]) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     for name, text in texts.items():
         (folder / name).write_bytes(text.encode("utf-8", "surrogateescape"))
-
-
-def wait_for(condition: Callable[[], T], seconds: float = 30) -> T:
-    """The first true answer of `condition`. Raises: AssertionError when there is none in time."""
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, f"did not come true within {seconds} seconds"
-        time.sleep(0.05)
-    return answer

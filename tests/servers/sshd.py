@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.engine import free_port
-from tests.servers.rig import wait_for
+from tests.waiting import wait_for
 
 CONFIG = """
 ListenAddress 127.0.0.1

@@ -14,8 +14,9 @@ from provision.state import Change, CreateMailbox, SetQuota
 from tests.servers.certificates import Authority
 from tests.servers.engine import TLS, Engine, NoEngine, free_port
 from tests.servers.faults import ANN, BATCH, HASH, unreachable, written
-from tests.servers.rig import ACCOUNTS, ContainerRig, wait_for
+from tests.servers.rig import ACCOUNTS, ContainerRig
 from tests.servers.sshd import Sshd, new_key, sshd
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.engine
 SECONDS = 2  # of patience, where nobody answers

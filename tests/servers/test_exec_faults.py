@@ -16,7 +16,8 @@ from provision.servers.docker_exec import Container
 from provision.state import SetPassword, SetQuota
 from tests.servers.engine import Engine
 from tests.servers.faults import ANN, BATCH, HASH, Make, Relay, after_first_write, unreachable, written
-from tests.servers.rig import ACCOUNTS, FOLDER, VIRTUAL, ContainerRig, wait_for
+from tests.servers.rig import ACCOUNTS, FOLDER, VIRTUAL, ContainerRig
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.engine
 

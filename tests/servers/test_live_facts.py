@@ -14,7 +14,8 @@ from provision.servers.docker_exec import Container
 from provision.state import Change, CreateMailbox, SetEnabled
 from tests.servers.engine import Engine
 from tests.servers.faults import Make
-from tests.servers.rig import ACCOUNTS, ContainerRig, wait_for
+from tests.servers.rig import ACCOUNTS, ContainerRig
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.engine
 HASH = hash_password(Secret("Some-pass-word-1"))

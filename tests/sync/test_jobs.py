@@ -1,7 +1,6 @@
 """What happens by itself: delivery of what waited, confirmation, probes, scheduled imports."""
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import time_machine
@@ -14,13 +13,7 @@ from provision.servers.dms_files import DmsFiles
 from provision.state import LiveReport, Usage
 from provision.sync import Sync
 from tests.conftest import HASH, World
-
-
-def eventually(condition: Callable[[], object], seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
+from tests.waiting import wait_for
 
 
 def sealed(world: World, address: str) -> str | None:
@@ -36,7 +29,7 @@ def test_it_delivers_what_waited_when_the_server_is_back(world: World) -> None:
     jobs.start()
     try:
         away.rename(world.volume)
-        eventually(lambda: world.reload(row).sync_status == SyncStatus.SYNCED)
+        wait_for(lambda: world.reload(row).sync_status == SyncStatus.SYNCED)
     finally:
         jobs.stop()
     assert "anna@example.com|" in world.text()
