@@ -225,6 +225,34 @@ class ByHand:
             pass  # the server is away
 
 
+@dataclass
+class Watcher:
+    """The operator who looks at an alarm and lets the push go on: so many deletions at once are meant here."""
+
+    app: Postroom
+    stopped: threading.Event = field(default_factory=threading.Event)
+    answered: list[str] = field(default_factory=list)
+
+    def work(self) -> None:
+        while not self.stopped.wait(1):
+            for server in self.app.queries.health(ADMIN):
+                if server["alarm"]:
+                    self.answered.append(server["alarm"])
+                    self.app.provisioner.push_unsafe(ADMIN, server["uid"])
+
+
+@contextmanager
+def watching(app: Postroom) -> Iterator[Watcher]:
+    watcher = Watcher(app)
+    thread = threading.Thread(target=watcher.work)
+    thread.start()
+    try:
+        yield watcher
+    finally:
+        watcher.stopped.set()
+        thread.join()
+
+
 def people(
     made: Fleet, number: int, pause_seconds: float
 ) -> tuple[list[Person], threading.Event, list[threading.Thread]]:
