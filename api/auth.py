@@ -14,9 +14,9 @@ from api.limits import Limits
 from provision import metrics, serverlog
 from provision.access import Actor, Permission
 from provision.bootstrap import Postroom
-from provision.csvfile import MAX_BYTES
 from provision.errors import AccessDenied, NotSignedIn, ProvisionError
 from provision.secret import Secret
+from provision.sheet import MAX_BYTES
 from provision.tokens import Caller
 
 OPEN = frozenset({"/provision/health", "/provision/openapi.json", "/provision/docs"})

@@ -23,12 +23,13 @@ from provision import audit
 from provision.access import Actor, Permission
 from provision.audit import Subject
 from provision.bootstrap import Postroom
-from provision.csvfile import ImportResult, RowError, Sheet, import_sheet, read_rows, rejected_csv
+from provision.csvfile import ImportResult, import_sheet, rejected_csv
 from provision.database import DatabaseUnavailable
 from provision.errors import AccessDenied, Conflict, InvalidInput, NotFound, ProvisionError
 from provision.models import Domain, ImportJob, JobStatus, Mailbox, Operator, Role, utc_now
 from provision.provisioner import Provisioner
 from provision.secret import Secret
+from provision.sheet import RowError, Sheet, read_rows
 from provision.signin import actor_of
 
 CHUNK = 500

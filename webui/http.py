@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from provision.access import Permission
-from provision.csvfile import export_csv, guard
+from provision.csvfile import export_csv
 from provision.errors import AccessDenied, NotSignedIn
 from provision.health import look
 from provision.models import LogStatus, Status, SyncStatus
 from provision.queries import LogFilter, MailboxFilter
+from provision.sheet import guard
 from provision.signin import SignedIn
 from webui import session
 from webui.app import jobs_alive, postroom

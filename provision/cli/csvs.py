@@ -9,10 +9,11 @@ import typer
 from provision import csvfile
 from provision.cli.output import Json, cell, say, say_json, size, table
 from provision.cli.session import Code, session_of
-from provision.csvfile import MAX_BYTES, ImportResult, export_csv, import_csv, plan_import, write_rejected
+from provision.csvfile import ImportResult, export_csv, import_csv, plan_import, write_rejected
 from provision.models import Status, SyncStatus
 from provision.provisioner.newcomers import NewMailbox
 from provision.queries import MailboxFilter
+from provision.sheet import MAX_BYTES
 
 SHOWN = 50
 app = typer.Typer(no_args_is_help=True)

@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.app import create_api, document
-from provision.csvfile import COLUMNS, unguard
+from provision.sheet import COLUMNS, unguard
 from tests.api.conftest import BASE, Api, client
 from tests.attack.naughty import ALL, hard
 from tests.conftest import HASH, World, _janitor

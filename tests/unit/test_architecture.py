@@ -31,7 +31,7 @@ LAYERS = [
     ("dashboard",),
     ("pages", "webui", "api", "provision.cli", "provision.__main__", "provision.jobs"),
     ("provision.backup", "provision.doctor", "provision.firststart", "provision.keys", "provision.retention"),
-    ("provision.bootstrap", "provision.csvfile", "provision.sample", "provision.imports", "provision.health"),
+    ("provision.bootstrap", "provision.csvfile", "provision.sheet", "provision.sample", "provision.imports", "provision.health"),
     ("provision.provisioner", "provision.queries", "provision.signin", "provision.tokens", "provision.answers", "provision.policy"),
     ("provision.sync",),
     ("provision.rounds",),

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from provision import csvfile
 from provision.access import Actor
-from provision.csvfile import EXPORTED, csv_lines, export_csv, guard, import_csv, read_rows, unguard
+from provision.csvfile import EXPORTED, csv_lines, export_csv, import_csv
 from provision.errors import InvalidInput
 from provision.models import Status
 from provision.queries import MailboxFilter
+from provision.sheet import guard, read_rows, unguard
 from tests.conftest import STANDARD, World
 
 HEADER = "email,password,display_name,quota_mb,aliases,enabled\n"

@@ -10,17 +10,15 @@ import pytest
 
 from provision import csvfile
 from provision.csvfile import (
-    COLUMNS,
-    Sheet,
     import_csv,
     plan_import,
-    read_rows,
     rejected_csv,
     template,
     write_rejected,
 )
 from provision.errors import AccessDenied, InvalidInput
 from provision.models import Status, SyncStatus
+from provision.sheet import COLUMNS, Sheet, read_rows
 from tests.conftest import HASH, STANDARD, World
 
 HEADER = "email,password,display_name,quota_mb,aliases,enabled\n"
