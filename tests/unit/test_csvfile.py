@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from provision import csvfile
 from provision.csvfile import (
     import_csv,
     plan_import,
@@ -18,7 +17,7 @@ from provision.csvfile import (
 )
 from provision.errors import AccessDenied, InvalidInput
 from provision.models import Status, SyncStatus
-from provision.sheet import COLUMNS, Sheet, read_rows
+from provision.sheet import COLUMNS, MAX_BYTES, MAX_ROWS, Sheet, read_rows
 from tests.conftest import HASH, STANDARD, World
 
 HEADER = "email,password,display_name,quota_mb,aliases,enabled\n"
@@ -123,11 +122,10 @@ def test_a_file_that_cannot_be_read_says_what_to_do(data: bytes, word: str) -> N
     assert word in unreadable(data)
 
 
-def test_a_file_is_neither_too_large_nor_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csvfile, "MAX_ROWS", 2)
-    assert "more than 2 rows" in unreadable(HEADER + GOOD * 3)
-    monkeypatch.setattr(csvfile, "MAX_BYTES", 10)
-    assert "larger" in unreadable(HEADER)
+def test_a_file_is_neither_too_large_nor_too_long() -> None:
+    assert len(read(HEADER + "x\n" * MAX_ROWS).errors) == MAX_ROWS
+    assert "more than 50,000 rows" in unreadable(HEADER + "x\n" * (MAX_ROWS + 1))
+    assert "larger" in unreadable(b"x" * (MAX_BYTES + 1))
 
 
 @pytest.mark.parametrize("mark", [";", "\t"])
