@@ -48,21 +48,21 @@ def start_postgres() -> PostgresServer:
 
     Skips the test with a sentence where PostgreSQL is not installed.
     """
-    programs = _programs()
-    if programs is None:
+    found = programs()
+    if found is None:
         pytest.skip("PostgreSQL's programs are not installed (Debian: postgresql).")
     folder = Path(tempfile.mkdtemp(prefix="postroom-postgres-"))
     prefix = _as_somebody_else(folder)
     subprocess.run(
-        [*prefix, str(programs / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", "postroom", "--no-sync", "-E", "UTF8"],
+        [*prefix, str(found / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", "postroom", "--no-sync", "-E", "UTF8"],
         check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    server = PostgresServer("127.0.0.1", get_port(None) or 0, "postroom", folder, programs, prefix)
+    server = PostgresServer("127.0.0.1", get_port(None) or 0, "postroom", folder, found, prefix)
     server.start()
     return server
 
 
-def _programs() -> Path | None:
+def programs() -> Path | None:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")) or [Path(p) for p in [shutil.which("pg_ctl")] if p]
     return found[-1].parent if found else None
 

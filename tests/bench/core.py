@@ -12,17 +12,29 @@ from provision.config import Settings
 from provision.models import SyncStatus
 from provision.provisioner.newcomers import NewMailbox
 from provision.queries import MailboxFilter
-from tests.bench.world import ADMIN, address, fill, memory_mb, percentile, products, seconds, table, volume
+from tests.bench.world import (
+    ADMIN,
+    KINDS,
+    address,
+    few,
+    fill,
+    memory_mb,
+    percentile,
+    products,
+    seconds,
+    table,
+    volume,
+)
 from tests.conftest import HASH
 
-KINDS = ("sqlite", "postgresql")
+MANY, ALIASES, PUSHED = few(100_000), few(50_000), few(10_000)
 
 
 def bench_push(make: Callable[[str], Postroom]) -> None:
     rows = []
     for kind in KINDS:
         app = make(kind)
-        fill(app, 10_000, 5_000, synced=False)
+        fill(app, PUSHED, PUSHED // 2, synced=False)
         server = app.queries.servers(ADMIN)[0]
         took = seconds(lambda: app.provisioner.push(ADMIN, server.uid))  # noqa: B023
         synced = app.queries.counts(ADMIN)
@@ -31,7 +43,7 @@ def bench_push(make: Callable[[str], Postroom]) -> None:
         rows.append([kind, f"{took:.2f} s", f"{synced['mailbox.SYNCED']:,}", f"{lines:,}", f"{again:.2f} s", "< 3 s"])
     head = [
         "database",
-        "10,000 mailboxes + quotas + 5,000 aliases",
+        f"{PUSHED:,} mailboxes + quotas + {PUSHED // 2:,} aliases",
         "SYNCED",
         "account lines",
         "confirming them",
@@ -41,23 +53,22 @@ def bench_push(make: Callable[[str], Postroom]) -> None:
 
 
 def bench_preview(make: Callable[[str], Postroom]) -> None:
-    """Each in a process of its own, so that its memory is that of a preview and nothing else."""
     rows = []
     for kind in KINDS:
         app = make(kind)
-        fill(app, 100_000, 50_000, synced=True)
-        command = [
-            sys.executable,
-            "-m",
-            "tests.bench.core",
-            "--preview-in",
-            app.settings.url,
-            str(app.settings.data_dir),
-        ]
-        idle, took, memory = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-        rows.append([kind, f"{float(took):.2f} s", f"{memory} MB", f"{idle} MB", "< 2 s, < 300 MB"])
-    head = ["database", "100,000 mailboxes + 50,000 aliases", "memory of the process", "before", "target"]
+        fill(app, MANY, ALIASES, synced=True)
+        idle, took, memory = preview_apart(app)
+        rows.append([kind, f"{took:.2f} s", f"{memory:.0f} MB", f"{idle:.0f} MB", "< 2 s, < 300 MB"])
+    head = ["database", f"{MANY:,} mailboxes + {ALIASES:,} aliases", "memory of the process", "before", "target"]
     table("Preview (read + plan), nothing to do", head, rows)
+
+
+def preview_apart(app: Postroom) -> tuple[float, float, float]:
+    """In a process of its own, so that its memory is that of a preview and nothing else: MB before, seconds, most MB."""
+    where = ["--preview-in", app.settings.url, str(app.settings.data_dir)]
+    command = [sys.executable, "-m", "tests.bench.core", *where]
+    idle, took, memory = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return float(idle), float(took), float(memory)
 
 
 def preview_once(url: str, data_dir: str) -> None:
@@ -75,7 +86,7 @@ def preview_once(url: str, data_dir: str) -> None:
 
 def bench_one_change(make: Callable[[str], Postroom]) -> None:
     rows = []
-    for accounts, target in ((1_000, "< 60 ms"), (10_000, "< 200 ms")):
+    for accounts, target in ((few(1_000), "< 60 ms"), (few(10_000), "< 200 ms")):
         for kind in KINDS:
             app = make(kind)
             fill(app, accounts, accounts // 2, synced=True)
@@ -101,12 +112,12 @@ def bench_one_change(make: Callable[[str], Postroom]) -> None:
 def bench_queries(make: Callable[[str], Postroom]) -> None:
     for kind in KINDS:
         app = make(kind)
-        fill(app, 100_000, 50_000, synced=True)
+        fill(app, MANY, ALIASES, synced=True)
         rows = []
         for name, call in _queries(app):
             took = [seconds(call) * 1000 for _ in range(30)]
             rows.append([name, f"{percentile(took, 0.5):.1f}", f"{percentile(took, 0.95):.1f}", "< 15 ms"])
-        table(f"Queries on 100,000 mailboxes, {kind}", ["page of 50", "p50 ms", "p95 ms", "target"], rows)
+        table(f"Queries on {MANY:,} mailboxes, {kind}", ["page of 50", "p50 ms", "p95 ms", "target"], rows)
 
 
 def _queries(app: Postroom) -> list[tuple[str, Callable[[], object]]]:
@@ -121,13 +132,13 @@ def _queries(app: Postroom) -> list[tuple[str, Callable[[], object]]]:
     ]
     return [
         ("first", page()),
-        ("middle", page(number=1000)),
-        ("last", page(number=2000)),
+        ("middle", page(number=MANY // 100)),
+        ("last", page(number=MANY // 50)),
         ("one domain", page(MailboxFilter(domain="corp07.example"))),
         ("one domain by name", page(MailboxFilter(domain="corp07.example"), sort="display_name")),
         ("by usage, descending", page(sort="used_percent", descending=True)),
-        ("by usage, middle", page(sort="used_percent", number=1000)),
-        ("by name, middle", page(sort="display_name", number=1000)),
+        ("by usage, middle", page(sort="used_percent", number=MANY // 100)),
+        ("by name, middle", page(sort="display_name", number=MANY // 100)),
         ("disabled", page(MailboxFilter(status="DISABLED"))),  # type: ignore[arg-type]
         ("failed", page(MailboxFilter(sync_status=SyncStatus.FAILED))),
         ("over 90 %", page(MailboxFilter(used_percent_from=90))),
@@ -136,7 +147,7 @@ def _queries(app: Postroom) -> list[tuple[str, Callable[[], object]]]:
             "search in a domain, by name",
             page(MailboxFilter(search="klein", domain="corp07.example"), sort="display_name"),
         ),
-        ("one by address", lambda: app.queries.mailbox_by_address(ADMIN, address(4242))),
+        ("one by address", lambda: app.queries.mailbox_by_address(ADMIN, address(42))),
         ("counts by status", lambda: app.queries.counts(ADMIN)),
         ("domains with sums", lambda: app.queries.domains(ADMIN)),
     ]
@@ -148,6 +159,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("only", nargs="*", choices=[*BENCHES, []], help="which; all if none is named")
     parser.add_argument("--preview-in", nargs=2, metavar=("URL", "DATA_DIR"), help=argparse.SUPPRESS)
+    parser.add_argument("--quick", action="store_true", help="few rows: does it run?")
     given = parser.parse_args()
     if given.preview_in:
         preview_once(*given.preview_in)

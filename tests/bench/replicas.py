@@ -74,7 +74,7 @@ def show(made: Fleet, crowd: list[Person], hand: ByHand, found: Reckoning, secon
 
 
 def main(seconds: float, kill_every: float) -> int:
-    with products(["postgresql"]) as make, tempfile.TemporaryDirectory() as folder:
+    with products() as make, tempfile.TemporaryDirectory() as folder:
         app = make("postgresql")
         settings = {"ENABLE_AUTO_IMPORT": "true", "AUTO_IMPORT_INTERVAL": str(IMPORT_EVERY), "POSTROOM_JOBS": "false"}
         with fleet(app, Path(folder), NAMES, **settings) as made, watching(app) as watcher:

@@ -70,7 +70,7 @@ def show(
 
 
 def main(kills: int) -> int:
-    with products(["sqlite"]) as make, tempfile.TemporaryDirectory() as folder:
+    with products() as make, tempfile.TemporaryDirectory() as folder:
         app = make("sqlite")
         with fleet(app, Path(folder), [NAME]) as made, watching(app) as watcher:
             began = time.monotonic()

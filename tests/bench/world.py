@@ -19,38 +19,53 @@ from tests.conftest import HASH
 from tests.postgres import PostgresServer, start_postgres
 
 ADMIN = Actor.system("bench")
+KINDS = ("sqlite", "postgresql")
+QUICK = "--quick" in sys.argv  # only to see that it runs: few rows
 FIRST = ("anna", "ben", "carla", "david", "emma", "finn", "greta", "hugo", "ida", "jan")
 LAST = ("abe", "berg", "chan", "diaz", "ek", "fox", "gruber", "hahn", "ito", "jones", "klein", "lang", "meyer")
 
 
+class Maker:
+    """Makes fresh products by database kind; PostgreSQL is started when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.server: PostgresServer | None = None
+        self.made: list[Postroom] = []
+
+    def settings(self, kind: str) -> Settings:
+        """Of a product with an empty database that is its own."""
+        url = ""
+        if kind == "postgresql":
+            self.server = self.server or start_postgres()
+            url = new_database(self.server)
+        place = Path(tempfile.mkdtemp(dir=self.folder))
+        return Settings(data_dir=place / "data", database_url=url, page_budget_seconds=60)
+
+    def __call__(self, kind: str) -> Postroom:
+        app = open_postroom(self.settings(kind))
+        self.made.append(app)
+        config = app.settings.data_dir.parent / "config"
+        config.mkdir()
+        app.provisioner.create_server(ADMIN, "main", "dms_files", {"path": str(config)}, quiet_seconds=0)
+        return app
+
+    def close(self) -> None:
+        for app in self.made:
+            app.close()
+        if self.server:
+            self.server.stop()
+
+
 @contextmanager
-def products(kinds: Sequence[str] = ("sqlite", "postgresql")) -> Iterator[Callable[[str], Postroom]]:
-    """Yield a maker of fresh products by database kind; everything is stopped and removed at the end."""
+def products() -> Iterator[Maker]:
+    """Everything that is made is stopped and removed at the end."""
     with tempfile.TemporaryDirectory(prefix="postroom-bench-") as folder:
-        server: PostgresServer | None = None
-        made: list[Postroom] = []
-
-        def make(kind: str) -> Postroom:
-            nonlocal server
-            place = Path(tempfile.mkdtemp(dir=folder))
-            url = ""
-            if kind == "postgresql":
-                if server is None:
-                    server = start_postgres()
-                url = new_database(server)
-            app = open_postroom(Settings(data_dir=place / "data", database_url=url, page_budget_seconds=60))
-            made.append(app)
-            (place / "config").mkdir()
-            app.provisioner.create_server(ADMIN, "main", "dms_files", {"path": str(place / "config")}, quiet_seconds=0)
-            return app
-
+        maker = Maker(Path(folder))
         try:
-            yield make
+            yield maker
         finally:
-            for app in made:
-                app.close()
-            if server:
-                server.stop()
+            maker.close()
 
 
 def new_database(server: PostgresServer) -> str:
@@ -122,6 +137,11 @@ def write_files(folder: Path, mailboxes: int, aliases: int) -> None:
     (folder / "dovecot-quotas.cf").write_text("".join(f"{address(n)}:{(1 + n % 5) << 10}M\n" for n in range(mailboxes)))
     lines = (f"team{n}@corp{n % 40:02}.example {address(n)}\n" for n in range(aliases))
     (folder / "postfix-virtual.cf").write_text("".join(lines))
+
+
+def few(number: int) -> int:
+    """Of a quick run."""
+    return max(1, number // 100) if QUICK else number
 
 
 def seconds(call: Callable[[], Any]) -> float:

@@ -1,0 +1,130 @@
+"""Run every bench one after the other and write docs/performance.md anew: `python -m tests.bench.performance`.
+
+With --quick everything is tried with few rows, and the document goes to the screen. Parts may be named to run only
+those, also to the screen. A part that does not run here is told with its reason, and the exit code is 1.
+"""
+
+import argparse
+import os
+import platform
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from provision.database import ROOT
+from tests.postgres import programs
+
+DOCUMENT = ROOT / "docs" / "performance.md"
+HEAD = """# Performance
+
+Measured by one command, `.venv/bin/python -m tests.bench.performance`, which runs the scripts of `tests/bench/` one after
+the other and writes this file; each can be run alone as `.venv/bin/python -m tests.bench.NAME`. One run each, so
+read single figures as ±50 % and compare within a table. p50 and p95 are of 15 to 60 calls. Where the load average at
+the start of a part is above 1, somebody else was working, too; its end holds the part's own work. The PostgreSQL is one
+of the run's own, on the same machine, without fsync.
+"""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A bench and what has to be said about it."""
+
+    name: str
+    title: str
+    words: str
+
+    def run(self, quick: bool) -> tuple[bool, str]:
+        """Whether it went well, and its section."""
+        before, started = os.getloadavg()[0], time.monotonic()
+        command = [sys.executable, "-m", f"tests.bench.{self.name}", *(["--quick"] if quick else [])]
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        minutes, after = (time.monotonic() - started) / 60, os.getloadavg()[0]
+        shown = ended.stdout.strip()
+        if ended.returncode:
+            print(ended.stderr, file=sys.stderr)
+            shown += "\n\nNot measured to the end: the bench failed."
+        load = f"Took {minutes:.1f} minutes; load average {before:.1f} at the start, {after:.1f} at the end."
+        return (
+            not ended.returncode,
+            f"## {self.title} (`tests.bench.{self.name}`)\n\n{self.words}\n\n{load}\n\n{shown}\n",
+        )
+
+
+PARTS = (
+    Part(
+        "scale",
+        "How it grows",
+        "The last column is the growth over the last step of sizes: above that of the size itself is worse than linear. "
+        "Small figures hold a fixed cost, so they grow less. Queries are medians. The start of a process takes in the "
+        "imports of Python; of an import, 50,000 rows is the most that a file may have. The first page of the whole log "
+        "counts it, which is where its time goes.",
+    ),
+    Part("core", "Push, preview, one change, queries", "dms_files, on a folder; hashes given."),
+    Part(
+        "csv_import",
+        "CSV import, end to end",
+        "Hashing runs on all cores while the rows before are written. Hashing alone is measured before and after. The CPU "
+        "columns are of the importing process; on a machine that is busy with other things their ratio is the one to trust.",
+    ),
+    Part("pages", "Pages", "Websocket message → script finished, with real widget states, on SQLite."),
+    Part("api", "REST API", "Over HTTP on this machine, client and server in one process: both sides share the cores."),
+    Part(
+        "dms_exec",
+        "docker exec",
+        "Against a container of the test rig, beside the naive loop of `setup` calls in the same run. The naive figures of "
+        "1,000 and more are scaled up from 20 to 100 calls.",
+    ),
+)
+
+
+def machine() -> str:
+    lines = [
+        f"- {os.cpu_count()} cores, {_memory_gb():.0f} GB of memory, {platform.system()} {platform.machine()}",
+        f"- Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {_postgres_version()}",
+        f"- {time.strftime('%Y-%m-%d', time.gmtime())}",
+    ]
+    return "\n".join(lines)
+
+
+def _memory_gb() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+
+
+def _postgres_version() -> str:
+    folder = programs()
+    if folder is None:
+        return "no PostgreSQL"
+    words = subprocess.run([str(folder / "postgres"), "--version"], capture_output=True, text=True).stdout.split()
+    return f"PostgreSQL {words[2]}"
+
+
+def sections(parts: Sequence[Part], quick: bool) -> Iterator[tuple[bool, str]]:
+    for part in parts:
+        print(f"{time.strftime('%H:%M:%S')} {part.name} …", file=sys.stderr, flush=True)
+        yield part.run(quick)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "only", nargs="*", choices=[*(part.name for part in PARTS), []], help="which; all if none is named"
+    )
+    parser.add_argument("--quick", action="store_true", help="few rows: does it run?")
+    given = parser.parse_args()
+    started = time.monotonic()
+    parts = [part for part in PARTS if not given.only or part.name in given.only]
+    ended = list(sections(parts, given.quick))
+    whole = f"- {(time.monotonic() - started) / 60:.0f} minutes in all"
+    text = "\n".join([HEAD, f"{machine()}\n{whole}\n", *(section for _, section in ended)])
+    if given.quick or given.only:
+        print(text)
+    else:
+        DOCUMENT.write_text(text)
+    return 0 if all(good for good, _ in ended) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
