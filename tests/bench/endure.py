@@ -28,7 +28,7 @@ from tests.bench.world import ADMIN, volume
 from tests.conftest import HASH, OTHER_HASH
 
 DOMAIN = "example.com"
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300
 OPERATIONS = ("create", "create", "create", "quota", "quota", "disable", "enable", "alias", "delete")
 
 
