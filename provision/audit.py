@@ -15,12 +15,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import String, bindparam, insert, select, text, update
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy.orm import Session
 from uuid6 import uuid7
 
 from provision.access import Actor
-from provision.models import AuditLink, Base, LogStatus, ProvisionLog, utc_now
+from provision.models import AuditCheckpoint, AuditLink, LogStatus, ProvisionLog, utc_now
 
 GENESIS = "0" * 64
 ARCHIVE = "log.archive"
@@ -184,17 +184,6 @@ def _cut(output: str | None) -> str | None:
 # ---- verifying -----------------------------------------------------------------------------
 
 
-class AuditCheckpoint(Base):
-    """Up to this link everything was moved to a file."""
-
-    __tablename__ = "audit_checkpoint"
-
-    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    hash: Mapped[str] = mapped_column(String(64))
-    at: Mapped[datetime] = mapped_column(default=utc_now)
-    file: Mapped[str] = mapped_column(String(255))
-
-
 def start(session: Session) -> tuple[int, str]:
     """Number and hash of the link before the first one that is here."""
     last = session.scalar(select(AuditCheckpoint).order_by(AuditCheckpoint.seq.desc()).limit(1))
@@ -272,8 +261,9 @@ def _broken(link: Any, record: Mapping[str, Any] | None, seq: int, head: str) ->
 def _unlinked(session: Session) -> str | None:
     """A log row that no link speaks of was inserted behind the program's back, or lost its link."""
     for phase, statuses in (("intent", tuple(LogStatus)), ("outcome", (LogStatus.SUCCESS, LogStatus.FAILED))):
-        linked = select(AuditLink.log_uid).where(AuditLink.phase == phase)
-        stray = select(ProvisionLog.uid).where(ProvisionLog.status.in_(statuses), ProvisionLog.uid.not_in(linked))
+        # Not “not in”: PostgreSQL would compare a million records with a million links each.
+        linked = select(AuditLink.seq).where(AuditLink.log_uid == ProvisionLog.uid, AuditLink.phase == phase)
+        stray = select(ProvisionLog.uid).where(ProvisionLog.status.in_(statuses), ~linked.exists())
         if found := session.execute(stray.limit(1)).scalar():
             return f"the record {found} has no {phase} link: it was inserted, or the end of the chain is cut off"
     return None

@@ -38,7 +38,6 @@ from provision.models import (
     UtcDateTime,
     utc_now,
 )
-from provision.rules import Policy  # noqa: F401 - a table beside those of models, which TABLES must know
 from provision.sealing import Sealer, add_old_keys
 
 FORMAT = 1

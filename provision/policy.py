@@ -15,9 +15,10 @@ from provision.access import Actor, Permission
 from provision.audit import Subject
 from provision.config import Settings
 from provision.errors import InvalidInput
+from provision.models import Policy
 from provision.passwords import generate_password
 from provision.provisioner.base import Base, operation, touch
-from provision.rules import NAMES, Policy, Rules, in_force, over
+from provision.rules import NAMES, Rules, in_force, over
 from provision.secret import Secret
 
 ORDERED = (("password_min_length", "password_max_length"), ("retry_base_seconds", "retry_cap_seconds"))

@@ -23,7 +23,7 @@ from provision import audit
 from provision.access import Actor
 from provision.database import Database
 from provision.errors import InvalidInput
-from provision.models import AuditLink, IdempotencyKey, ImportJob, ProvisionLog, utc_now
+from provision.models import AuditCheckpoint, AuditLink, IdempotencyKey, ImportJob, ProvisionLog, utc_now
 
 KEPT_KEYS = timedelta(days=7)  # of creating calls
 KEPT_IMPORTS = timedelta(days=90)
@@ -133,7 +133,7 @@ def _noting(chain: Iterator[tuple[Any, Any]], file: Any) -> Iterator[tuple[Any, 
 
 
 def _take_out(session: Session, moved: Archived) -> None:
-    session.add(audit.AuditCheckpoint(seq=moved.links, hash=moved.head, file=moved.file.name))
+    session.add(AuditCheckpoint(seq=moved.links, hash=moved.head, file=moved.file.name))
     session.flush()
     linked = select(AuditLink.log_uid).where(AuditLink.seq <= moved.links)
     session.execute(

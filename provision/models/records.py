@@ -63,6 +63,17 @@ class AuditLink(Base):
     hash: Mapped[str] = mapped_column(String(64))  # of this link and the hash before
 
 
+class AuditCheckpoint(Base):
+    """Up to this link everything was moved to a file."""
+
+    __tablename__ = "audit_checkpoint"
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    hash: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime] = mapped_column(default=utc_now)
+    file: Mapped[str] = mapped_column(String(255))
+
+
 class IdempotencyKey(Base):
     """A creating call that was made: the same key again gives the same thing."""
 

@@ -11,10 +11,9 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from provision.access import Actor
-from provision.audit import AuditCheckpoint
 from provision.errors import InvalidInput
 from provision.jobs import Jobs
-from provision.models import AuditLink, IdempotencyKey, ProvisionLog, utc_now
+from provision.models import AuditCheckpoint, AuditLink, IdempotencyKey, ProvisionLog, utc_now
 from provision.queries import LogFilter
 from provision.retention import Archived, archive_log, verify_archive
 from tests.conftest import HASH, World
