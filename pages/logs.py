@@ -51,7 +51,7 @@ with heading:
 
 if page.total:
     columns = {
-        "at": show.time_column(_("Time")), "operator": _("Operator"), "operation": _("Operation"), "resource": _("Resource"),
+        "at": show.time_column(_("Time")), "operator": _("Operator"), "operation": _("Operation"), "resource": st.column_config.TextColumn(_("Resource"), width=200),
         "status": show.log_column(_("Status")), "ms": st.column_config.NumberColumn(_("Duration"), format="%d ms"),
         "ip": _("Address (IP)"),
     }  # fmt: skip

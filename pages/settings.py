@@ -5,7 +5,7 @@ import streamlit as st
 from provision.access import Permission
 from provision.models import utc_now
 from webui import operators, policy, servers, tokens, ui
-from webui.i18n import _
+from webui.i18n import _, counted
 
 who = ui.signed_in(Permission.SERVER_WRITE)
 app = ui.app()
@@ -13,10 +13,7 @@ with ui.title(_("Settings")):
     adding = st.container(horizontal=True, horizontal_alignment="right")
 
 PARTS = {"servers": _("Mail servers"), "operators": _("Operators"), "tokens": _("API tokens"), "policy": _("Rules")}
-part = st.segmented_control(
-    _("Part"), list(PARTS), default="servers", required=True, format_func=PARTS.__getitem__, key="st_part",
-    label_visibility="collapsed", bind="query-params",
-)  # fmt: skip
+part = ui.Listing("st").part(PARTS)
 
 if part == "servers":
     rows = app.queries.servers(who.actor)
@@ -63,7 +60,7 @@ if part == "operators":
             app.provisioner.edit_operator(who.actor, person["uid"], enabled=not person["enabled"])
             state = _("Disabled") if person["enabled"] else _("Active")
             ui.done(f"{person['username']}: {state}")
-    st.caption(_("{n} operators", n=len(people)))
+    st.caption(counted(len(people), "{n} operator", "{n} operators"))
 
 if part == "tokens":
     tokens.part(adding)

@@ -193,7 +193,7 @@ def _mail_server(app: Postroom, server: Server) -> Iterator[Finding]:
     about = f"mail server {server.name}"
     problems = _sentences(lambda: app.sync.check(server.kind, server.settings))
     for problem in problems:
-        yield _problem(about, problem, "Settings → Servers, or: python -m provision server edit")
+        yield _problem(about, problem, "Settings → Mail servers, or: python -m provision server edit")
     if server.alarm:
         yield _problem(about, server.alarm, "Look at the preview on the Sync page; nothing is sent until you force it.")
     if not problems and not server.alarm:

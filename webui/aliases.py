@@ -91,6 +91,8 @@ def create_dialog() -> None:
 
 
 def catch_all_warning(address: str) -> None:
+    if address.strip().startswith("*@"):
+        st.info(_("A catch-all is written without the star: @ and the domain."), icon=":material/info:")
     if address.strip().startswith("@"):
         domain = ui.plain(addresses.shorten(address.strip()[1:])) or _("this domain")
         st.warning(

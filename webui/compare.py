@@ -235,7 +235,7 @@ def decide(listing: ui.Listing, server: Row, kind: Found, chosen: Sequence[Findi
 
     names = _names(keys)
     ui.confirm(
-        f"{choice.name.removesuffix(' …')}: {kind_name(kind)}", f"{names}\n\n{choice.loss}",
+        choice.name.removesuffix(" …"), f"{names}\n\n{choice.loss}",
         choice.name.removesuffix(" …"), settle, word=choice.word, permission=Permission.SYNC_PUSH,
     )  # fmt: skip
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import streamlit as st
 
 from provision.errors import NotFound
-from provision.models import Mailbox, SyncStatus, utc_now
+from provision.models import Mailbox, SyncStatus
 from provision.provisioner.bulk import BulkResult
 from provision.secret import Secret
 from provision.signin import SignedIn
@@ -65,7 +64,7 @@ def sentence(who: SignedIn, row: Mailbox) -> str:
         return _(
             "The mail server refused it: {reason} Next attempt {when}.",
             reason=problems.of_row(row.error_code, row.error),
-            when=_when(row.next_attempt_at),
+            when=show.due(row.next_attempt_at),
         )
     return why_waiting(_server(who, row.server_id))
 
@@ -76,12 +75,12 @@ def why_waiting(server: Mapping[str, Any]) -> str:
     if server["alarm"]:
         return _("It is kept, but {name} is halted: {reason}", name=name, reason=server["alarm"])
     if server["error"]:
-        when = _when(server["next_attempt_at"])
+        when = show.due(server["next_attempt_at"])
         return _(
             "It is kept and waits: {reason} Next attempt {when}.", reason=problems.of_server(server["error"]), when=when
         )
     if server["gathering_until"]:
-        when = _when(server["gathering_until"])
+        when = show.due(server["gathering_until"])
         return _(
             "It is kept and goes out together with other changes, {when}: every write interrupts the mail server.",
             when=when,
@@ -99,7 +98,7 @@ def banner(servers: Sequence[Mapping[str, Any]]) -> None:
             text = _("{name} is halted: {reason}", name=server["name"], reason=server["alarm"])
         else:
             text = _("{name} cannot be reached: {reason}", name=server["name"], reason=server["error"])
-            text += " " + _("Next attempt {when}.", when=_when(server["next_attempt_at"]))
+            text += " " + _("Next attempt {when}.", when=show.due(server["next_attempt_at"]))
         text += " " + counted(
             waiting, "{n} change is kept and goes out by itself.", "{n} changes are kept and go out by themselves."
         )
@@ -115,11 +114,6 @@ def reason_of(row: Mapping[str, Any], servers: Sequence[Mapping[str, Any]]) -> s
     server = next((s for s in servers if s["id"] == row["server_id"]), None)
     why = server and (server["alarm"] or problems.of_server(server["error"]))
     return str(why or _("Waits for its turn"))
-
-
-def _when(at: datetime | None) -> str:
-    """A time to come; one that has passed is due."""
-    return show.ago(max(at or utc_now(), utc_now() + timedelta(seconds=1)))
 
 
 def _late(who: SignedIn, uids: Sequence[UUID]) -> list[Mailbox]:

@@ -31,13 +31,13 @@ def page_of(rows: Sequence[Row], search: str, number: int, size: int) -> Page:
 def table(listing: ui.Listing, page: Page, *, selectable: bool) -> Row | None:
     """The domains; returns the selected one. The number of users, and “Aliases”, lead to their lists."""
     columns = {
-        "name": st.column_config.TextColumn(_("Domain"), width="medium"),
+        "name": st.column_config.TextColumn(_("Domain"), width=180),
         "mailboxes": st.column_config.ButtonColumn(_("Mailboxes"), type="tertiary", key=CLICKS["mailboxes"]),
         "aliases": st.column_config.ButtonColumn(_("Aliases"), type="tertiary", key=CLICKS["aliases"]),
         "quota": st.column_config.TextColumn(_("Total quota"), alignment="right"),
         "used": st.column_config.TextColumn(_("Used"), alignment="right"),
         "default": st.column_config.TextColumn(_("Default quota"), alignment="right"),
-        "server": _("Mail server"), "description": st.column_config.TextColumn(_("Description"), width="medium"),
+        "server": _("Mail server"), "description": st.column_config.TextColumn(_("Description"), width=150),
     }  # fmt: skip
     select = "single-row" if selectable else None
     standard = standard_quota()
@@ -86,7 +86,7 @@ def _follow(page: Page) -> None:
 
 
 def create_dialog(servers: Sequence[str]) -> None:
-    st.session_state["dm_new"] = uuid4().hex
+    key = st.session_state["dm_new"] = uuid4().hex
 
     @st.dialog(_("Add domain"))
     def create() -> None:
@@ -94,7 +94,7 @@ def create_dialog(servers: Sequence[str]) -> None:
         with st.form("dm_new_form", border=False):
             name = st.text_input(_("Domain"), placeholder="example.com", max_chars=253)
             server = st.selectbox(_("Mail server"), list(servers))
-            description, quota = _fields("", None)
+            description, quota = _fields("", None, key)
             sent = ui.submit(_("Add"))
         if sent:
             with ui.attempt():
@@ -108,11 +108,13 @@ def create_dialog(servers: Sequence[str]) -> None:
 
 
 def edit_dialog(row: Row) -> None:
+    key = uuid4().hex
+
     @st.dialog(_("Edit {name}", name=ui.plain(readable(row["name"]))))
     def edit() -> None:
         who = ui.signed_in(Permission.DOMAIN_WRITE)
         with st.form("dm_edit", border=False):
-            description, quota = _fields(row["description"], row["default_quota_bytes"])
+            description, quota = _fields(row["description"], row["default_quota_bytes"], key)
             sent = ui.submit(_("Save"))
         if sent:
             with ui.attempt() as tried:
@@ -127,12 +129,12 @@ def edit_dialog(row: Row) -> None:
     edit()
 
 
-def _fields(description: str, quota_bytes: int | None) -> tuple[str, int | None]:
+def _fields(description: str, quota_bytes: int | None, key: str) -> tuple[str, int | None]:
     """Description, and the default quota in bytes; None: the product's."""
     text = st.text_input(_("Description"), description, max_chars=200)
-    megabytes = st.number_input(
-        _("Default quota in MB (empty: standard, 0: no limit)"), 0, 1 << 30,
-        None if quota_bytes is None else quota_bytes // MB, step=256, placeholder=_("standard"),
+    megabytes = ui.emptyable_number(
+        st, _("Default quota in MB (empty: standard, 0: no limit)"), 0, 1 << 30,
+        None if quota_bytes is None else quota_bytes // MB, key=f"dm_quota_{key}", step=256, placeholder=_("standard"),
     )  # fmt: skip
     st.caption(_("For mailboxes made from now on; those that exist keep theirs."))
     return text or "", None if megabytes is None else int(megabytes) * MB

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from provision.address import readable
 from provision.models import LogStatus, Server
 from webui import live, show, ui
 from webui.i18n import _
@@ -79,14 +80,16 @@ def operations_chart(rows: Sequence[Mapping[str, Any]]) -> None:
 def storage_chart(domains: Sequence[Mapping[str, Any]]) -> None:
     """Used storage of the largest domains, in GB."""
     largest = sorted(domains, key=lambda row: row["used_bytes"], reverse=True)[:8]
-    frame = pd.DataFrame({"GB": [row["used_bytes"] / 2**30 for row in largest]}, index=[row["name"] for row in largest])
-    st.bar_chart(frame, horizontal=True, height=CHART_PIXELS, x_label="", y_label="", alt=_("Storage by domain"))
+    frame = pd.DataFrame(
+        {"GB": [row["used_bytes"] / 2**30 for row in largest]}, index=[readable(row["name"]) for row in largest]
+    )
+    st.bar_chart(frame, horizontal=True, height=CHART_PIXELS, x_label="", y_label="GB", alt=_("Storage by domain"))
 
 
 def domain_table(domains: Sequence[Mapping[str, Any]]) -> None:
     cells = [
         {
-            "name": row["name"], "mailboxes": row["mailboxes"],
+            "name": readable(row["name"]), "mailboxes": row["mailboxes"],
             "quota": show.quota(row["used_bytes"], row["quota_bytes"]) + (" +" if row["unlimited"] else ""),
         }
         for row in domains

@@ -55,7 +55,7 @@ def server_card(row: Row) -> None:
         if row["error"] and not row["alarm"]:
             st.caption(ui.plain(row["error"]))
         if row["error"] and row["next_attempt_at"]:
-            st.caption(_("Next attempt {ago}", ago=show.ago(row["next_attempt_at"])))
+            st.caption(_("Next attempt {ago}", ago=show.due(row["next_attempt_at"])))
         if row["gathering_until"]:
             st.caption(_("Gathers changes until {time}", time=show.local(row["gathering_until"])[11:]))
 
@@ -87,17 +87,24 @@ def waiting(listing: ui.Listing, status: SyncStatus | None) -> None:
         chosen = _waiting_table(listing, page, "multi-row" if may_push else "single-row")
         listing.pages(page, _("{n} waiting", n=f"{page.total:,}"))
         if len(chosen) == 1:
-            st.info(
-                f"**{ui.plain(readable(chosen[0]['address']))}**: {ui.plain(reason(chosen[0]))}", icon=":material/info:"
-            )
+            _why(chosen[0])
         if may_push:
             _retry_buttons(bar, listing, chosen)
 
 
+def _why(row: Row) -> None:
+    """The whole reason; where two sides have to be weighed, the way to them."""
+    st.info(f"**{ui.plain(readable(row['address']))}**: {ui.plain(reason(row))}", icon=":material/info:")
+    if row["error_code"] == "SYNC_CONFLICT":
+        there = {"sy_part": "compare", "sy_server": row["server"], "sy_q": row["address"], "sy_again": True}
+        if st.button(_("Compare"), icon=":material/compare_arrows:", on_click=st.session_state.update, kwargs=there):
+            st.rerun()
+
+
 def _waiting_table(listing: ui.Listing, page: Page, select: str) -> list[Row]:
     columns = {
-        "address": st.column_config.TextColumn(_("Address"), width=180), "kind": st.column_config.TextColumn(_("Kind"), width=68),
-        "sync": show.sync_column(_("Sync")), "reason": st.column_config.TextColumn(_("Reason"), width=250),
+        "address": st.column_config.TextColumn(_("Address"), width=180), "kind": st.column_config.TextColumn(_("Kind"), width=88),
+        "sync": show.sync_column(_("Sync")), "reason": st.column_config.TextColumn(_("Reason"), width=225),
         "attempts": st.column_config.NumberColumn(_("Attempts"), width=70), "next": st.column_config.TextColumn(_("Next attempt"), width=105),
         "server": st.column_config.TextColumn(_("Mail server"), width=95),
     }  # fmt: skip
@@ -129,7 +136,7 @@ def next_attempt(row: Row) -> str | None:
     if row["alarm"]:
         return _("Halted")
     at = max(filter(None, (row["next_attempt_at"], row["server_next_attempt_at"])), default=None)
-    return show.ago(at) if at else _("shortly")
+    return show.due(at) if at else _("shortly")
 
 
 def _retry_buttons(bar: Any, listing: ui.Listing, chosen: Sequence[Row]) -> None:

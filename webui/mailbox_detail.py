@@ -76,7 +76,7 @@ def _usage(row: Mailbox) -> None:
     with right:
         facts = {
             _("Last sync"): f"{show.ago(row.last_synced_at)} ({show.local(row.last_synced_at)})", _("Attempts"): str(row.attempts),
-            _("Next attempt"): show.ago(row.next_attempt_at) if row.next_attempt_at else "–", _("Created"): show.local(row.created_at),
+            _("Next attempt"): show.due(row.next_attempt_at) if row.next_attempt_at else "–", _("Created"): show.local(row.created_at),
             _("Changed"): show.local(row.updated_at),
         }  # fmt: skip
         st.caption("  \n".join(f"{name}: {ui.plain(value)}" for name, value in facts.items()))

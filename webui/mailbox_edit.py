@@ -147,7 +147,8 @@ def quota_dialog(rows: Sequence[Row], mine: ui.Listing) -> None:
         who = ui.signed_in(Permission.MAILBOX_READ)
         with st.form("set_quota", border=False):
             st.write(chosen_text(rows))
-            quota = st.number_input(_("Quota (MB)"), 0, MAX_MB, 1024, 256, help=_("0: no limit"))
+            standard = ui.app().policy.now().default_quota_mb
+            quota = st.number_input(_("Quota (MB)"), 0, MAX_MB, standard, 256, help=_("0: no limit"))
             sent = ui.submit(_("Save"))
         if sent:
             with ui.attempt():

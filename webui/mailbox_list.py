@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from provision.address import readable
 from provision.models import Status, SyncStatus
 from provision.queries import MailboxFilter, Page
 from provision.signin import SignedIn
@@ -34,7 +35,7 @@ def filters(who: SignedIn, mine: ui.Listing) -> tuple[MailboxFilter, str, bool]:
     """What the list is narrowed to, and its order; all of it in the URL."""
     with st.grid(6, min_column_width=125, gap="xsmall", vertical_alignment="bottom"):
         search = mine.search(_("Search"), _("address or name"))
-        domain = mine.choice("domain", _("Domain"), ui.app().queries.domain_names(who.actor), words=str)
+        domain = mine.choice("domain", _("Domain"), ui.app().queries.domain_names(who.actor), words=readable)
         status = mine.choice("status", _("Status"), list(Status))
         sync = mine.choice("sync", _("Sync"), list(SyncStatus))
         full = mine.choice("full", _("Usage"), ["true"], words=lambda _value: _("Over 90 %"))
@@ -62,7 +63,7 @@ def table(mine: ui.Listing, page: Page, servers: Sequence[Mapping[str, Any]], *,
     """The page of the list; returns the rows that are selected."""
     cells = [_cells(row, servers) for row in page.rows]
     columns = {
-        "address": _("Address"), "name": _("Name"), "state": _state_column(), "share": show.usage_column(_("Quota used")),
+        "address": _("Address"), "name": _("Name"), "state": _state_column("medium" if any(len(cell["state"]) > 1 for cell in cells) else "small"), "share": show.usage_column(_("Quota used")),
         "used": _("Used / quota"), "last": _("Last sync"), "reason": st.column_config.TextColumn(_("Problem"), width="medium"),
     }  # fmt: skip
     if not any(cell["reason"] for cell in cells):
@@ -87,11 +88,11 @@ def states(row: Mapping[str, Any]) -> list[str]:
     return found if row["status"] == Status.ACTIVE else [*found, show.label(Status(row["status"]))]
 
 
-def _state_column() -> Any:
+def _state_column(width: Any) -> Any:
     colours: dict[Any, str] = {**show.SYNC_COLOURS, **show.STATUS_COLOURS}
     del colours[Status.ACTIVE]
     options = [show.label(value) for value in colours]
-    return st.column_config.MultiselectColumn(_("Status"), options=options, color=list(colours.values()), width="small")
+    return st.column_config.MultiselectColumn(_("Status"), options=options, color=list(colours.values()), width=width)
 
 
 def count(page: Page) -> str:

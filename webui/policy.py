@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from pydantic import AliasChoices
 
 from provision.access import Permission
 from provision.config import Settings
@@ -101,7 +102,9 @@ def _plain(value: object) -> str:
 
 
 def _variable(name: str) -> str:
-    return f"POSTROOM_{name.upper()}"
+    """As the README calls it."""
+    known = Settings.model_fields[name].validation_alias if name in Settings.model_fields else None
+    return str(known.choices[-1]) if isinstance(known, AliasChoices) else f"POSTROOM_{name.upper()}"
 
 
 def _capital(text: str) -> str:
@@ -160,13 +163,15 @@ def _field(rule: Rule, text: str, place: Any) -> Any:
     """What is typed; None where the default shall hold."""
     limits, key, help_text = bounds(rule.name), f"{FIELD}{rule.name}", _capital(word(meaning(rule.name)))
     default = _("Default: {value}", value=_told(rule.name, rule.default))
-    st.session_state.setdefault(key, _own(rule))  # a number given as `value` could not be emptied again
     if limits is None:
+        st.session_state.setdefault(key, _own(rule))
         states = {None: default, True: _("on"), False: _("off")}
-        return place.selectbox(text, list(states), format_func=states.__getitem__, key=key, help=help_text)
+        return place.selectbox(
+            text, list(states), format_func=states.__getitem__, key=key, help=help_text, placeholder=default
+        )
     kind = type(rule.default)
-    return place.number_input(
-        text, kind(limits[0]), kind(limits[1]), None, step=kind(1), placeholder=default, key=key, help=help_text,
+    return ui.emptyable_number(
+        place, text, kind(limits[0]), kind(limits[1]), _own(rule), key=key, step=kind(1), placeholder=default, help=help_text,
         format="%d" if kind is int else "%g",
     )  # fmt: skip
 

@@ -68,18 +68,17 @@ def create_dialog(kinds: Kinds) -> None:
 
 
 def edit_dialog(server: Server, kinds: Kinds) -> None:
+    key = uuid4().hex
+
     @st.dialog(_("Edit {name}", name=ui.plain(server.name)))
     def edit() -> None:
         who = ui.signed_in(Permission.SERVER_WRITE)
         with st.form("edit_server", border=False):
             settings = _fields(kinds[server.kind][1], server.settings)
-            quiet = st.number_input(
-                _("Quiet time in seconds (empty: automatic)"),
-                0.0,
-                3600.0,
-                server.quiet_seconds,
+            quiet = ui.emptyable_number(
+                st, _("Quiet time in seconds (empty: automatic)"), 0.0, 3600.0, server.quiet_seconds, key=f"st_quiet_{key}",
                 placeholder=_("automatic"),
-            )
+            )  # fmt: skip
             st.caption(_("Changes within the quiet time go out together, which spares the mail server."))
             sent = ui.submit(_("Save"))
         if sent:
@@ -107,5 +106,8 @@ def _fields(known: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, An
 
 def _field(name: str, meaning: str, values: Mapping[str, Any]) -> str:
     kind: Any = "password" if any(part in name for part in SECRET_WORDS) else "default"
-    typed = st.text_input(word(meaning), str(values.get(name, "")), type=kind, help=name, key=f"server_setting_{name}")
+    title = word(meaning)
+    typed = st.text_input(
+        title[:1].upper() + title[1:], str(values.get(name, "")), type=kind, help=name, key=f"server_setting_{name}"
+    )
     return (typed or "").strip()

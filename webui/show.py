@@ -1,7 +1,7 @@
 """How values look: sizes, times, status badges, columns of tables."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -54,15 +54,21 @@ def ago(at: datetime | None) -> str:
     """How long it is since then, or until then."""
     if at is None:
         return _("never")
-    seconds = int((utc_now() - at).total_seconds())
+    passed = (utc_now() - at).total_seconds()
+    seconds = int(passed)
     if abs(seconds) < 45:
-        return _("just now") if seconds >= 0 else _("in a moment")
+        return _("just now") if passed >= 0 else _("in a moment")
     minutes, hours, days = abs(seconds) // 60 or 1, abs(seconds) // 3600, abs(seconds) // 86400
     if seconds < 0:
         return _("in {n} min", n=minutes) if hours == 0 else _("in {n} h", n=hours)
     if hours == 0:
         return _("{n} min ago", n=minutes)
     return _("{n} h ago", n=hours) if days == 0 else counted(days, "{n} day ago", "{n} days ago")
+
+
+def due(at: datetime | None) -> str:
+    """A time to come; one that has passed is due at once."""
+    return ago(max(at or utc_now(), utc_now() + timedelta(seconds=1)))
 
 
 def last_read(at: datetime | None, accounts: int) -> str:

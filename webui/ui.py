@@ -189,6 +189,15 @@ def buttons(text: str, *, disabled: bool = False, key: str | None = None) -> boo
         return st.button(text, type="primary", disabled=disabled, key=f"act_{key or text}")
 
 
+def emptyable_number(
+    place: Any, title: str, least: float, most: float, value: float | None, *, key: str, **options: Any
+) -> Any:
+    """A number that may be left out again. Streamlit lets no field be emptied that was given a `value`; so it comes in
+    by the state. `key`: new for each dialog that is opened."""
+    st.session_state.setdefault(key, value)
+    return place.number_input(title, least, most, None, key=key, **options)
+
+
 def submit(text: str) -> bool:
     """The button of a form, at the right."""
     with st.container(horizontal=True, horizontal_alignment="right"):

@@ -17,8 +17,8 @@ FORMS: list[tuple[str, str, str, dict[str, str], str]] = [
     ("aliases", "", "Add alias", {"Alias": "typed@example.com", "Goes to": "x@elsewhere.net"}, "Add"),
     ("domains", "", "Add domain", {"Domain": "typed.example.com"}, "Add"),
     ("settings", "", "Add mail server", {"Name": "typed"}, "Add"),
-    ("settings", "st_part=Operators", "Add operator", {"User name": "typed"}, "Add"),
-    ("settings", "st_part=API tokens", "Make API token", {"Name": "typed"}, "Make"),
+    ("settings", "st_part=operators", "Add operator", {"User name": "typed"}, "Add"),
+    ("settings", "st_part=tokens", "Make API token", {"Name": "typed"}, "Make"),
     ("mailboxes", "", "Change password", {"Old password": "x"}, "Change password"),
 ]
 

@@ -184,7 +184,7 @@ def test_a_role_taken_away_counts_at_the_next_click(site: Site, person: str) -> 
     site.app.provisioner.edit_operator(SYSTEM, uid, role=Role.SUPER_ADMIN)  # type: ignore[arg-type]
     with tab(site.url, token_of(site.app, person)) as mine, tab(site.url, token_of(site.app, person)) as settings:
         with_form_open(mine, "late@example.com")
-        settings.open("settings", "st_part=Operators")
+        settings.open("settings", "st_part=operators")
         settings.press("Add operator")
         settings.fill("User name", "sneaked")
         site.app.provisioner.edit_operator(SYSTEM, uid, role=Role.VIEWER)  # type: ignore[arg-type]

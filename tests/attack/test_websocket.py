@@ -31,7 +31,7 @@ def everything_of_alice(site: Site) -> list[tuple[Tab, str, str]]:
     found = []
     for page, query, opens in (
         ("mailboxes", "", "Create mailbox"), ("aliases", "", "Add alias"), ("domains", "", "Add domain"),
-        ("settings", "st_part=Operators", "Add operator"), ("settings", "st_part=API tokens", "Make API token"), ("sync", "sy_part=compare", "Import …"),
+        ("settings", "st_part=operators", "Add operator"), ("settings", "st_part=tokens", "Make API token"), ("sync", "sy_part=compare", "Import …"),
     ):  # fmt: skip
         with tab(site.url, token_of(site.app, "alice")) as alice:
             alice.open(page, query)

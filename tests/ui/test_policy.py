@@ -42,7 +42,7 @@ def test_it_says_what_holds_and_where_it_comes_from(own_company: Postroom, open_
     shown = {r["variable"]: (r["value"], r["source"], r["default"]) for r in (row(page, n) for n in range(len(NAMES)))}
     assert shown["POSTROOM_DEFAULT_QUOTA_MB"] == ("2 GB", ["Set here"], "1 GB")
     assert shown["POSTROOM_RETRY_CAP_SECONDS"] == ("600 s", ["Environment"], "600 s")
-    assert shown["POSTROOM_ENABLE_AUTO_IMPORT"] == ("on", ["Set here"], "off")
+    assert shown["ENABLE_AUTO_IMPORT"] == ("on", ["Set here"], "off")
 
 
 def script(name: str, stale: int) -> None:

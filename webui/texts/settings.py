@@ -88,7 +88,12 @@ TEXTS = {
     "Locked": ("ロック中", "已锁定"),
     "Last sign-in": ("最終サインイン", "上次登录"),
     "all": ("すべて", "全部"),
-    "For domain admins and viewers.": ("ドメイン管理者と閲覧者に適用されます。", "适用于域管理员和只读用户。"),
+    "none": ("なし", "无"),
+    "Choose domains": ("ドメインを選択", "选择域"),
+    "What a domain admin works on. A viewer sees these only; empty: all.": (
+        "ドメイン管理者が扱うドメイン。閲覧者にはこれらだけが表示され、空欄ならすべて表示されます。",
+        "域管理员管理的域。只读用户仅能查看这些域；留空则可查看全部。",
+    ),
     "Own mailbox": ("本人のメールボックス", "本人邮箱"),
     "Nobody of a lower role can change it.": (
         "下位の役割の人はこのメールボックスを変更できません。",
