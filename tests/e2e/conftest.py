@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.e2e.site import Site, launch, serve
+from tests.e2e.hands import ready
+from tests.e2e.site import Site, launch, serve, sign_in
 
 expect.set_options(timeout=20_000)  # a busy machine is no fault
 
@@ -44,3 +45,18 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def page(context: BrowserContext) -> Page:
     return context.new_page()
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One process for the tests of a file; each uses mailboxes of its own."""
+    with serve(tmp_path_factory.mktemp("company")) as running:
+        yield running
+
+
+@pytest.fixture
+def alice(page: Page, company: Site) -> Page:
+    """The mailboxes page, signed in as a SuperAdmin."""
+    sign_in(page, company, "alice", "/mailboxes")
+    ready(page)
+    return page

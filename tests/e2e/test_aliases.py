@@ -5,19 +5,11 @@ from playwright.sync_api import Locator, Page, expect
 
 from provision.access import Actor
 from provision.queries import LogFilter
+from tests.e2e.hands import choose_row
 from tests.e2e.site import Site, sign_in
 
 pytestmark = pytest.mark.browser
 SYSTEM = Actor.system("test")
-
-
-def choose_row(page: Page, row: int) -> None:
-    """The grid is a canvas: click the box of a row, counted from 1."""
-    grid = page.get_by_test_id("stDataFrame").first
-    expect(grid).to_be_visible()
-    page.wait_for_timeout(700)
-    grid.click(position={"x": 15, "y": 15 + 31 * row})
-    page.wait_for_timeout(1000)
 
 
 def add_alias(page: Page, address: str, destinations: str) -> Locator:

@@ -10,8 +10,7 @@ from playwright.sync_api import Page, expect
 from provision.provisioner.newcomers import NewMailbox
 from provision.sample import MAIN
 from provision.secret import Secret
-from tests.e2e.site import Site, serve, sign_in
-from tests.e2e.test_mailboxes import (
+from tests.e2e.hands import (
     PASSWORD,
     SYSTEM,
     dialog,
@@ -24,26 +23,14 @@ from tests.e2e.test_mailboxes import (
     select_row,
     settled,
     toast,
-    wait_until,
 )  # fmt: skip
+from tests.e2e.site import Site, sign_in
 from tests.mail.mailhost import MailHost, mail_host
 from tests.servers.engine import NoEngine, shared_engine
 from tests.servers.rig import ContainerRig
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with serve(tmp_path_factory.mktemp("servers")) as site:
-        yield site
-
-
-@pytest.fixture
-def alice(page: Page, company: Site) -> Page:
-    sign_in(page, company, "alice", "/mailboxes")
-    ready(page)
-    return page
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +126,8 @@ def test_changes_within_the_quiet_time_wait_for_each_other(own_site: Site, page:
     page.goto(f"{own_site.url}/sync")
     expect(page.get_by_text("Gathers changes until")).to_be_visible()
     own_site.app.provisioner.edit_server(SYSTEM, server.uid, quiet_seconds=0)
-    wait_until(lambda: f"gathered@{MAIN}" in file(own_site), 30)
-    wait_until(lambda: row(own_site, f"gathered@{MAIN}").sync_status == "SYNCED")
+    wait_for(lambda: f"gathered@{MAIN}" in file(own_site), 30)
+    wait_for(lambda: row(own_site, f"gathered@{MAIN}").sync_status == "SYNCED")
 
 
 def test_a_failed_rows_badge_tells_why(alice: Page, company: Site) -> None:

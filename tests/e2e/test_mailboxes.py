@@ -2,103 +2,35 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Page, expect
 from sqlalchemy import func, select
 
-from provision.access import Actor
 from provision.models import Mailbox, ProvisionLog
 from provision.passwords import verify_password
+from provision.provisioner.newcomers import NewMailbox
 from provision.sample import MAIN
 from provision.secret import Secret
-from tests.e2e.site import Site, serve, sign_in
+from tests.conftest import HASH
+from tests.e2e.hands import (
+    PASSWORD,
+    SYSTEM,
+    dialog,
+    file,
+    find,
+    open_create,
+    press,
+    ready,
+    row,
+    select_row,
+    settled,
+    toast,
+)  # fmt: skip
+from tests.e2e.site import Site, sign_in
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
-SYSTEM = Actor.system("somebody else")
-PASSWORD = "Correct-Horse-1"
-
-
-@pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """One process for all tests here; each uses mailboxes of its own."""
-    with serve(tmp_path_factory.mktemp("mailboxes")) as site:
-        yield site
-
-
-@pytest.fixture
-def alice(page: Page, company: Site) -> Page:
-    sign_in(page, company, "alice", "/mailboxes")
-    ready(page)
-    return page
-
-
-# ---- hands and eyes ------------------------------------------------------------------------
-
-
-def ready(page: Page) -> None:
-    expect(page.get_by_role("heading", name="Mailboxes", level=1)).to_be_visible(timeout=20_000)
-    settled(page)
-
-
-def settled(page: Page) -> None:
-    page.wait_for_timeout(300)
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
-
-
-def find(page: Page, site: Site, address: str, **more: str) -> None:
-    """Open the list with this one only."""
-    query = "&".join(f"mb_{name}={value}" for name, value in {"q": address, **more}.items())
-    page.goto(f"{site.url}/mailboxes?{query}")
-    ready(page)
-    expect(page.get_by_text("1 mailbox", exact=True)).to_be_visible()
-
-
-def select_row(page: Page, number: int = 1) -> None:
-    table = page.get_by_test_id("stDataFrame").first
-    table.scroll_into_view_if_needed()
-    box = table.bounding_box()
-    assert box
-    page.mouse.click(box["x"] + 15, box["y"] + 31 * number + 15)
-    expect(page.get_by_text(re.compile(r"^\d+ selected$"))).to_be_visible()
-
-
-def press(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
-    settled(page)
-
-
-def dialog(page: Page) -> Locator:
-    return page.get_by_role("dialog")
-
-
-def toast(page: Page, text: str) -> None:
-    expect(page.get_by_test_id("stToast").filter(has_text=text)).to_be_visible(timeout=15_000)
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
-
-
-def file(site: Site, name: str = "postfix-accounts.cf") -> str:
-    return (site.volume / name).read_text()
-
-
-def row(site: Site, address: str) -> Mailbox:
-    return site.app.queries.mailbox_by_address(SYSTEM, address)
-
-
-def open_create(page: Page, address: str, password: str = PASSWORD) -> Locator:
-    press(page, "Create mailbox")
-    form = dialog(page)
-    form.get_by_label("Address").fill(address)
-    form.get_by_label("Password", exact=True).fill(password)
-    form.get_by_label("Password again").fill(password)
-    return form.get_by_role("button", name="Create", exact=True)
 
 
 def made(site: Site, address: str) -> tuple[int, int]:
@@ -274,8 +206,8 @@ def test_down_then_pending_then_retried_then_synced(alice: Page, company: Site) 
     if row(company, "waits@example.com").sync_status != "SYNCED":
         select_row(alice)
         press(alice, "Retry")
-    wait_until(lambda: "waits@example.com" in file(company))
-    wait_until(lambda: row(company, "waits@example.com").sync_status == "SYNCED")
+    wait_for(lambda: "waits@example.com" in file(company))
+    wait_for(lambda: row(company, "waits@example.com").sync_status == "SYNCED")
 
 
 # ---- selection -----------------------------------------------------------------------------
@@ -293,83 +225,17 @@ def test_a_selection_stays_with_its_rows(alice: Page, company: Site) -> None:
     expect(alice.get_by_text("selected")).to_have_count(0)
 
 
-# ---- CSV -----------------------------------------------------------------------------------
-
-
-def upload(page: Page, name: str, data: bytes) -> None:
-    press(page, "Import CSV")
-    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "text/csv", "buffer": data})
-    settled(page)
-
-
-def test_import_of_200_goes_on_elsewhere_and_comes_out_again(alice: Page, company: Site) -> None:
-    lines = ["email,password,display_name,quota_mb,aliases,enabled"]
-    lines += [f"csv{n:03}@sales.example.com,{PASSWORD},=1+{n},512,,true" for n in range(200)]
-    lines += ["not an address,Correct-Horse-1,,,,", "weak@sales.example.com,weak,,,,"]
-    upload(alice, "people.csv", "\n".join(lines).encode())
-    expect(dialog(alice).get_by_text("These rows are refused")).to_be_visible()
-    dialog(alice).get_by_role("button", name="Import 200 mailboxes").click()
-    toast(alice, "The import has begun")
-    alice.goto(company.url + "/logs")
-    expect(alice.get_by_role("heading", name="Logs", level=1)).to_be_visible()
-    alice.goto(company.url + "/mailboxes")
-    expect(alice.get_by_text("200 created, 2 refused")).to_be_visible(timeout=60_000)
-    wait_until(lambda: file(company).count("\ncsv") == 200, 30)
-
-    link = alice.get_by_role("link", name="Refused rows").get_attribute("href")
-    rejected = alice.request.get(company.url + str(link))
-    assert rejected.ok
-    assert "weak@sales.example.com,weak" in rejected.text()
-
-    alice.goto(company.url + "/mailboxes?mb_q=csv")
-    ready(alice)
-    link = alice.get_by_role("link", name="Export CSV").get_attribute("href")
-    exported = alice.request.get(company.url + str(link)).text()
-    assert exported.count("@sales.example.com") == 200
-    assert ",'=1+7," in exported
-    assert PASSWORD not in exported
-    assert PASSWORD not in company.log.read_text()
-
-
 def test_selection_does_not_leak_to_another_page(alice: Page, company: Site) -> None:
-    assert len(company.app.queries.mailboxes(SYSTEM, size=60).rows) == 60, "the import has made them"
+    more = [NewMailbox(f"many{n:02}@example.com", password_hash=HASH) for n in range(60)]
+    company.app.provisioner.create_mailboxes(SYSTEM, more)
+    alice.reload()
+    ready(alice)
     select_row(alice)
     alice.get_by_test_id("stPagination").get_by_text("2", exact=True).click()
     settled(alice)
     expect(alice.get_by_text("selected")).to_have_count(0)
     expect(alice.get_by_role("button", name="Delete", exact=True)).to_be_disabled()
     assert "mb_page=2" in alice.url
-
-
-def test_refused_rows_are_for_their_owner(
-    company: Site, chromium: Browser, context: BrowserContext, page: Page
-) -> None:
-    sign_in(page, company, "vera", "/mailboxes")
-    for path in ("import-rejected.csv?import=0190a000-0000-7000-8000-000000000000", "mailboxes-template.csv"):
-        assert page.request.get(f"{company.url}/export/{path}").status == 403
-    with chromium.new_context() as stranger:
-        assert stranger.request.get(f"{company.url}/export/mailboxes-template.csv").status == 401
-
-
-@pytest.mark.parametrize(
-    ("data", "says"),
-    [
-        (b"\x89PNG\r\n\x1a\n\0\0\0\0", "not in UTF-8"), (b"PK\x03\x04zip", "spreadsheet or archive"), (b"a,b\n1,2\n", "is not known"),
-        (b"", "empty"), (b"email,password\n\0,x\n", "NUL"),
-    ],
-)  # fmt: skip
-def test_what_is_no_csv_gets_a_sentence(alice: Page, data: bytes, says: str) -> None:
-    upload(alice, "people.csv", data)
-    expect(dialog(alice).get_by_text(says)).to_be_visible()
-    assert "Traceback" not in alice.content()
-
-
-def test_a_file_of_50_mb_gets_a_sentence(alice: Page, company: Site, tmp_path_factory: pytest.TempPathFactory) -> None:
-    big = tmp_path_factory.mktemp("big") / "big.csv"
-    big.write_bytes(b"email,password\n" + b"x@example.com,Correct-Horse-1\n" * 1_800_000)
-    press(alice, "Import CSV")
-    alice.locator("input[type=file]").set_input_files(big)
-    expect(dialog(alice).get_by_text(re.compile("must be 10.*MB or smaller", re.I)).first).to_be_visible()
 
 
 # ---- roles ---------------------------------------------------------------------------------

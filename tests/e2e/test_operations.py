@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from provision.access import Actor
+from tests.e2e.hands import choose_row
 from tests.e2e.site import PASSWORD, Site, fill_sign_in, serve, sign_in
 
 pytestmark = pytest.mark.browser
@@ -14,15 +15,6 @@ SYSTEM = Actor.system("test")
 
 def heading(page: Page, text: str) -> None:
     expect(page.get_by_role("heading", name=text, level=1)).to_be_visible(timeout=20_000)
-
-
-def choose_row(page: Page, row: int) -> None:
-    """The grid is a canvas: click the box of a row, counted from 1."""
-    grid = page.get_by_test_id("stDataFrame").first
-    expect(grid).to_be_visible()
-    page.wait_for_timeout(500)
-    grid.click(position={"x": 15, "y": 15 + 31 * row})
-    page.wait_for_timeout(1000)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from playwright.sync_api import Page, expect
 
 from provision.access import Actor
 from provision.models import SyncStatus
+from tests.e2e.hands import choose_row
 from tests.e2e.site import Site, sign_in
-from tests.e2e.test_aliases import choose_row
 
 pytestmark = pytest.mark.browser
 SYSTEM = Actor.system("test")

@@ -6,8 +6,8 @@ import urllib.request
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.e2e.hands import choose_row
 from tests.e2e.site import Site, sign_in
-from tests.e2e.test_operations import choose_row
 
 pytestmark = pytest.mark.browser
 

@@ -1,0 +1,78 @@
+"""Hands and eyes of the browser tests: what they press, and where they look; most of it on the mailboxes page."""
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+from provision.access import Actor
+from provision.models import Mailbox
+from tests.e2e.site import PASSWORD, Site
+
+SYSTEM = Actor.system("somebody else")
+
+
+def ready(page: Page) -> None:
+    expect(page.get_by_role("heading", name="Mailboxes", level=1)).to_be_visible(timeout=20_000)
+    settled(page)
+
+
+def settled(page: Page) -> None:
+    page.wait_for_timeout(300)
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+
+
+def find(page: Page, site: Site, address: str, **more: str) -> None:
+    """Open the list with this one only."""
+    query = "&".join(f"mb_{name}={value}" for name, value in {"q": address, **more}.items())
+    page.goto(f"{site.url}/mailboxes?{query}")
+    ready(page)
+    expect(page.get_by_text("1 mailbox", exact=True)).to_be_visible()
+
+
+def select_row(page: Page, number: int = 1) -> None:
+    """On the mailboxes page, which says how many are selected."""
+    table = page.get_by_test_id("stDataFrame").first
+    table.scroll_into_view_if_needed()
+    box = table.bounding_box()
+    assert box
+    page.mouse.click(box["x"] + 15, box["y"] + 31 * number + 15)
+    expect(page.get_by_text(re.compile(r"^\d+ selected$"))).to_be_visible()
+
+
+def choose_row(page: Page, number: int) -> None:
+    """On any list. The grid is a canvas: click the box of a row, counted from 1."""
+    grid = page.get_by_test_id("stDataFrame").first
+    expect(grid).to_be_visible()
+    page.wait_for_timeout(700)
+    grid.click(position={"x": 15, "y": 15 + 31 * number})
+    page.wait_for_timeout(1000)
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+    settled(page)
+
+
+def dialog(page: Page) -> Locator:
+    return page.get_by_role("dialog")
+
+
+def toast(page: Page, text: str) -> None:
+    expect(page.get_by_test_id("stToast").filter(has_text=text)).to_be_visible(timeout=15_000)
+
+
+def file(site: Site, name: str = "postfix-accounts.cf") -> str:
+    return (site.volume / name).read_text()
+
+
+def row(site: Site, address: str) -> Mailbox:
+    return site.app.queries.mailbox_by_address(SYSTEM, address)
+
+
+def open_create(page: Page, address: str, password: str = PASSWORD) -> Locator:
+    press(page, "Create mailbox")
+    form = dialog(page)
+    form.get_by_label("Address").fill(address)
+    form.get_by_label("Password", exact=True).fill(password)
+    form.get_by_label("Password again").fill(password)
+    return form.get_by_role("button", name="Create", exact=True)
