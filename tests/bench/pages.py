@@ -28,12 +28,11 @@ from tests.bench.world import ADMIN, QUICK, fill, percentile, products, table
 from tests.e2e.site import PASSWORD, serve
 from webui.session import COOKIE
 
-MAILBOXES, DOMAINS = 5_000 if QUICK else 100_000, 40  # pages enough for each kind of click
+MAILBOXES, DOMAINS = 15_000 if QUICK else 100_000, 40  # each search finds something
 LAST_PAGE = MAILBOXES // 50
 STARTS, RUNS, PAUSE = (1, 5, 0.2) if QUICK else (5, 60, 0.2)  # processes; clicks of each kind; seconds between them
-PEOPLE, EVERY, LASTING = (
-    (3, 2.0, 6.0) if QUICK else (20, 5.0, 60.0)
-)  # how many click, every how many seconds, for how long
+# How many click, every how many seconds, for how long.
+PEOPLE, EVERY, LASTING = (3, 2.0, 6.0) if QUICK else (20, 5.0, 60.0)
 TERMS = ("eyer", "gruber", "corp0", "ben.", "hugo.jo", "9871", "uber1", "ta.kl", "fox", "rla.ch")
 SORTS = ("display_name", "-used_percent", "-used", "-quota")
 Row = list[str]
