@@ -232,14 +232,9 @@ def mark_failed(
         update(table)
         .where(table.id == item.id, table.generation == item.generation)
         .values(
-            error=error,
-            error_code=code,
-            attempts=attempts,
-            next_attempt_at=next_attempt_at,
-            confirming=False,
-            **given_up,
+            error=error, error_code=code, attempts=attempts, next_attempt_at=next_attempt_at, confirming=False, **given_up
         )
-    )
+    )  # fmt: skip
 
 
 def _groups(items: Iterable[Item]) -> Iterator[tuple[type[Mailbox] | type[Alias], int, bool, Sequence[int]]]:

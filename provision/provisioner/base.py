@@ -99,13 +99,9 @@ class Base:
     # ---- records ---------------------------------------------------------------------------
 
     def _intend(
-        self,
-        session: Session,
-        actor: Actor,
-        name: str,
-        rows: Sequence[Mailbox | Alias],
+        self, session: Session, actor: Actor, name: str, rows: Sequence[Mailbox | Alias],
         payloads: Sequence[Mapping[str, Any]],
-    ) -> None:
+    ) -> None:  # fmt: skip
         """The rows changed as wanted, and must now reach the mail server."""
         session.flush()
         audit.record_intents(session, actor, name, [(subject_of(r), p) for r, p in zip(rows, payloads, strict=True)])

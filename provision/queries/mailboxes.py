@@ -10,12 +10,7 @@ from sqlalchemy.orm import Session
 
 from provision.access import Actor, Permission
 from provision.errors import InvalidInput
-from provision.models import (
-    Alias,
-    Mailbox,
-    Status,
-    SyncStatus,
-)
+from provision.models import Alias, Mailbox, Status, SyncStatus
 from provision.queries.lists import (
     ALIAS_COLUMNS,
     MAILBOX_COLUMNS,

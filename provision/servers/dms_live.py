@@ -69,13 +69,9 @@ class DmsLive:
         except MailServerError as error:
             problems.append(error.message)
         since = facts.in_effect_since
+        in_effect_since = since.isoformat() if since else None
         return LiveReport(
-            facts.release,
-            since.isoformat() if since else None,
-            facts.queue_length,
-            facts.disk_free_bytes,
-            tuple(problems),
-            usage,
+            facts.release, in_effect_since, facts.queue_length, facts.disk_free_bytes, tuple(problems), usage
         )
 
     def connected(self) -> Mapping[str, int]:

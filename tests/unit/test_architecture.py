@@ -48,7 +48,6 @@ PACKAGES = {
     "fastapi": ("api", "webui.asgi"),
     "limits": ("api",),
     "prometheus_client": ("api", "provision.metrics"),
-    "dbos": ("provision.jobs",),
     "docker": ("provision.servers.docker_engine", "provision.servers.docker_exec"),
     "paramiko": ("provision.servers.docker_engine",),
     "typer": ("provision.cli",),
@@ -107,16 +106,8 @@ def test_its_foreign_packages_are_allowed_there(path: Path) -> None:
 def test_the_pure_modules_know_no_database_and_no_network(path: Path) -> None:
     foreign = {module.partition(".")[0] for module in imports(path)}
     assert not foreign & {
-        "sqlalchemy",
-        "docker",
-        "requests",
-        "httpx",
-        "socket",
-        "imapclient",
-        "time",
-        "datetime",
-        "structlog",
-    }
+        "sqlalchemy", "docker", "requests", "httpx", "socket", "imapclient", "time", "datetime", "structlog",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("path", [p for p in CODE if within(name_of(p), FRONT)], ids=ids)

@@ -8,13 +8,7 @@ from typing import Any
 
 import pytest
 
-from provision.csvfile import (
-    import_csv,
-    plan_import,
-    rejected_csv,
-    template,
-    write_rejected,
-)
+from provision.csvfile import import_csv, plan_import, rejected_csv, template, write_rejected
 from provision.errors import AccessDenied, InvalidInput
 from provision.models import Status, SyncStatus
 from provision.sheet import COLUMNS, MAX_BYTES, MAX_ROWS, Sheet, read_rows
