@@ -14,15 +14,15 @@ from provision.passwords import hash_password
 from provision.secret import Secret
 from provision.servers import MailServer
 from provision.state import Change, CreateMailbox, SetPassword
-from tests.bench.world import table
+from tests.bench.world import few, table
 from tests.servers.engine import Engine
 from tests.servers.rig import ACCOUNTS, QUOTAS, ContainerRig
 from tests.waiting import wait_for
 
 HASH = hash_password(Secret("Some-pass-word-1"))
 PLAIN = Secret("Other-pass-word-2")
-NEW = 1000
-LISTED = 100
+NEW = few(1000)
+LISTED = few(100)
 SAMPLE = 20  # naive calls that are run, of those that would be needed
 
 
@@ -31,7 +31,9 @@ def main() -> None:
         listing = _listing_seconds(engine)
         with tempfile.TemporaryDirectory(prefix="postroom-bench-") as folder:
             rig = ContainerRig(engine, Path(folder))
-            rows = [row for accounts in (1_000, 10_000) for row in _reading_and_one_change(rig, accounts, listing)]
+            rows = [
+                row for accounts in (few(1_000), few(10_000)) for row in _reading_and_one_change(rig, accounts, listing)
+            ]
             rows.append(_many_mailboxes(rig))
             rig.remove()
     table("docker exec on the test image", ["what", "accounts", "ours", "naive loop of setup", "factor"], rows)

@@ -10,6 +10,7 @@ import platform
 import sqlite3
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -45,12 +46,14 @@ class Part:
         shown = ended.stdout.strip()
         if ended.returncode:
             print(ended.stderr, file=sys.stderr)
-            shown += "\n\nNot measured to the end: the bench failed."
+            why = (
+                ended.stderr.rpartition("Skipped: ")[2].strip() if "Skipped: " in ended.stderr else "the bench failed."
+            )
+            shown += f"\n\nNot measured to the end: {why}"
         load = f"Took {minutes:.1f} minutes; load average {before:.1f} at the start, {after:.1f} at the end."
-        return (
-            not ended.returncode,
-            f"## {self.title} (`tests.bench.{self.name}`)\n\n{self.words}\n\n{load}\n\n{shown}\n",
-        )
+        said = "\n\n".join(textwrap.fill(words, 120) for words in (self.words, load))
+        title = f"## {self.title} (`tests.bench.{self.name}`)"
+        return not ended.returncode, f"{title}\n\n{said}\n\n{shown.strip()}\n"
 
 
 PARTS = (
