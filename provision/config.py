@@ -27,9 +27,7 @@ class Settings(BaseSettings):
     secret_key_file: Path | None = Field(None, description="key that seals undelivered passwords; made at first start")
     password_min_length: int = Field(8, ge=8, le=64, description="fewest characters of a password")
     password_max_length: int = Field(32, ge=16, le=64, description="most characters of a password")
-    password_classes: int = Field(
-        3, ge=1, le=4, description="kinds of characters a password needs, of four"
-    )
+    password_classes: int = Field(3, ge=1, le=4, description="kinds of characters a password needs, of four")
     max_attempts: int = Field(8, ge=1, le=100, description="tries of one change before it is FAILED")
     retry_base_seconds: float = Field(
         5.0, ge=0.01, le=3600, description="first pause after a failed try; doubles each time"
