@@ -109,6 +109,14 @@ def test_a_domain_is_added_edited_and_deleted_only_when_empty(own_site: Site, pa
     expect(page.get_by_text("bücher.example is added.")).to_be_visible()
     assert own_site.app.queries.domain_by_name(SYSTEM, "xn--bcher-kva.example").description == "Books"
 
+    page.goto(f"{own_site.url}/domains?dm_q=sales")
+    choose_row(page, 1)
+    page.get_by_role("button", name="Edit").click()
+    dialog.get_by_role("spinbutton", name="Default quota").fill("")
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert own_site.app.queries.domain_by_name(SYSTEM, "sales.example.com").default_quota_bytes is None
+
     for search, sentence in (("sales", "still has mailboxes"), ("Books", "bücher.example is deleted.")):
         page.goto(f"{own_site.url}/domains?dm_q={search}")
         choose_row(page, 1)

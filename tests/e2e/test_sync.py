@@ -36,6 +36,14 @@ def confirm(page: Page, button: str, word: str = "") -> None:
     expect(dialog).to_be_hidden()
 
 
+def test_from_what_clashes_to_both_its_sides(site: Site, page: Page) -> None:
+    sign_in(page, site, "alice", "/sync?sy_status=FAILED")
+    choose_row(page, 1)
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("radio", name="Clashes 1")).to_be_visible()
+    assert "sy_part=compare" in page.url
+
+
 def test_what_failed_is_mended_retried_and_synced(own_site: Site, page: Page) -> None:
     sign_in(page, own_site, "alice", "/sync?sy_status=FAILED")
     lines = (own_site.volume / "postfix-accounts.cf").read_text().splitlines(keepends=True)
