@@ -33,6 +33,8 @@ if part == "servers":
                 st.error(ui.plain(problem), icon=":material/error:")
             if not problems:
                 st.success(_("{name} answers, and its settings are right.", name=ui.plain(server.name)))
+    if bar.button(_("Delete"), icon=":material/delete:", disabled=server is None) and server:
+        servers.delete_dialog(server)
 
 if part == "operators":
     people = app.queries.operators(who.actor)

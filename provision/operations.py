@@ -11,7 +11,7 @@ NAMES = {
     "import_cancel import_rejected repair reset_password restore set_quota set_quota_many verify",
     "operator": "change_password create edit end_sessions lock set_password sign_in sign_out unlock",
     "policy": "edit show",
-    "server": "check create edit",
+    "server": "check create delete edit",
     "sync": "dashboard_wins force preview pull push resolve resolve_all retry retry_all server_wins take_from_server",
     "token": "create revoke",
 }

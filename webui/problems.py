@@ -14,6 +14,7 @@ HEADINGS = {
     "DATABASE_UNAVAILABLE": "The database cannot be used now",
     "DOMAIN_IN_USE": "The domain is still in use",
     "DOMAIN_NOT_EMPTY": "The domain is not empty",
+    "SERVER_NOT_EMPTY": "The mail server still has domains",
     "DOMAIN_NOT_FOUND": "The domain does not exist",
     "DUPLICATE": "The entry exists already",
     "DUPLICATE_ALIAS": "The alias exists already",

@@ -92,6 +92,19 @@ def edit_dialog(server: Server, kinds: Kinds) -> None:
     edit()
 
 
+def delete_dialog(server: Server) -> None:
+    def delete() -> str:
+        ui.app().provisioner.delete_server(ui.signed_in(Permission.SERVER_WRITE).actor, server.uid)
+        return _("{name} is deleted.", name=server.name)
+
+    name = ui.plain(server.name)
+    ui.confirm(
+        _("Delete {name}", name=name),
+        _("{name} is forgotten here. Nothing changes on the mail server. It must have no domains here.", name=f"**{name}**"),
+        _("Delete"), delete, permission=Permission.SERVER_WRITE,
+    )  # fmt: skip
+
+
 def _fields(known: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
     """One field per setting; the first is required, the others in a fold."""
     found: dict[str, Any] = {}

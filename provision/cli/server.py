@@ -1,4 +1,4 @@
-"""Mail servers: add, list, check, edit."""
+"""Mail servers: add, list, check, edit, delete."""
 
 from typing import Annotated
 
@@ -108,3 +108,16 @@ def _pairs(settings: list[str] | None) -> dict[str, str]:
             raise InvalidInput(f"“{text}” is no setting; write name=value.", code="INVALID_SETTING")
         pairs[name] = value
     return pairs
+
+
+@app.command()
+def delete(context: typer.Context, name: Name, as_json: Json = False) -> int:
+    """Forget a mail server that has no domains here; nothing changes on it."""
+    session = session_of(context)
+    row = session.server(name)
+    session.app.provisioner.delete_server(session.actor, row.uid)
+    if as_json:
+        say_json({"deleted": row.name})
+    else:
+        say(f"Deleted the mail server {row.name}.")
+    return Code.DONE

@@ -64,6 +64,19 @@ class DomainWrites(Base):
             self._done(session, actor, "server.edit", [_server_subject(row)], payload)
         return row
 
+    @operation("server.delete")
+    def delete_server(self, actor: Actor, uid: UUID) -> None:
+        """Forget a mail server that has no domains here. It is not spoken to."""
+        actor.require(Permission.SERVER_WRITE)
+        with self._writing() as session:
+            row: Server = self._find(session, Server, uid, "server")
+            if names := session.scalars(select(Domain.name).where(Domain.server_id == row.id).limit(3)).all():
+                raise Conflict(
+                    f"{row.name} still has {', '.join(names)}; delete its domains first.", code="SERVER_NOT_EMPTY"
+                )
+            self._done(session, actor, "server.delete", [_server_subject(row)], {"settings": row.settings})
+            session.delete(row)
+
     @operation("server.check")
     def check_server(self, actor: Actor, uid: UUID) -> list[str]:
         """What is wrong with a mail server, as sentences; empty when all is well."""

@@ -40,6 +40,14 @@ def test_servers(bare: Cli) -> None:
     assert bare("sync", "preview", "third").code == 1
 
 
+def test_a_mail_server_without_domains_is_deleted(cli: Cli) -> None:
+    cli.ok("server", "add", "wrong", "dms_files", "--set", "path=/nowhere")
+    assert cli.ok("server", "delete", "wrong").out == "Deleted the mail server wrong.\n"
+    refused = cli("server", "delete", "main")
+    assert refused.code == 1
+    assert "example.com" in refused.err
+
+
 def test_domains(cli: Cli) -> None:
     cli.ok("domain", "add", "bücher.example.com", "--quota", "2G", "--description", "Books")
     assert "bücher.example.com" in cli.ok("domain", "list").out

@@ -82,6 +82,15 @@ def test_a_mail_server_is_tested(site: Site, page: Page) -> None:
     expect(page.get_by_text("headquarters answers, and its settings are right.")).to_be_visible()
 
 
+def test_a_mail_server_that_has_domains_is_kept(site: Site, page: Page) -> None:
+    sign_in(page, site, "alice", "/settings")
+    heading(page, "Settings")
+    choose_row(page, 1)
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_role("alert").get_by_text("delete its domains first")).to_be_visible()
+
+
 def test_a_mail_server_is_added(own_site: Site, page: Page) -> None:
     sign_in(page, own_site, "alice", "/settings")
     page.get_by_role("button", name="Add mail server").click()

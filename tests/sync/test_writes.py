@@ -9,6 +9,7 @@ import time_machine
 from sqlalchemy import update
 
 from provision.errors import Conflict, InvalidInput, NotFound, ProvisionError
+from provision.jobs import Jobs
 from provision.models import Mailbox, Status, SyncStatus
 from provision.provisioner.newcomers import NewMailbox
 from provision.queries import MailboxFilter
@@ -268,3 +269,13 @@ def test_the_last_domain_of_a_viewer_is_not_deleted_in_passing(world: World) -> 
     with pytest.raises(Conflict, match="ida"):
         world.app.provisioner.delete_domain(world.alice, world.org.uid)
     world.app.provisioner.delete_domain(world.alice, world.com.uid)
+
+
+def test_a_mail_server_is_forgotten_only_without_domains(world: World) -> None:
+    with pytest.raises(Conflict, match=r"example\.com, example\.org"):
+        world.app.provisioner.delete_server(world.alice, world.server.uid)
+    for domain in (world.com, world.org):
+        world.app.provisioner.delete_domain(world.alice, domain.uid)
+    world.app.provisioner.delete_server(world.alice, world.server.uid)
+    assert world.app.queries.servers(world.alice) == []
+    Jobs(world.app).sweep()

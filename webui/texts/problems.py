@@ -13,6 +13,7 @@ TEXTS = {
     "The database cannot be used now": ("データベースを使用できません", "数据库当前不可用"),
     "The domain is still in use": ("ドメインはまだ使用されています", "域名仍在使用中"),
     "The domain is not empty": ("ドメインが空ではありません", "域名非空"),
+    "The mail server still has domains": ("メールサーバーにはまだドメインがあります", "该邮件服务器上仍有域名"),
     "The domain does not exist": ("ドメインが存在しません", "域名不存在"),
     "The entry exists already": ("既に存在します", "条目已存在"),
     "The alias exists already": ("エイリアスは既に存在します", "别名已存在"),
