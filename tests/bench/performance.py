@@ -1,7 +1,8 @@
 """Run every bench one after the other and write docs/performance.md anew: `python -m tests.bench.performance`.
 
 With --quick everything is tried with few rows, and the document goes to the screen. Parts may be named to run only
-those, also to the screen. A part that does not run here is told with its reason, and the exit code is 1.
+those, also to the screen. A part that does not run here is told with its reason, and the exit code is 1. The document
+is written after each part, the long ones last, so a run that is broken off leaves what it has measured.
 """
 
 import argparse
@@ -31,7 +32,7 @@ of the run's own, on the same machine, without fsync.
 
 @dataclass(frozen=True)
 class Part:
-    """A bench and what has to be said about it."""
+    """A bench (its module and what to give it) and what has to be said about it."""
 
     name: str
     title: str
@@ -40,7 +41,8 @@ class Part:
     def run(self, quick: bool) -> tuple[bool, str]:
         """Whether it went well, and its section."""
         before, started = os.getloadavg()[0], time.monotonic()
-        command = [sys.executable, "-m", f"tests.bench.{self.name}", *(["--quick"] if quick else [])]
+        module, *arguments = self.name.split()
+        command = [sys.executable, "-m", f"tests.bench.{module}", *arguments, *(["--quick"] if quick else [])]
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         minutes, after = (time.monotonic() - started) / 60, os.getloadavg()[0]
         shown = ended.stdout.strip()
@@ -57,14 +59,6 @@ class Part:
 
 
 PARTS = (
-    Part(
-        "scale",
-        "How it grows",
-        "The last column is the growth over the last step of sizes: above that of the size itself is worse than linear. "
-        "Small figures hold a fixed cost, so they grow less. Queries are medians. The start of a process takes in the "
-        "imports of Python; of an import, 50,000 rows is the most that a file may have. The first page of the whole log "
-        "counts it, which is where its time goes.",
-    ),
     Part("core", "Push, preview, one change, queries", "dms_files, on a folder; hashes given."),
     Part(
         "csv_import",
@@ -84,6 +78,18 @@ PARTS = (
         "docker exec",
         "Against a container of the test rig, beside the naive loop of `setup` calls in the same run. The naive figures of "
         "1,000 and more are scaled up from 20 to 100 calls.",
+    ),
+    Part(
+        "scale mailboxes",
+        "How it grows: mailboxes",
+        "The last column is the growth over the last step of sizes: above that of the size itself is worse than linear. "
+        "Small figures hold a fixed cost, so they grow less. Queries are medians. The start of a process takes in the "
+        "imports of Python; of an import, 50,000 rows is the most that a file may have.",
+    ),
+    Part(
+        "scale log",
+        "How it grows: the log",
+        "The same for records. The first page of the whole log counts it, which is where its time goes.",
     ),
 )
 
@@ -115,6 +121,12 @@ def sections(parts: Sequence[Part], quick: bool) -> Iterator[tuple[bool, str]]:
         yield part.run(quick)
 
 
+def document(parts: Sequence[Part], measured: Sequence[str], minutes: float) -> str:
+    missing = ", ".join(part.name for part in parts[len(measured) :])
+    whole = f"- {minutes:.0f} minutes in all" + (f"; broken off before: {missing}" if missing else "")
+    return "\n".join([HEAD, f"{machine()}\n{whole}\n", *measured])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
@@ -124,13 +136,14 @@ def main() -> int:
     given = parser.parse_args()
     started = time.monotonic()
     parts = [part for part in PARTS if not given.only or part.name in given.only]
-    ended = list(sections(parts, given.quick))
-    whole = f"- {(time.monotonic() - started) / 60:.0f} minutes in all"
-    text = "\n".join([HEAD, f"{machine()}\n{whole}\n", *(section for _, section in ended)])
+    ended: list[tuple[bool, str]] = []
+    for section in sections(parts, given.quick):
+        ended.append(section)
+        text = document(parts, [words for _, words in ended], (time.monotonic() - started) / 60)
+        if not (given.quick or given.only):
+            DOCUMENT.write_text(text)
     if given.quick or given.only:
         print(text)
-    else:
-        DOCUMENT.write_text(text)
     return 0 if all(good for good, _ in ended) else 1
 
 
