@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import structlog
 from pytest_postgresql.janitor import DatabaseJanitor
 
 from provision.access import Actor
@@ -17,9 +18,12 @@ from provision.models import Domain, Mailbox, Role, Server
 from provision.passwords import PasswordRules
 from provision.provisioner.newcomers import NewMailbox
 from provision.secret import Secret
+from tests.browser import chromium, context, page
 from tests.postgres import PostgresServer, start_postgres
 
 STANDARD = PasswordRules(8, 32, 3)
+__all__ = ["chromium", "context", "page"]  # fixtures
+
 # A real hash of "Correct-Horse-1", so that most tests need not compute one.
 PASSWORD = Secret("Correct-Horse-1")
 HASH = Secret(
@@ -40,6 +44,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         alone = item.get_closest_marker("engine") or item.get_closest_marker("browser")
         item.add_marker(pytest.mark.xdist_group("engine and browser" if alone else str(item.path)))
     items.sort(key=lambda item: [bool(item.get_closest_marker(name)) for name in ("engine", "browser")], reverse=True)
+
+
+@pytest.fixture(autouse=True)
+def usual_log() -> Iterator[None]:
+    """A test may send the log to a file of its own; the next one must not write there."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

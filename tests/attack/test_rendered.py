@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from provision.models import Role
 from provision.provisioner.newcomers import NewMailbox
@@ -12,7 +12,7 @@ from provision.secret import Secret
 from tests.attack.conftest import SYSTEM
 from tests.attack.naughty import HOST, MARKUP
 from tests.conftest import HASH
-from tests.e2e.site import CHROMIUM, PASSWORD, Site, launch, sign_in
+from tests.e2e.site import CHROMIUM, PASSWORD, Site, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed.")]
 FOREIGN = f"a[href*='{HOST}'], img[src*='{HOST}'], iframe, [src*='{HOST}'], [style*='{HOST}'], script[src*='{HOST}']"
@@ -20,7 +20,7 @@ TYPED = [text for text in MARKUP if text.isprintable()]
 
 
 @pytest.fixture(scope="module")
-def page(site: Site) -> Iterator[Page]:
+def page(site: Site, chromium: Browser) -> Iterator[Page]:
     """A SuperAdmin's page, in a place where everything has a naughty name."""
     write = site.app.provisioner
     for number, text in enumerate(TYPED):
@@ -41,15 +41,13 @@ def page(site: Site) -> Iterator[Page]:
         display_name=f"<b>www.{HOST}</b> :material/delete:",
         password=Secret(PASSWORD),
     )
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        found = browser.new_page()
-        asked: list[str] = []
-        found.on("request", lambda request: asked.append(request.url))
-        sign_in(found, site, "naughty")
-        yield found
-        assert [url for url in asked if HOST in url] == []
-        browser.close()
+    found = chromium.new_page()
+    asked: list[str] = []
+    found.on("request", lambda request: asked.append(request.url))
+    sign_in(found, site, "naughty")
+    yield found
+    assert [url for url in asked if HOST in url] == []
+    found.close()
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,10 @@ import pytest
 
 from tests.conftest import HASH
 from tests.deploy.image import UID, Box, build
-from tests.e2e.conftest import chromium, context, page
 from tests.servers.conftest import engine
 from tests.servers.engine import Engine
 
-__all__ = ["chromium", "context", "engine", "page"]  # fixtures
+__all__ = ["engine"]  # a fixture
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,13 @@
-"""One browser and one seeded site for all browser tests; a fresh context for each."""
+"""Seeded sites for the browser tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Page
 
 from tests.e2e.hands import ready
-from tests.e2e.site import Site, launch, serve, sign_in
-
-expect.set_options(timeout=20_000)  # a busy machine is no fault
+from tests.e2e.site import Site, serve, sign_in
 
 
 @pytest.fixture(scope="session")
@@ -24,27 +22,6 @@ def own_site(tmp_path: Path) -> Iterator[Site]:
     """A process and a database of the test's own."""
     with serve(tmp_path) as running:
         yield running
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def context(chromium: Browser) -> Iterator[BrowserContext]:
-    made = chromium.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB", timezone_id="Europe/Berlin")
-    made.set_default_timeout(20_000)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Page:
-    return context.new_page()
 
 
 @pytest.fixture(scope="module")
