@@ -33,19 +33,6 @@ HASH = Secret(
 OTHER_HASH = Secret(HASH.reveal().replace("abcdefghabcdefgh", "hgfedcbahgfedcba"))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For two workers: a file's tests stay together. One worker has all that use the Docker engine or a browser.
-
-    There is one engine; and whenever a container comes or goes the machine has another network address, at which
-    Chromium breaks off what it is loading.
-    """
-    for item in items:
-        alone = item.get_closest_marker("engine") or item.get_closest_marker("browser")
-        item.add_marker(pytest.mark.xdist_group("engine and browser" if alone else str(item.path)))
-    items.sort(key=lambda item: [bool(item.get_closest_marker(name)) for name in ("engine", "browser")], reverse=True)
-
-
 @pytest.fixture(autouse=True)
 def usual_log() -> Iterator[None]:
     """A test may send the log to a file of its own; the next one must not write there."""
