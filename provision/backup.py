@@ -10,7 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -125,10 +125,14 @@ def restore_backup(settings: Settings, source: Path, actor: Actor) -> Contents:
         Sealer.from_file(settings.key_file)
         add_old_keys(settings.key_file, head["keys"])
         with database.write() as session:
-            contents = Contents(datetime.fromisoformat(head["made_at"]), head["revision"], _fill(session, lines))
+            rows = _fill(session, lines)
+            made_at = datetime.fromisoformat(head["made_at"])
+            held = _hold(session, made_at)
         database.migrate()
-        held = _hold(database, actor, contents)
-    return replace(contents, held=held)
+        with database.write() as session:
+            payload = {"made_at": made_at.isoformat(), "held": held}
+            audit.record_done(session, actor, "database.restore", [audit.Subject("database")], payload)
+    return Contents(made_at, head["revision"], rows, held)
 
 
 def _lines(source: Path) -> Iterator[Any]:
@@ -216,19 +220,19 @@ def _reader(kind: Any) -> Any:
     return UUID if isinstance(kind, Uuid) else None
 
 
-def _hold(database: Database, actor: Actor, contents: Contents) -> int:
-    """Give up for now what had not arrived when the backup was made: since then it may have, or been changed again."""
+def _hold(session: Session, made_at: datetime) -> int:
+    """Give up for now what had not arrived when the backup was made: since then it may have, or been changed again.
+
+    In the transaction that restores: killed right after it, nothing may be sent either.
+    """
     error = (
-        f"Not sent: the database was restored from a backup of {contents.made_at:%Y-%m-%d %H:%M} UTC. See on the Sync page "
+        f"Not sent: the database was restored from a backup of {made_at:%Y-%m-%d %H:%M} UTC. See on the Sync page "
         "what the mail server has, then retry this or let the server win."
     )
     held = 0
-    with database.write() as session:
-        for table in (Mailbox, Alias):
-            waits = table.synced_generation != table.generation
-            values = {"failed_generation": table.generation, "error": error, "error_code": "RESTORED"}
-            held += session.execute(update(table).where(waits).values(**values)).rowcount  # type: ignore[attr-defined]
-            session.execute(update(table).where(table.confirming).values(confirming=False))
-        payload = {"made_at": contents.made_at.isoformat(), "held": held}
-        audit.record_done(session, actor, "database.restore", [audit.Subject("database")], payload)
+    for table in (Mailbox, Alias):
+        waits = table.synced_generation != table.generation
+        values = {"failed_generation": table.generation, "error": error, "error_code": "RESTORED"}
+        held += session.execute(update(table).where(waits).values(**values)).rowcount  # type: ignore[attr-defined]
+        session.execute(update(table).where(table.confirming).values(confirming=False))
     return held

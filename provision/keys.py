@@ -4,6 +4,7 @@ Two steps, because other processes go on while this happens: they notice the cha
 a moment before with the old key must still be readable. So `rotate` keeps the old keys, and `retire` drops them.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import select, update
@@ -45,10 +46,8 @@ def retire(app: Postroom, actor: Actor) -> int:
 def reseal(database: Database, sealer: Sealer) -> int:
     """Everything under the first key. What changes meanwhile stays as it was written, what no key opens stays, too."""
     count = 0
-    for table, key, column in SEALED:
+    for (table, key, column), found in _sealed(database):
         sealed = getattr(table, column)
-        with database.read() as session:
-            found = session.execute(select(key, sealed).where(sealed.is_not(None))).all()
         for start in range(0, len(found), CHUNK):
             with database.write() as session:
                 for name, old in found[start : start + CHUNK]:
@@ -61,14 +60,17 @@ def reseal(database: Database, sealer: Sealer) -> int:
 
 def unreadable(database: Database, sealer: Sealer) -> int:
     """How many waiting secrets no key of the file opens."""
-    count = 0
-    for table, _key, column in SEALED:
+    return sum(not sealer.opens(text) for _, found in _sealed(database) for _name, text in found)
+
+
+def _sealed(database: Database) -> Iterator[tuple[tuple[Any, Any, str], Sequence[Any]]]:
+    """Each place of SEALED with the keys of its rows and what is sealed in them."""
+    for place in SEALED:
+        table, key, column = place
         sealed = getattr(table, column)
         with database.read() as session:
-            count += sum(
-                1 for text in session.scalars(select(sealed).where(sealed.is_not(None))) if not sealer.opens(text)
-            )
-    return count
+            found = session.execute(select(key, sealed).where(sealed.is_not(None))).all()
+        yield place, found
 
 
 def _record(database: Database, actor: Actor, operation: str, count: int) -> None:

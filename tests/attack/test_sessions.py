@@ -1,6 +1,5 @@
 """Sessions that were planted, stolen, kept too long, or whose rights were taken away under them."""
 
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,6 +14,7 @@ from provision.secret import Secret
 from tests.attack.conftest import SYSTEM, operator, token_of
 from tests.attack.tab import Tab, tab
 from tests.e2e.site import PASSWORD, Site
+from tests.waiting import wait_for
 from webui.session import COOKIE, XSRF_COOKIE
 
 
@@ -201,7 +201,6 @@ def test_the_log_holds_no_token(site: Site, person: str, tmp_path: Path) -> None
     address = sign_in(site, person)
     get(site, address, **{XSRF_COOKIE: "a-browser"})
     lives(site, token)
-    time.sleep(0.2)
-    written = site.log.read_text()
+    written = wait_for(lambda: "/auth/session" in (text := site.log.read_text()) and text)
     assert token not in written
     assert PASSWORD not in written
