@@ -176,9 +176,10 @@ class DmsConfig:
         Only when the quotas are written anyway: a write has a price.
         """
         if self.quotas.edited:
-            for address in [*self.accounts.entries, *self.accounts.added]:
-                if address not in self.quotas.entries and address not in self.quotas.added:
-                    self._put_quota(address, 0)
+            accounts = [*self.accounts.entries, *self.accounts.added]
+            bare = set(accounts).difference(self.quotas.entries, self.quotas.added)
+            for address in filter(bare.__contains__, accounts) if bare else ():
+                self._put_quota(address, 0)
 
     def _account(self, address: str) -> str:
         self._refuse_doubled(self.accounts, address)

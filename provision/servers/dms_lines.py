@@ -117,10 +117,10 @@ class ConfigFile:
     def _place(self, kept: list[str], added: list[str]) -> list[str]:
         return kept + added
 
-    def _keyed(self, lines: list[str]) -> list[tuple[str, str]]:
-        """Each line with the address it is for, "" for a line that is no entry."""
-        keys = ("" if line.startswith("#") else self._split(line)[0] for line in lines)
-        return [(key if "@" in key else "", line) for key, line in zip(keys, lines, strict=True)]
+    def _key_of(self, line: str) -> str:
+        """The address a line is for, "" for a line that is no entry."""
+        key = "" if line.startswith("#") else self._split(line)[0]
+        return key if "@" in key else ""
 
     def problems(self) -> Iterator[Unmanageable]:
         for line in self.garbage:
@@ -138,7 +138,7 @@ class AccountsFile(ConfigFile):
         return key, value.rstrip("\r")
 
     def _place(self, kept: list[str], added: list[str]) -> list[str]:
-        return own_line_first(self._keyed(kept + added), self.added, self.mention) if added else kept
+        return own_line_first(kept + added, self._key_of, self.added, self.mention) if added else kept
 
     def hashless_hit(self, address: str) -> str | None:
         """The line without a hash that is found in place of this account, a comment for instance.
@@ -176,14 +176,23 @@ class QuotasFile(ConfigFile):
                 self.lines[number] = None
 
     def _place(self, kept: list[str], added: list[str]) -> list[str]:
-        keyed = self._keyed(kept + added)
-        return own_line_first(keyed, self._to_be_placed({key for key, _ in keyed}), self.mention)
+        return own_line_first(kept + added, self._key_of, self._to_be_placed(), self.mention)
 
-    def _to_be_placed(self, keys: set[str]) -> set[str]:
+    def _to_be_placed(self) -> set[str]:
         """After a few edits: those addresses, and what stands in them; a whole file is gone through by a batch only."""
-        if len(self.touched) > FEW:
-            return keys
-        return self.touched | {key for key in keys if any(key.lower() in touched for touched in self.touched)}
+        keys = {*map(str.lower, self.entries), *map(str.lower, self.added)}
+        return self.touched | (keys & _addresses_in(self.touched)) if len(self.touched) <= FEW else keys
+
+
+def _addresses_in(texts: set[str]) -> set[str]:
+    """Every address that a search for it would find in one of these: `a@x.i`, `a@x.io` … in `aa@x.io`."""
+    found = set()
+    for text in texts:
+        local, _, domain = text.partition("@")
+        found |= {
+            f"{local[start:]}@{domain[:end]}" for start in range(len(local) + 1) for end in range(len(domain) + 1)
+        }
+    return found
 
 
 class VirtualFile(ConfigFile):

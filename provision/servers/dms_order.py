@@ -8,43 +8,62 @@ Source: docker-mailserver, target/scripts/helpers/accounts.sh.
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 FEW = 8
 
 
-def own_line_first(lines: list[tuple[str, str]], movable: Collection[str], mention: re.Pattern[str]) -> list[str]:
+def own_line_first(
+    lines: list[str], key_of: Callable[[str], str], movable: Collection[str], mention: re.Pattern[str]
+) -> list[str]:
     """Put the line of each `movable` address before all others in which that address would be found.
 
-    Each line with its address, or "" for a line that is no entry; in those, `mention` finds addresses.
+    `key_of` says whose a line is, or "" of one that is no entry; in those, `mention` finds addresses.
     """
-    own, found_at = _positions(lines, mention)
-    movable = {key for key in map(str.lower, movable) if key in own and key}
+    movable = {key for key in map(str.lower, movable) if key}
+    numbers = _naming(lines, movable) if len(movable) <= FEW else range(len(lines))
+    keys = {number: key_of(lines[number]).lower() for number in numbers}
+    own, found_at = _positions(lines, keys, mention)
     goes_before: dict[int, int] = {}
-    for text, key in find_pairs(movable, found_at):
+    for text, key in find_pairs(movable & own.keys(), found_at):
         place, here = found_at[text], own[key]
         if here > place:
             goes_before[here] = min(goes_before.get(here, place), place)
     if not goes_before:
-        return [line for _, line in lines]
+        return lines
 
     def order(number: int) -> tuple[int, bool, int, int, int]:
-        key = lines[number][0]
+        key = keys.get(number, "")
         return goes_before.get(number, number), number not in goes_before, len(key), -key.count("."), number
 
-    return [lines[number][1] for number in sorted(range(len(lines)), key=order)]
+    return [lines[number] for number in sorted(range(len(lines)), key=order)]
 
 
-def _positions(lines: list[tuple[str, str]], mention: re.Pattern[str]) -> tuple[dict[str, int], dict[str, int]]:
+def _naming(lines: list[str], addresses: Iterable[str]) -> list[int]:
+    """Numbers of the lines that a search for one of these few would find, in one look at the whole text."""
+    text = "\n".join(lines).lower()
+    found = set()
+    for address in addresses:
+        number = place = 0
+        for hit in _pattern(address).finditer(text):
+            number += text.count("\n", place, hit.start())
+            place = hit.start()
+            found.add(number)
+    return sorted(found)
+
+
+def _positions(
+    lines: list[str], keys: Mapping[int, str], mention: re.Pattern[str]
+) -> tuple[dict[str, int], dict[str, int]]:
     """The number of each address's first entry, and of the first line of any sort that names it."""
     own: dict[str, int] = {}
     found_at: dict[str, int] = {}
-    for number, (key, line) in enumerate(lines):
+    for number, key in keys.items():
         if key:
-            own.setdefault(key.lower(), number)
-            found_at.setdefault(key.lower(), number)
-        elif "@" in line:
-            for address in mention.findall(line.lower()):
+            own.setdefault(key, number)
+            found_at.setdefault(key, number)
+        elif "@" in lines[number]:
+            for address in mention.findall(lines[number].lower()):
                 found_at.setdefault(address, number)
     return own, found_at
 
