@@ -1,12 +1,13 @@
 """Settings: environment, `.env`, secrets from files. A wrong value stops the start and names the variable."""
 
+import os
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 from sqlalchemy import make_url
 
 from provision.errors import InvalidInput
@@ -15,9 +16,11 @@ from provision.errors import InvalidInput
 class Settings(BaseSettings):
     """Every variable begins with `POSTROOM_`, e.g. `POSTROOM_DATABASE_URL`."""
 
+    # Compose keeps names of its own in `.env`, so foreign ones are no mistake; `_misspelt` looks for what is.
     model_config = SettingsConfigDict(
-        env_prefix="POSTROOM_", env_file=".env", env_ignore_empty=True, extra="forbid", hide_input_in_errors=True
-    )
+        env_prefix="POSTROOM_", env_file=os.environ.get("POSTROOM_ENV_FILE", ".env"), dotenv_filtering="only_existing",
+        env_ignore_empty=True, extra="forbid", hide_input_in_errors=True,
+    )  # fmt: skip
 
     data_dir: Path = Field(Path("data"), description="folder of the SQLite database, the key and the locks")
     config_dir: Path | None = Field(None, description="config volume of the mail server that is set up at first start")
@@ -111,11 +114,32 @@ def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(ip_network(part) for part in text.replace(",", " ").split())
 
 
+def variables(name: str) -> tuple[str, ...]:
+    """The environment's names of a setting; the README has the last one."""
+    known = Settings.model_fields[name].validation_alias
+    return tuple(map(str, known.choices)) if isinstance(known, AliasChoices) else (f"POSTROOM_{name.upper()}",)
+
+
 @cache
 def get_settings() -> Settings:
     """Raises: InvalidInput naming each variable that is wrong."""
+    wrong = [f"{name}: there is no such setting" for name in _misspelt()]
     try:
-        return Settings()  # type: ignore[call-arg]
+        settings = Settings()  # type: ignore[call-arg]
     except ValidationError as error:
-        wrong = "; ".join(f"POSTROOM_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
-        raise InvalidInput(f"A setting is wrong. {wrong}") from None
+        wrong += [f"{_variable(e['loc'])}: {e['msg']}" for e in error.errors()]
+    if wrong:
+        raise InvalidInput(f"A setting is wrong. {'; '.join(wrong)}")
+    return settings
+
+
+def _misspelt() -> list[str]:
+    """What stands in `.env` as if it were ours, and is not."""
+    known = {variable.lower() for name in Settings.model_fields for variable in variables(name)}
+    found = DotEnvSettingsSource(Settings).env_vars  # in small letters
+    return [name.upper() for name in found if name.startswith("postroom_") and name not in known]
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    """pydantic names the field, or one of the variables."""
+    return variables(str(place[0]).lower().removeprefix("postroom_"))[-1]

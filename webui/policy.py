@@ -4,10 +4,9 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from pydantic import AliasChoices
 
 from provision.access import Permission
-from provision.config import Settings
+from provision.config import Settings, variables
 from provision.policy import Rule, Shown, Source, bounds, meaning
 from provision.rules import NAMES
 from webui import show, ui
@@ -65,7 +64,7 @@ def _table(shown: Shown) -> None:
     cells = [
         {
             "rule": _capital(word(meaning(rule.name))), "value": _told(rule.name, rule.value), "source": [word(SOURCES[rule.source])],
-            "default": _told(rule.name, rule.default), "variable": _variable(rule.name),
+            "default": _told(rule.name, rule.default), "variable": variables(rule.name)[-1],
         }
         for rule in shown.rules
     ]  # fmt: skip
@@ -76,7 +75,7 @@ def _table(shown: Shown) -> None:
 def _environment(settings: Settings) -> None:
     """Every other setting with its meaning, its value now, and the variable that sets it."""
     cells = [
-        {"rule": _capital(word(field.description or name)), "value": _plain(getattr(settings, name)), "variable": _variable(name)}
+        {"rule": _capital(word(field.description or name)), "value": _plain(getattr(settings, name)), "variable": variables(name)[-1]}
         for name, field in Settings.model_fields.items()
         if name not in UNSHOWN and name not in NAMES and not any(part in name for part in ("password", "token", "secret"))
     ]  # fmt: skip
@@ -99,12 +98,6 @@ def _told(name: str, value: float | bool) -> str:
 
 def _plain(value: object) -> str:
     return "" if value is None else str(value)
-
-
-def _variable(name: str) -> str:
-    """As the README calls it."""
-    known = Settings.model_fields[name].validation_alias if name in Settings.model_fields else None
-    return str(known.choices[-1]) if isinstance(known, AliasChoices) else f"POSTROOM_{name.upper()}"
 
 
 def _capital(text: str) -> str:

@@ -3,30 +3,23 @@
 import re
 from pathlib import Path
 
-from pydantic import AliasChoices
-
-from provision.config import Settings
+from provision.config import Settings, variables
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 
 
-def variables() -> dict[str, object]:
+def defaults() -> dict[str, object]:
     """Each variable by the name the README should use, with its default."""
-    found: dict[str, object] = {}
-    for name, field in Settings.model_fields.items():
-        alias = field.validation_alias
-        shown = str(alias.choices[-1]) if isinstance(alias, AliasChoices) else f"POSTROOM_{name.upper()}"
-        found[shown] = field.default
-    return found
+    return {variables(name)[-1]: field.default for name, field in Settings.model_fields.items()}
 
 
 def test_it_lists_every_setting_and_no_other() -> None:
-    assert set(re.findall(r"^\| `([A-Z_]+)` \|", README, re.MULTILINE)) == set(variables())
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", README, re.MULTILINE)) == set(defaults())
 
 
 def test_it_tells_the_true_defaults() -> None:
     told = dict(re.findall(r"^\| `([A-Z_]+)` \| ?`?([^|`]*)`? ?\|", README, re.MULTILINE))
-    for name, default in variables().items():
+    for name, default in defaults().items():
         shown = told[name].strip()
         if default is None or default == "":
             assert shown == ""

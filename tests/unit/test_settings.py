@@ -1,11 +1,15 @@
 """Settings: secrets come from files, and a wrong value names its variable."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url
 
 from provision.config import Settings, get_settings
+from provision.database import ROOT
 from provision.errors import InvalidInput
 
 
@@ -39,3 +43,39 @@ def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compose files hand on variables that may not be set."""
     monkeypatch.setenv("POSTROOM_CONFIG_DIR", "")
     assert Settings().config_dir is None
+
+
+def started_with(folder: Path, **environment: str) -> str:
+    """What a process says that is started in this folder and reads its `.env`."""
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("POSTROOM_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "provision", "policy", "show"], cwd=folder, env={**mine, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    return done.stdout + done.stderr
+
+
+def test_what_compose_keeps_in_the_same_file_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("MAIL_HOSTNAME=mail.example.com\nDOCKER_GID=999\nPOSTROOM_PASSWORD_CLASSES=4\n")
+    assert "4      environment" in started_with(tmp_path)
+
+
+def test_the_file_may_be_another_one(tmp_path: Path) -> None:
+    (tmp_path / "settings").write_text("POSTROOM_ENABLE_AUTO_IMPORT=true\nPOSTROOM_PASSWORD_CLASSES=4\n")
+    said = started_with(tmp_path, POSTROOM_ENV_FILE="settings")
+    assert "4      environment" in said
+    assert "yes    environment" in said
+
+
+def test_misspelt_and_wrong_ones_are_named_as_the_readme_does(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("POSTROOM_PASSWRD_CLASSES=4\nPOSTROOM_MAX_ATTEMPTS=many\nALLOWED_NETWORKS=here\n")
+    said = started_with(tmp_path)
+    assert "POSTROOM_PASSWRD_CLASSES: there is no such setting" in said
+    assert "POSTROOM_MAX_ATTEMPTS: " in said
+    assert " ALLOWED_NETWORKS: " in said
+
+
+def test_the_tests_themselves_read_no_such_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("POSTROOM_PASSWORD_CLASSES=4\n")
+    monkeypatch.chdir(tmp_path)
+    assert Settings().password_classes == 3
