@@ -6,16 +6,24 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import cache
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import pytest
 import yaml
 
+from provision.config import Settings, variables
 from tests.deploy.image import ROOT, UID
 
 FILES = ("compose.yaml", "compose.exec.yaml", "compose.replicas.yaml")
 ENVIRONMENT = {"MAIL_HOSTNAME": "mail.example.com", "DOCKER_GID": "999", "DASHBOARD_HOSTNAME": "admin.example.com"}
 PUBLIC = {"mailserver": {25, 465, 587, 993}, "proxy": {80, 443}}
+# What a compose file says itself, so that nothing else can.
+DECIDED = {
+    "compose.yaml": {"data_dir", "config_dir", "container"},
+    "compose.exec.yaml": {"data_dir", "config_dir", "container"},
+    "compose.replicas.yaml": {"data_dir", "config_dir", "container", "database_url", "database_password_file", "jobs"},
+}
 HEX = "0123456789abcdef" * 4
 
 
@@ -27,15 +35,19 @@ def compose() -> list[str]:
     pytest.skip("Docker Compose is not installed")
 
 
-def read(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    known = {key: value for key, value in os.environ.items() if key not in ENVIRONMENT}
-    argv = [*compose(), "-f", name, "config"]
-    return subprocess.run(argv, cwd=ROOT, env={**known, **environment}, capture_output=True, text=True, timeout=60)
+def read(name: str, told: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """With these words in the file `.env`; neither that of the checkout nor the environment counts."""
+    bare = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME")}
+    with NamedTemporaryFile("w") as file:
+        file.write("".join(f"{key}={value}\n" for key, value in told.items()))
+        file.flush()
+        argv = [*compose(), "--env-file", file.name, "-f", name, "config"]
+        return subprocess.run(argv, cwd=ROOT, env=bare, capture_output=True, text=True, timeout=60)
 
 
 @cache
 def services(name: str) -> dict[str, dict[str, Any]]:
-    done = read(name, **ENVIRONMENT)
+    done = read(name, ENVIRONMENT)
     assert done.returncode == 0, done.stderr
     return dict(yaml.safe_load(done.stdout)["services"])
 
@@ -48,7 +60,7 @@ def each_service() -> Iterator[Any]:
 
 @pytest.mark.parametrize("name", FILES)
 def test_what_must_be_set_is_asked_for(name: str) -> None:
-    done = read(name)
+    done = read(name, {})
     assert done.returncode != 0
     assert "set it in the file .env" in done.stderr
 
@@ -87,8 +99,19 @@ def test_no_password_stands_in_a_file_or_an_environment() -> None:
     for name in FILES:
         for service in services(name).values():
             for key, value in (service.get("environment") or {}).items():
-                assert "PASSWORD" not in key.upper() or str(value).startswith("/run/secrets/")
+                assert value is None or "PASSWORD" not in key.upper() or str(value).startswith("/run/secrets/")
                 assert not re.search(r"://[^/@]*:[^/@]*@", str(value)), key
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_setting_in_the_file_env_reaches_each_process(name: str) -> None:
+    names = {each for field in set(Settings.model_fields) - DECIDED[name] for each in variables(field)}
+    told = {each: f"of-{each}" for each in names | {"STREAMLIT_SERVER_BASE_URL_PATH"}}
+    done = read(name, {**told, **ENVIRONMENT})
+    assert done.returncode == 0, done.stderr
+    for service, found in yaml.safe_load(done.stdout)["services"].items():
+        if found["image"].startswith("postroom:") and service != "permissions":
+            assert told.items() <= found["environment"].items(), service
 
 
 def test_permissions_are_given_to_the_group_of_the_image() -> None:
