@@ -36,11 +36,10 @@ def create_mailboxes(
     for error in result.errors:
         index = kept[error.index]
         items[index] = _refused(index, error.name, as_seen_by(actor, error.error))
-    made = iter(result.done)
-    for index in kept:
-        if index not in items:
-            word, uid = ("acceptable", None) if new.dry_run else ("created", next(made, None))
-            items[index] = _item(index, wanted[index].address, word, uid)
+    good = [index for index in kept if index not in items]
+    word, made = ("acceptable", [None] * len(good)) if new.dry_run else ("created", result.done)
+    for index, uid in zip(good, made, strict=True):
+        items[index] = _item(index, wanted[index].address, word, uid)
     return _answer([items[index] for index in sorted(items)])
 
 

@@ -1,7 +1,7 @@
 """Imports in the background: a CSV file that outlives the page, the sign-in and the process that began it.
 
 A job runs in chunks, each one transaction under an idempotency key of its own. A job whose process died is taken up
-again and walks the file from its beginning: chunks that were done give back what they made, so nothing is made twice.
+again and walks the file from its beginning: chunks that were done give back what came of them, so nothing is made twice.
 """
 
 import base64
@@ -26,7 +26,7 @@ from provision.bootstrap import Postroom
 from provision.csvfile import ImportResult, import_sheet, rejected_csv
 from provision.database import DatabaseUnavailable
 from provision.errors import AccessDenied, Conflict, InvalidInput, NotFound, ProvisionError
-from provision.models import Domain, ImportJob, JobStatus, Mailbox, Operator, Role, utc_now
+from provision.models import Domain, ImportJob, JobStatus, Operator, Role, utc_now
 from provision.provisioner import Provisioner
 from provision.secret import Secret
 from provision.sheet import RowError, Sheet, read_rows
@@ -260,31 +260,11 @@ def _import_chunk(app: Postroom, job: ImportJob, sheet: Sheet, start: int) -> Im
     for last in (False, True):
         try:
             key = f"import-{job.uid}-{start}"
-            return _complete(app, actor, part, import_sheet(app, actor, part, quiet, idempotency_key=key))
+            return import_sheet(app, actor, part, quiet, idempotency_key=key)
         except Conflict as conflict:
             if last or conflict.code != "DUPLICATE":
                 raise
     raise AssertionError("unreachable")
-
-
-def _complete(app: Postroom, actor: Actor, part: Sheet, result: ImportResult) -> ImportResult:
-    """A chunk that an earlier run had done tells only what it made: find out anew why the others were refused."""
-    if len(result.created) + len(result.rejected) == len(part.news) + _refused(part.errors):
-        return result
-    with app.database.read() as session:
-        made = set(session.scalars(select(Mailbox.address).where(Mailbox.uid.in_(result.created))))
-    left = Sheet(part.columns)
-    for row, new in zip(part.rows, part.news, strict=True):
-        if new.address in made:
-            made.remove(new.address)  # the same address again in this file was refused
-        else:
-            left.rows.append(row)
-            left.news.append(new)
-    errors = list(import_sheet(app, actor, left, app.provisioner, dry_run=True).errors)
-    explained = {error.number for error in errors}
-    unclear = [row for row in left.rows if row.number not in explained]
-    errors += [RowError(row, "", "NOT_CREATED", "It was not created; import this row again.") for row in unclear]
-    return ImportResult(part.columns, part.news, result.created, [*part.errors, *errors])
 
 
 def _actor(app: Postroom, job: ImportJob) -> Actor:

@@ -149,8 +149,6 @@ def delete(
 ) -> int:  # fmt: skip
     """Mark as deleted here, which `restore` takes back; with --force remove on the mail server."""
     session = session_of(context)
-    if erase_mail and not force:
-        raise InvalidInput("--erase-mail goes with --force only.", code="FORCE_NEEDED")
     if force and not yes:
         _confirm(f"Remove {', '.join(names)} on the mail server{' with all mail' if erase_mail else ''}?")
 

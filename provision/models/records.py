@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, Integer, String, Text
+from sqlalchemy import JSON, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 from uuid6 import uuid7
 
@@ -83,6 +83,7 @@ class IdempotencyKey(Base):
     operation: Mapped[str] = mapped_column(String(40))
     request_digest: Mapped[str] = mapped_column(String(64))
     resource_ids: Mapped[list[str]] = mapped_column(default=list)
+    refusals: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, server_default="[]")  # of a call of many
     created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
 
 

@@ -149,36 +149,41 @@ class Base:
 
     @staticmethod
     def _check_version(row: Any, expected: int | None, **theirs: Any) -> None:
-        """Optimistic lock: what the person looked at must still be true. Raises: Conflict with the values now."""
+        """Optimistic lock: what the person looked at must still be true. Raises: Conflict with the values now and
+        their version."""
         if expected is not None and row.version != expected:
             now = ", ".join(f"{name}: {value}" for name, value in theirs.items())
             raise Conflict(
                 f"Somebody else has changed this meanwhile (now {now}). Nothing was saved.",
                 code="EDIT_CONFLICT",
                 current=theirs,
+                version=row.version,
             )
 
     # ---- idempotency -----------------------------------------------------------------------
 
     def _replayed(self, session: Session, actor: Actor, name: str, key: str | None, request: Any) -> list[str] | None:
         """The ids made by an earlier call with this key, or None. Raises: Conflict for another request."""
-        if key is None:
-            return None
-        found = session.get(IdempotencyKey, f"{actor.name}:{key}")
-        if found is None:
-            return None
-        if (found.operation, found.request_digest) != (name, _digest(request)):
+        earlier = self._earlier(session, actor, name, key, request)
+        return earlier.resource_ids if earlier else None
+
+    @staticmethod
+    def _earlier(session: Session, actor: Actor, name: str, key: str | None, request: Any) -> IdempotencyKey | None:
+        """What is kept of an earlier call with this key."""
+        found = session.get(IdempotencyKey, f"{actor.name}:{key}") if key is not None else None
+        if found and (found.operation, found.request_digest) != (name, _digest(request)):
             raise Conflict("This idempotency key was used for another request.", code="IDEMPOTENCY_CONFLICT")
-        return found.resource_ids
+        return found
 
     def _remember(
-        self, session: Session, actor: Actor, name: str, key: str | None, request: Any, ids: Iterable[UUID]
-    ) -> None:
+        self, session: Session, actor: Actor, name: str, key: str | None, request: Any, ids: Iterable[UUID],
+        refusals: Sequence[dict[str, Any]] = (),
+    ) -> None:  # fmt: skip
         if key is not None:
-            made = [str(uid) for uid in ids]
             row = IdempotencyKey(
-                key=f"{actor.name}:{key}", operation=name, request_digest=_digest(request), resource_ids=made
-            )
+                key=f"{actor.name}:{key}", operation=name, request_digest=_digest(request),
+                resource_ids=[str(uid) for uid in ids], refusals=list(refusals),
+            )  # fmt: skip
             session.add(row)
 
 

@@ -15,10 +15,9 @@ from provision.models import Mailbox, Operator, Role, Status
 from provision.passwords import PasswordRules, hash_passwords
 from provision.provisioner.aliases import insert_aliases, refuse_taken_alias
 from provision.provisioner.base import check_quota, operation, subject_of
-from provision.provisioner.mailboxes import DELETED_FIRST, MailboxWrites, park
+from provision.provisioner.mailboxes import DELETED_FIRST, MailboxWrites, erase_refusal, park, require_force
 from provision.provisioner.newcomers import NewMailbox, find_domains, insert_mailboxes, refusal, taken_addresses
 from provision.secret import Secret
-from provision.servers import server_class
 
 CHUNK = 5_000
 PART = 1_000
@@ -34,9 +33,22 @@ class ItemError:
     name: str
     error: ProvisionError
 
+    def kept(self) -> dict[str, Any]:
+        """For a repeated call; `told` reads it."""
+        error = self.error
+        return {
+            "index": self.index, "name": self.name, "code": error.code, "message": error.message, "details": error.details,
+        }  # fmt: skip
+
+    @classmethod
+    def told(cls, kept: Mapping[str, Any]) -> "ItemError":
+        return cls(kept["index"], kept["name"], ProvisionError(kept["message"], code=kept["code"], **kept["details"]))
+
 
 @dataclass(slots=True)
 class BulkResult:
+    """What became of each item: `done` and `unchanged` in their order, and all the others in `errors`."""
+
     done: list[UUID] = field(default_factory=list)
     unchanged: list[UUID] = field(default_factory=list)
     errors: list[ItemError] = field(default_factory=list)
@@ -57,10 +69,10 @@ class BulkWrites(MailboxWrites):
         result = BulkResult()
         request = [new.request() for new in news]
         with self.database.read() as session:
-            made = self._replayed(session, actor, "mailbox.create_many", idempotency_key, request)
-            if made is not None:
-                result.done = [UUID(uid) for uid in made]
-                return result
+            earlier = self._earlier(session, actor, "mailbox.create_many", idempotency_key, request)
+            if earlier:
+                refused = [ItemError.told(kept) for kept in earlier.refusals]
+                return BulkResult([UUID(uid) for uid in earlier.resource_ids], errors=refused)
             checked = _checked(news, self._rules(session).passwords, result)
             good = self._acceptable(session, actor, checked, result)
         if dry_run:
@@ -69,7 +81,8 @@ class BulkWrites(MailboxWrites):
         for part in _hashed(good, max(PART, len(good)) if idempotency_key else PART, progress):
             with self._writing() as session:
                 rows = self._insert_part(session, actor, part, result)
-                self._remember(session, actor, "mailbox.create_many", idempotency_key, request, result.done)
+                refusals = [error.kept() for error in result.errors]
+                self._remember(session, actor, "mailbox.create_many", idempotency_key, request, result.done, refusals)
             servers.update(row.server_id for row in rows)
         self._push(servers)
         return result
@@ -126,15 +139,17 @@ class BulkWrites(MailboxWrites):
     def delete_mailboxes(
         self, actor: Actor, uids: Sequence[UUID], *, force: bool = False, erase_mail: bool = False
     ) -> BulkResult:
-        """Soft or forced, as `delete_mailbox`."""
+        """Soft or forced, as `delete_mailbox`. Where mail cannot be erased nothing is deleted."""
+        require_force(force, erase_mail)
         result = BulkResult()
         servers: set[int] = set()
         with self._writing() as session:
             rows = self._writable_many(session, actor, uids, result, deleted_too=force)
+            rows = _erasable(rows, uids, result) if erase_mail else rows
             self._give_up(session, rows, DELETED_FIRST)
             if force:
                 payload = {"force": True, "erase_mail": erase_mail}
-                aliases = [alias for row in rows for alias in self.bury(session, row, self._may_erase(row, erase_mail))]
+                aliases = [alias for row in rows for alias in self.bury(session, row, erase_mail)]
                 self._intend(session, actor, "mailbox.delete", rows, [payload] * len(rows))
                 distinct = list({alias.id: alias for alias in aliases}.values())
                 self._intend(session, actor, "alias.follow", distinct, [{}] * len(distinct))
@@ -146,10 +161,6 @@ class BulkWrites(MailboxWrites):
             result.done = [row.uid for row in rows]
         self._push(servers)
         return result
-
-    @staticmethod
-    def _may_erase(row: Mailbox, erase_mail: bool) -> bool:
-        return erase_mail and "erase_mail" in server_class(row.domain.server.kind).supports
 
     def _change_many(
         self,
@@ -197,6 +208,18 @@ class BulkWrites(MailboxWrites):
             actor.require_rank(ranks.get(row.address), row.address)
             rows.append(row)
         return rows
+
+
+def _erasable(rows: Sequence[Mailbox], uids: Sequence[UUID], result: BulkResult) -> list[Mailbox]:
+    """Those whose mail can be erased; the others go to `result.errors`."""
+    index = {uid: number for number, uid in enumerate(dict.fromkeys(uids))}
+    good = []
+    for row in rows:
+        if reason := erase_refusal(row):
+            result.errors.append(ItemError(index[row.uid], row.address, reason))
+        else:
+            good.append(row)
+    return good
 
 
 def _checked(news: Sequence[NewMailbox], rules: PasswordRules, result: BulkResult) -> list[tuple[int, NewMailbox]]:

@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text as TEXT
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -14,6 +13,7 @@ from provision.passwords import check_password, generate_password, hash_password
 from provision.provisioner.aliases import insert_aliases, refuse_taken_aliases
 from provision.provisioner.base import HIDDEN, Base, check_display_name, check_quota, operation, subject_of, touch
 from provision.provisioner.newcomers import NewMailbox, insert_mailboxes
+from provision.search import leads_to
 from provision.secret import Secret
 from provision.servers import server_class
 
@@ -139,6 +139,7 @@ class MailboxWrites(Base):
         expected_version: int | None = None,
     ) -> Mailbox:
         """Soft: marked here, the account stays on the server. `force`: removed there; its mail only with `erase_mail`."""
+        require_force(force, erase_mail)
         with self._writing() as session:
             row = self._writable(session, actor, uid, deleted_too=force)
             self._check_version(row, expected_version, status=row.status)
@@ -148,10 +149,8 @@ class MailboxWrites(Base):
                 self._done(session, actor, "mailbox.delete", [subject_of(row)], {"force": False})
                 session.refresh(row)
                 return row
-            if erase_mail and "erase_mail" not in server_class(row.domain.server.kind).supports:
-                raise InvalidInput(
-                    "This mail server is reached by its config files only; its mail cannot be erased from here."
-                )
+            if erase_mail and (reason := erase_refusal(row)):
+                raise reason
             aliases = self.bury(session, row, erase_mail)
             payload = {"force": True, "erase_mail": erase_mail}
             self._intend(session, actor, "mailbox.delete", [row], [payload])
@@ -166,10 +165,8 @@ class MailboxWrites(Base):
             row.sealed_password = None  # otherwise it tells our account from one that somebody else made there
         self._want(row)
         touched = []
-        mentions = Alias.destinations.cast(TEXT).contains(f'"{row.address}"', autoescape=True)
-        for alias in session.scalars(
-            select(Alias).where(Alias.server_id == row.server_id, Alias.removing.is_(False), mentions)
-        ):
+        pointing = Alias.server_id == row.server_id, Alias.removing.is_(False), leads_to([row.address])
+        for alias in session.scalars(select(Alias).where(*pointing)):
             others = [d for d in alias.destinations if d != row.address]
             alias.destinations, alias.removing = others or alias.destinations, not others
             self._want(alias)
@@ -209,6 +206,19 @@ class MailboxWrites(Base):
         """As the kind takes it: the password itself, or its hash."""
         takes_plain = "plain_password" in server_class(kind).supports
         return self.sealer.seal(password if takes_plain else hash_password(password))
+
+
+def require_force(force: bool, erase_mail: bool) -> None:
+    """Raises: InvalidInput where mail should go and the account stay."""
+    if erase_mail and not force:
+        raise InvalidInput("Mail is erased only together with the account, that is with force.", code="FORCE_NEEDED")
+
+
+def erase_refusal(row: Mailbox) -> InvalidInput | None:
+    """Why its mail cannot be erased, or None."""
+    if "erase_mail" in server_class(row.domain.server.kind).supports:
+        return None
+    return InvalidInput("This mail server is reached by its config files only; its mail cannot be erased from here.")
 
 
 def park(row: Mailbox) -> None:

@@ -1,6 +1,7 @@
 """Idempotency-Key: the same call again gets the same answer, and nothing happens twice."""
 
 import pytest
+from sqlalchemy import delete
 
 from provision.models import ApiAnswer
 from tests.api.conftest import PASSWORD, Api
@@ -60,6 +61,31 @@ def test_a_call_that_is_worked_on_is_not_begun_again(api: Api) -> None:
     asked = b"POST /api/provision/sync/push?\n"
     assert api.world.app.answers.claim(Secret(api.token), "order-4711", asked) is None
     api.refused("POST", "/sync/push", 409, "IDEMPOTENCY_IN_PROGRESS", headers=KEY)
+
+
+def test_where_the_answer_was_lost_each_item_gets_its_own_id_again(api: Api) -> None:
+    """As after a crash between making the mailboxes and keeping the answer."""
+    wrong = {"email": "-rf@x", "password": PASSWORD}
+    ben = {"email": "ben@example.com", "password": PASSWORD}
+    body = {"mailboxes": [wrong, ANNA, ANNA, ben]}
+    first = api.ok("POST", "/mailboxes/bulk", json=body, headers=KEY)
+    with api.world.app.database.write() as session:
+        session.execute(delete(ApiAnswer))
+    assert api.ok("POST", "/mailboxes/bulk", json=body, headers=KEY) == first
+    ids = {item["name"]: item["id"] for item in first["items"] if item["result"] == "created"}
+    found = {row["email"]: row["id"] for row in api.ok("GET", "/mailboxes")["items"]}
+    assert ids == found
+    assert [item["result"] for item in first["items"]] == ["refused", "created", "refused", "created"]
+
+
+def test_where_the_answer_to_a_file_was_lost_its_refused_rows_are_told_again(api: Api) -> None:
+    file = f"email,password\nanna@example.com,{PASSWORD}\nanna@example.com,{PASSWORD}\nben@nowhere.example,{PASSWORD}\n"
+    csv = {"content-type": "text/csv", **KEY}
+    first = api.ok("POST", "/mailboxes/import", content=file, headers=csv)
+    with api.world.app.database.write() as session:
+        session.execute(delete(ApiAnswer))
+    assert api.ok("POST", "/mailboxes/import", content=file, headers=csv) == first
+    assert (first["created"], len(first["ids"]), len(first["refused"])) == (1, 1, 2)
 
 
 def test_a_key_of_odd_letters_is_refused(api: Api) -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 import time_machine
@@ -69,6 +71,22 @@ def test_mail_is_not_promised_to_be_erased_where_it_cannot(world: World) -> None
     with pytest.raises(InvalidInput, match="cannot be erased"):
         world.app.provisioner.delete_mailbox(world.alice, row.uid, force=True, erase_mail=True)
     assert world.reload(row).removing is False
+    several = world.app.provisioner.delete_mailboxes(world.alice, [row.uid], force=True, erase_mail=True)
+    assert (several.done, [(e.index, e.name) for e in several.errors]) == ([], [(0, "anna@example.com")])
+    assert "cannot be erased" in several.errors[0].error.message
+    assert world.reload(row).removing is False
+
+
+def test_mail_is_erased_only_with_the_account(world: World) -> None:
+    row = world.add("anna@example.com")
+    for delete in (
+        lambda: world.app.provisioner.delete_mailbox(world.alice, row.uid, erase_mail=True),
+        lambda: world.app.provisioner.delete_mailboxes(world.alice, [row.uid], erase_mail=True),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            delete()
+        assert caught.value.code == "FORCE_NEEDED"
+    assert world.reload(row).status == Status.ACTIVE
 
 
 # ---- two people at once --------------------------------------------------------------------
@@ -155,6 +173,21 @@ def test_a_repeated_call_with_its_key_gives_the_same_thing(world: World) -> None
         assert caught.value.code == "IDEMPOTENCY_CONFLICT", name
     assert world.app.queries.mailboxes(world.alice).total == 2
     assert world.app.queries.aliases(world.alice).total == 1
+
+
+def test_a_repeated_call_of_many_tells_again_what_became_of_each(world: World) -> None:
+    (one, two) = news(2)
+    asked = [NewMailbox("-rf@x", password_hash=HASH), one, replace(one, display_name="again"), two]
+
+    def create() -> tuple[list[UUID], list[tuple[int, str, str, str, object]]]:
+        made = world.app.provisioner.create_mailboxes(world.alice, asked, idempotency_key="k")
+        errors = [(e.index, e.name, e.error.code, e.error.message, e.error.details) for e in made.errors]
+        return made.done, errors
+
+    first = create()
+    world.app.provisioner.delete_mailbox(world.alice, first[0][0], force=True)
+    assert create() == first
+    assert [code for _, _, code, *_ in first[1]] == ["INVALID_EMAIL", "DUPLICATE_MAILBOX"]
 
 
 def test_a_call_without_key_is_a_duplicate(world: World) -> None:

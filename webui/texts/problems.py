@@ -7,6 +7,7 @@ TEXTS = {
     "The backup cannot be used": ("バックアップを使用できません", "备份不可用"),
     "The log is broken": ("ログが破損しています", "日志已损坏"),
     "This is no archive": ("アーカイブではありません", "不是归档文件"),
+    "The mail goes with its account only": ("メールはアカウントと一緒にのみ消去できます", "邮件只能随账户一起清除"),
     "The mail server did not do it": ("メールサーバーで実行できませんでした", "邮件服务器执行失败"),
     "The file cannot be read": ("ファイルを読み込めません", "无法读取文件"),
     "The database is in use": ("データベースは使用中です", "数据库正在使用中"),
@@ -49,7 +50,6 @@ TEXTS = {
     "It is gone from the mail server": ("メールサーバーから消えています", "邮件服务器上已不存在"),
     "The mailbox does not exist": ("メールボックスが存在しません", "邮箱不存在"),
     "Your network is not allowed": ("このネットワークからは使用できません", "不允许从您的网络访问"),
-    "It was not created": ("作成されませんでした", "未创建"),
     "It does not exist": ("存在しません", "不存在"),
     "You are not signed in": ("サインインしていません", "您尚未登录"),
     "A destination is missing": ("宛先がありません", "缺少目标地址"),
@@ -139,6 +139,10 @@ TEXTS = {
     "It is gone from the mail server, and its password is not kept here: reset the password to make it anew.": (
         "メールサーバーから消えており、パスワードはここに保存されていません。再作成するにはパスワードを再設定してください。",
         "邮件服务器上已不存在，且此处未保存其密码：请重置密码以重新创建。",
+    ),
+    "The mail server has an alias where a mailbox is wanted, or the reverse; import that or remove it, then retry.": (
+        "メールサーバーでは、メールボックスにしたいアドレスがエイリアスになっている（またはその逆）です。それを取り込むか削除してから再試行してください。",
+        "邮件服务器上该地址是别名而这里需要邮箱（或相反）；请先导入或删除它，然后重试。",
     ),
     "Its waiting password was sealed with a key that is gone; reset the password.": (
         "送信待ちのパスワードを暗号化した鍵がありません。パスワードを再設定してください。",
