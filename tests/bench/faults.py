@@ -1,7 +1,7 @@
 """The faults that docs/reliability.md promises to survive: each a function that lets it happen some times and counts.
 
-`lost`: changes that were accepted and are not on the mail server in the end. `repeated`: accounts that are there twice,
-and operations whose outcome is recorded twice. `saw`: what the operator read meanwhile.
+`lost`: entries that were accepted and in the end are not on the mail server, not as wanted, or still wait. `repeated`:
+accounts that are there twice, and operations whose outcome is recorded twice. `saw`: what the operator read meanwhile.
 """
 
 import os
@@ -32,7 +32,7 @@ from provision.jobs import Jobs
 from provision.models import AuditLink, Mailbox, SyncStatus, utc_now
 from provision.provisioner.newcomers import NewMailbox
 from provision.servers.dms_files import DmsFiles
-from provision.state import ServerState
+from provision.state import ServerState, key_of
 from tests.conftest import HASH
 from tests.postgres import PostgresServer
 
@@ -47,6 +47,8 @@ class Case:
     app: Postroom
     volume: Path
     accepted: list[str] = field(default_factory=list)
+    quotas: dict[str, int] = field(default_factory=dict)  # address → bytes, as last accepted
+    quota_changes: int = 0
     saw: list[str] = field(default_factory=list)
 
     @classmethod
@@ -69,22 +71,38 @@ class Case:
             self.saw.append(f"{row.sync_status}: {row.error or health['error'] or health['alarm'] or 'waits'}")
         return True
 
+    def set_quotas(self) -> None:
+        """Give some mailboxes one quota, another one each time."""
+        addresses = {row["uid"]: row["address"] for row in self.app.queries.mailboxes(ACTOR, size=200).rows}
+        quota = random.randrange(1, 9999) << 20
+        done = self.app.provisioner.set_quotas(ACTOR, list(addresses), quota).done
+        self.quota_changes += len(done)
+        self.quotas |= {addresses[uid]: quota for uid in done}
+
     def settle(self, seconds: float = 60) -> None:
-        """The background work goes on until nothing waits, as in a running process."""
+        """The background work goes on until nothing waits, as in a running process; what waits still, `astray` tells."""
         jobs, deadline = Jobs(self.app), time.monotonic() + seconds
         while self.waiting() and time.monotonic() < deadline:
             jobs.sweep()
             time.sleep(0.05)
 
-    def waiting(self) -> int:
+    def waiting(self) -> list[str]:
         with self.app.database.read() as session:
-            is_open = Mailbox.sync_status != SyncStatus.SYNCED
-            return session.scalar(select(func.count()).select_from(Mailbox).where(is_open)) or 0
+            return list(session.scalars(select(Mailbox.address).where(Mailbox.sync_status != SyncStatus.SYNCED)))
+
+    def astray(self) -> set[str]:
+        """What waits, what is not on the mail server, and what is there otherwise than it was accepted."""
+        plan, actual = self.app.sync.preview(self.app.queries.servers(ACTOR)[0].id)
+        found = {key_of(change).address for change in plan.changes} | {key.address for key in plan.missing}
+        found |= {one.key.address for one in plan.differing} | {*self.accepted} - actual.mailboxes.keys()
+        held = {address: box.quota_bytes for address, box in actual.mailboxes.items()}
+        found |= {address for address, quota in self.quotas.items() if held.get(address) != quota}
+        return found | {*self.waiting()}
 
     def result(self, fault: str, tries: int) -> "Result":
         self.settle()
         lines = [line.partition("|")[0] for line in (self.volume / "postfix-accounts.cf").read_text().splitlines()]
-        lost = sum(1 for address in self.accepted if address not in lines)
+        lost = len(self.astray())
         twice = sum(count - 1 for count in Counter(lines).values())
         with self.app.database.read() as session:
             outcomes = select(func.count()).select_from(AuditLink).where(AuditLink.phase == "outcome")
@@ -92,7 +110,8 @@ class Case:
             twice += (session.scalar(outcomes) or 0) - (session.scalar(different) or 0)
         if not self.app.queries.verify_audit(ACTOR).intact:
             lost += 1
-        return Result(fault, tries, len(self.accepted), lost, twice, self.saw[-1] if self.saw else "nothing")
+        accepted = len(self.accepted) + self.quota_changes
+        return Result(fault, tries, accepted, lost, twice, self.saw[-1] if self.saw else "nothing")
 
 
 @dataclass(frozen=True)
@@ -150,6 +169,7 @@ def slow(app: Postroom, tries: int) -> Result:
         began = time.monotonic()
         case.create()
         longest = max(longest, time.monotonic() - began)
+    assert longest < budget + 1, f"somebody waited {longest:.1f} s, {budget:.1f} s are allowed"
     app.sync.open_kind = lambda kind, settings, timeout: DmsFiles(settings, timeout)
     case.saw.append(
         f"after {longest:.1f} s at most ({budget:.0f} s are allowed) — {case.saw[-1] if case.saw else 'SYNCED'}"
@@ -301,12 +321,8 @@ def kills_while_pushing(app: Postroom, tries: int) -> Result:
             if process.poll() is None:
                 os.kill(process.pid, signal.SIGKILL)
                 kills += 1
-        app.provisioner.set_quotas(ACTOR, _some(app), random.randrange(1, 9999) << 20)
+        case.set_quotas()
     return case.result("kill -9 while delivering", tries)
-
-
-def _some(app: Postroom) -> list[Any]:
-    return [row["uid"] for row in app.queries.mailboxes(ACTOR, size=200).rows]
 
 
 # ---- making them happen --------------------------------------------------------------------

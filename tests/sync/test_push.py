@@ -1,11 +1,15 @@
 """Push: what is wanted reaches the server, whatever stands in the way."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import time_machine
 
+from provision.bootstrap import open_postroom
+from provision.config import Settings
 from provision.models import LogStatus, Mailbox, Status, SyncStatus
 from provision.provisioner.newcomers import NewMailbox
 from provision.pushes import End
@@ -13,7 +17,10 @@ from provision.queries import LogFilter
 from provision.secret import Secret
 from provision.servers.dms_files import DmsFiles
 from provision.state import Resource
-from tests.conftest import HASH, OTHER_HASH, World
+from tests.batches import note_batches
+from tests.bench.faults import SlowFiles
+from tests.conftest import HASH, OTHER_HASH, World, make_world
+from tests.waiting import wait_for
 
 H, O = HASH.reveal(), OTHER_HASH.reveal()  # noqa: E741
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -97,8 +104,10 @@ def test_it_finds_nothing_to_do_the_second_time(world: World) -> None:
     assert (world.volume / "postfix-accounts.cf").stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_thousands_are_one_push(world: World) -> None:
+def test_thousands_are_one_batch(world: World) -> None:
+    batches = note_batches(world.app)
     fill(world, 2000)
+    assert batches == [2000]
     assert world.text().count("\n") == world.text(QUOTAS).count("\n") == 2000
     assert world.app.queries.counts(world.alice)["mailbox.SYNCED"] == 2000
 
@@ -169,6 +178,22 @@ def test_a_refused_row_waits_longer_each_time(world: World) -> None:
             world.app.sync.push(world.server.id, hurry=True)
             waits.append((world.reload(row).next_attempt_at - NOON).total_seconds())  # type: ignore[operator]
     assert all(50 * 2**n <= wait <= 100 * 2**n for n, wait in enumerate(waits, start=1))
+
+
+def test_nobody_waits_longer_than_the_budget_for_a_slow_server(settings: Settings, volume: Path) -> None:
+    budget = 0.5
+    app = open_postroom(settings.model_copy(update={"page_budget_seconds": budget}), migrate=False)
+    world = make_world(app, volume)
+    app.sync.open_kind = lambda kind, settings, timeout: SlowFiles(settings, timeout, 3 * budget)
+    began = time.monotonic()
+    row = world.add("anna@example.com")
+    assert time.monotonic() - began < budget + 1
+    assert row.sync_status == SyncStatus.PENDING
+    wait_for(lambda: world.reload(row).sync_status == SyncStatus.SYNCED)  # by the push that nobody waits for
+    assert world.text() == f"anna@example.com|{H}\n"
+    with app.database.server_lock(world.server.id, 10) as is_over:
+        assert is_over
+    app.close()
 
 
 # ---- alarms --------------------------------------------------------------------------------
