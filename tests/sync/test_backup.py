@@ -26,11 +26,12 @@ SYSTEM = Actor.system("test")
 
 @pytest.fixture
 def lived(world: World) -> World:
-    """Mailboxes that arrived, one that waits with its password, and an operator who is signed in."""
+    """Mailboxes that arrived, one that waits with its password, a rule, and an operator who is signed in."""
     for name in ("anna", "ben"):
         world.add(f"{name}@example.com", display_name=f"{name} 日本")
     world.app.provisioner.create_alias(world.alice, "info@example.com", ["anna@example.com", "x@elsewhere.example"])
     password = world.app.provisioner.create_operator(SYSTEM, "olga", Role.SUPER_ADMIN)[1]
+    world.app.policy.edit(SYSTEM, {"max_attempts": 8})
     operator = world.app.sign_in.check("olga", password or Secret(""), "192.0.2.9")
     world.app.sign_in.open_session(operator, "192.0.2.9")
     world.volume.rename(world.volume.with_name("away"))
@@ -64,6 +65,9 @@ def test_everything_is_there_again(lived: World, restored: Postroom) -> None:
     assert mailboxes(restored) == mailboxes(lived.app)
     alias = restored.queries.alias_by_address(SYSTEM, "info@example.com")
     assert alias.destinations == ["anna@example.com", "x@elsewhere.example"]
+    rule = "max_attempts"
+    assert restored.policy.show(SYSTEM)[rule] == lived.app.policy.show(SYSTEM)[rule]
+    assert restored.policy.now().max_attempts == 8
     assert restored.queries.verify_audit(SYSTEM).intact
 
 

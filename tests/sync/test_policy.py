@@ -1,7 +1,5 @@
 """The rules a SuperAdmin sets: where a value comes from, that it holds at once everywhere, and who is told no."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -271,8 +269,3 @@ def test_a_server_that_is_down_waits_as_long_as_the_rules_say(world: World) -> N
         retry_at = session.scalars(select(Server.next_attempt_at)).one()
     assert retry_at is not None
     assert 99 < (retry_at - datetime.now(UTC)).total_seconds() <= 200
-
-
-def test_a_backup_holds_the_rules(world: World) -> None:
-    code = "import provision.backup as b; print('policy' in [table.name for table in b.TABLES])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from provision.bootstrap import Postroom
 from provision.errors import AccessDenied
 from provision.queries import LogFilter
+from tests.batches import note_batches
 from tests.ui.conftest import SYSTEM
 from webui import aliases
 
@@ -82,7 +83,9 @@ def test_destinations_come_by_line_or_comma(text: str) -> None:
     assert aliases.split(text) == ["a@x.example", "b@x.example"]
 
 
-def test_several_aliases_go_in_one_push(own_company: Postroom) -> None:
+def test_several_aliases_go_in_one_batch(own_company: Postroom) -> None:
+    batches = note_batches(own_company)
     uids = [row["uid"] for row in own_company.queries.aliases(SYSTEM, domain="example.com").rows]
     assert own_company.provisioner.delete_aliases(SYSTEM, uids) == 5
+    assert batches == [5]
     assert own_company.queries.aliases(SYSTEM, domain="example.com").total == 0

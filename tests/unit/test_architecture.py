@@ -138,7 +138,8 @@ def lengths(path: Path) -> dict[str, int]:
     found = {}
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, FUNCTION):
-            found[node.name] = (node.end_lineno or 0) - node.lineno + 1
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            found[f"{node.name} in line {node.lineno}"] = (node.end_lineno or 0) - first + 1
     return found
 
 

@@ -12,6 +12,7 @@ from provision.csvfile import import_csv, plan_import, rejected_csv, template, w
 from provision.errors import AccessDenied, InvalidInput
 from provision.models import Status, SyncStatus
 from provision.sheet import COLUMNS, MAX_BYTES, MAX_ROWS, Sheet, read_rows
+from tests.batches import note_batches
 from tests.conftest import HASH, STANDARD, World
 
 HEADER = "email,password,display_name,quota_mb,aliases,enabled\n"
@@ -260,10 +261,12 @@ def test_progress_is_told_up_to_the_end(world: World) -> None:
     assert told == [(100, 130), (130, 130)]
 
 
-def test_more_than_one_part_is_one_push(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_one_part_is_one_batch(world: World) -> None:
+    batches = note_batches(world.app)
     rows = "".join(f"u{n:04}@example.com,{HASH.reveal()}\n" for n in range(1_100))
     result = import_csv(world.app, world.alice, ("email,password_hash\n" + rows).encode())
     assert len(result.created) == 1_100
+    assert batches == [1_100]
     assert world.app.queries.counts(world.alice)["mailbox.SYNCED"] == 1_100
     assert len(world.text().splitlines()) == 1_100
 
