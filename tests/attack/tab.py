@@ -29,6 +29,7 @@ class Tab:
     words: list[str] = field(default_factory=list)
     raw: bytes = b""
     page_hash: str = ""
+    session_id: str = ""
     sent_away_to: str = ""
 
     def open(self, page: str = "", query: str = "") -> None:
@@ -71,6 +72,8 @@ class Tab:
             if kind == "navigation":
                 self.page_hash = message.navigation.page_script_hash
                 self.pages = {page.url_pathname: page.page_script_hash for page in message.navigation.app_pages}
+            elif kind == "new_session":
+                self.session_id = message.new_session.initialize.session_id
             elif kind == "auth_redirect":
                 self.sent_away_to = message.auth_redirect.url
             elif kind == "delta":

@@ -11,9 +11,17 @@ COMMANDS = [
     ("mailbox", "add", "a@example.com", "--password-stdin", "--name", "{}"), ("alias", "add", "{}", "x@elsewhere.net"),
     ("alias", "add", "i@example.com", "{}"), ("domain", "add", "{}"), ("domain", "add", "d.example.com", "--description", "{}"),
     ("server", "add", "{}", "dms_files", "--set", "path=/nowhere"), ("server", "add", "s", "dms_files", "--set", "path={}"),
-    ("server", "check", "{}"), ("quota", "set", "a@example.com", "{}"), ("log", "list", "--search", "{}"), ("operator", "add", "{}", "Viewer"),
+    ("server", "check", "{}"), ("quota", "set", "a@example.com", "{}"), ("log", "list", "--search", "{}"), ("operator", "add", "{}", "--role", "Viewer", "--generate"),
     ("--as", "{}", "mailbox", "list"),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_each_command_is_one_that_takes_an_argument(cli: Cli) -> None:  # noqa: F811
+    """Otherwise nothing below would be an attack, but the same usage error again and again."""
+    for command in COMMANDS:
+        done = cli(*[part.replace("{}", "plain") for part in command], stdin="Correct-Horse-1\n")
+        assert "Usage:" not in done.err, (command, done.err)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
