@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -253,17 +254,20 @@ def watching(app: Postroom) -> Iterator[Watcher]:
         thread.join()
 
 
-def people(
-    made: Fleet, number: int, pause_seconds: float
-) -> tuple[list[Person], threading.Event, list[threading.Thread]]:
-    """Begin to work."""
+def people(made: Fleet, number: int, pause_seconds: float) -> tuple[list[Person], Callable[[], None]]:
+    """They begin to work; and what ends it. That raises what one of them was stopped by before."""
     _row, token = made.app.tokens.create(ADMIN, "load", SCOPES)
     stopped = threading.Event()
     crowd = [Person(n, made, token.reveal(), stopped, pause_seconds) for n in range(number)]
-    threads = [threading.Thread(target=person.work) for person in crowd]
-    for thread in threads:
-        thread.start()
-    return crowd, stopped, threads
+    pool = ThreadPoolExecutor(number)
+    work = [pool.submit(person.work) for person in crowd]
+
+    def go_home() -> None:
+        stopped.set()
+        for one in work:
+            one.result()
+
+    return crowd, go_home
 
 
 # ---- the reckoning -------------------------------------------------------------------------

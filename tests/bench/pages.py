@@ -25,7 +25,7 @@ from provision.bootstrap import Postroom
 from provision.models import Role
 from provision.secret import Secret
 from tests.bench.world import ADMIN, QUICK, fill, percentile, products, table
-from tests.e2e.site import PASSWORD, serve
+from tests.e2e.site import PASSWORD, server_process
 from webui.session import COOKIE
 
 MAILBOXES, DOMAINS = 15_000 if QUICK else 100_000, 40  # each search finds something
@@ -186,8 +186,8 @@ async def many_people(url: str, tokens: list[Secret]) -> list[float]:
 def running(app: Postroom) -> Iterator[tuple[str, psutil.Process]]:
     """A server process on the filled database."""
     database = {"POSTROOM_DATABASE_URL": app.settings.database_url}
-    with serve(app.settings.data_dir.parent, seeded=False, **database) as site:
-        yield site.url, psutil.Process(site.pid)
+    with server_process(app.settings.data_dir.parent, **database) as (url, pid):
+        yield url, psutil.Process(pid)
 
 
 async def first_visit(url: str, token: Secret) -> float:

@@ -24,16 +24,14 @@ IMPORT_EVERY = 10  # seconds
 def run(made: Fleet, seconds: float, kill_every: float) -> tuple[list[Person], ByHand]:
     choose = random.Random(1)
     hand = ByHand(volume(made.app))
-    crowd, stopped, threads = people(made, number=6, pause_seconds=0.05)
+    crowd, go_home = people(made, number=6, pause_seconds=0.05)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         time.sleep(choose.uniform(0.5, 1.5) * kill_every)
         hand.add()
         if up := made.up():
             made.kill(choose.choice(up))
-    stopped.set()
-    for thread in threads:
-        thread.join()
+    go_home()
     return crowd, hand
 
 
@@ -48,8 +46,15 @@ def imports(made: Fleet) -> tuple[int, int]:
     return len(times), twice
 
 
-def show(made: Fleet, crowd: list[Person], hand: ByHand, found: Reckoning, seconds: float, alarms: int) -> None:
-    pulls, twice = imports(made)
+def show(
+    made: Fleet,
+    crowd: list[Person],
+    hand: ByHand,
+    found: Reckoning,
+    pulls: tuple[int, int],
+    seconds: float,
+    alarms: int,
+) -> None:
     counts = {name: sum(person.counts[name] for person in crowd) for name in ("changes", "not answered")}
     kills = ", ".join(f"{name} {sum(1 for k in made.kills if k[0] == name)}" for name in NAMES)
     rows = [
@@ -65,7 +70,7 @@ def show(made: Fleet, crowd: list[Person], hand: ByHand, found: Reckoning, secon
         ["there that should not be", str(len(found.too_many))],
         ["not delivered in the end", str(found.not_synced)],
         ["until all was delivered after the last change", f"{found.drained_seconds:.1f} s"],
-        [f"scheduled imports (every {IMPORT_EVERY} s)", f"{pulls}, twice in one {twice}"],
+        [f"scheduled imports (every {IMPORT_EVERY} s)", f"{pulls[0]}, twice in one {pulls[1]}"],
         ["audit chain", "intact" if found.chain_intact else "BROKEN"],
     ]
     table("Two web processes and a worker on PostgreSQL, killed at random", ["what", "figure"], rows)
@@ -80,9 +85,10 @@ def main(seconds: float, kill_every: float) -> int:
         with fleet(app, Path(folder), NAMES, **settings) as made, watching(app) as watcher:
             crowd, hand = run(made, seconds, kill_every)
             found = reckon(made, crowd, hand)
-            show(made, crowd, hand, found, seconds, len(watcher.answered))
+            pulls, twice = imports(made)
+            show(made, crowd, hand, found, (pulls, twice), seconds, len(watcher.answered))
     bad = found.lost or found.too_many or found.not_synced or found.overlapping or not found.chain_intact
-    return 1 if bad else 0
+    return 1 if bad or twice or not pulls else 0
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def run(made: Fleet, kills: int) -> tuple[list[Person], ByHand, int]:
     """Until it was killed so often; how often the mail server was away."""
     choose = random.Random(1)
     hand, away = ByHand(volume(made.app)), 0
-    crowd, stopped, threads = people(made, number=6, pause_seconds=0.02)
+    crowd, go_home = people(made, number=6, pause_seconds=0.02)
     for number in range(kills):
         wait_for(lambda: made.up() == [NAME], 60)
         time.sleep(choose.uniform(0.5, 3))
@@ -31,9 +31,7 @@ def run(made: Fleet, kills: int) -> tuple[list[Person], ByHand, int]:
             go_away(hand.folder)
             away += 1
         made.kill(NAME)
-    stopped.set()
-    for thread in threads:
-        thread.join()
+    go_home()
     return crowd, hand, away
 
 

@@ -25,6 +25,7 @@ from provision.secret import Secret
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "Correct-Horse-1"
+LOG = "server.log"  # of the process, in the folder of its site
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -76,9 +77,19 @@ def _a_day(app: Postroom, when: datetime, day: int) -> None:
 
 @contextmanager
 def serve(folder: Path, *, history_days: int = 0, seeded: bool = True, **environment: str) -> Iterator[Site]:
-    """Start the server as a person does, and stop it at the end."""
+    """The company, if it is wanted, and a server process for it."""
     app = seed(folder, history_days=history_days) if seeded else open_postroom(Settings(data_dir=folder / "data"))
-    port, log = _free_port(), folder / "server.log"
+    try:
+        with server_process(folder, **environment) as (url, pid):
+            yield Site(url, app, folder / "config", folder / LOG, pid)
+    finally:
+        app.close()
+
+
+@contextmanager
+def server_process(folder: Path, **environment: str) -> Iterator[tuple[str, int]]:
+    """Start the server as a person does, and stop it at the end: its address and its process id."""
+    port, log = _free_port(), folder / LOG
     command = [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.port", str(port)]
     settings = {
         "POSTROOM_DATA_DIR": str(folder / "data"),
@@ -91,11 +102,10 @@ def serve(folder: Path, *, history_days: int = 0, seeded: bool = True, **environ
         )
     try:
         _wait_until_healthy(f"http://127.0.0.1:{port}", process, log)
-        yield Site(f"http://127.0.0.1:{port}", app, folder / "config", log, process.pid)
+        yield f"http://127.0.0.1:{port}", process.pid
     finally:
         process.terminate()
         process.wait(20)
-        app.close()
 
 
 def _free_port() -> int:
@@ -111,7 +121,7 @@ def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -
             with urllib.request.urlopen(f"{url}/health", timeout=2):
                 return
         except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
+            time.sleep(0.02)
     raise RuntimeError(f"the server did not start:\n{log.read_text()}")
 
 
