@@ -37,8 +37,10 @@ def running(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Contain
 @contextmanager
 def stopped(one: ContainerRig, service: str) -> Iterator[None]:
     one.run("supervisorctl", "stop", service)
-    yield
-    one.run("supervisorctl", "start", service)
+    try:
+        yield
+    finally:
+        one.run("supervisorctl", "start", service)
 
 
 def test_change_detection_is_dead(running: ContainerRig) -> None:
