@@ -16,21 +16,23 @@ find_python() {
 
 # make_venv REQUIREMENTS: install what is pinned there into .venv, when it changed since the last time.
 make_venv() {
-    local wanted
-    wanted=$(sha256sum "$1" | cut -c1-16)
+    local wanted kept
+    wanted=$(sha256sum requirements*.txt | sha256sum | cut -c1-16) # of all lists, which agree with each other
     [ -f .venv/.installed ] && grep -qx "$1 $wanted" .venv/.installed && return
     local python
     python=$(find_python)
     [ -w . ] || die "The folder $PWD cannot be written; Postroom keeps its virtual environment and data there."
-    if [ ! -x .venv/bin/python ]; then
+    if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then # also where a first try has left half of it
         say "Making the virtual environment .venv with $("$python" --version) …"
-        "$python" -m venv .venv 2>/dev/null ||
+        "$python" -m venv --clear .venv 2>/dev/null ||
             die "The virtual environment cannot be made. On Debian: apt install python3-venv."
     fi
     say "Installing what is pinned in $1 (about a minute the first time) …"
+    kept=$(grep -s " $wanted\$" .venv/.installed || true) # what another release wanted is not there any more
+    rm -f .venv/.installed
     .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r "$1" >.venv/install.log 2>&1 || {
         tail -n 5 .venv/install.log >&2
         die "The packages cannot be installed. Is the package index reachable? The whole output: .venv/install.log"
     }
-    echo "$1 $wanted" >>.venv/.installed
+    printf '%s\n' ${kept:+"$kept"} "$1 $wanted" >.venv/.installed
 }

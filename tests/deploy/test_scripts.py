@@ -12,7 +12,13 @@ import pytest
 from tests.e2e.site import ROOT
 
 OLD = '#!/bin/sh\necho "Python 3.9.2"; exit 1\n'
-NO_VENV = f'#!/bin/sh\n[ "$2" = venv ] && exit 1\nexec {sys.executable} "$@"\n'
+# As Debian's without python3-venv: it makes a half, complains and fails.
+NO_VENV = f"""#!/bin/sh
+[ "$2" = venv ] || exec {sys.executable} "$@"
+shift 2
+{sys.executable} -m venv --without-pip "$@"
+exit 1
+"""
 
 
 @pytest.fixture
@@ -70,8 +76,33 @@ def test_an_old_python(checkout: Path, tmp_path: Path) -> None:
     assert "apt install python3" in said
 
 
-def test_python_without_venv(checkout: Path, tmp_path: Path) -> None:
+def test_python_without_venv_and_then_with_it(checkout: Path, tmp_path: Path) -> None:
     assert "apt install python3-venv" in refusal(checkout, PYTHON=program(tmp_path, "python-bare", NO_VENV))
+    assert (checkout / ".venv/bin/python").exists(), "half of it is there"
+    make_venv(checkout)
+
+
+def make_venv(checkout: Path, name: str = "requirements.txt") -> bool:
+    """Whether anything was installed."""
+    command = ["bash", "-euo", "pipefail", "-c", f". scripts/common.sh; make_venv {name}"]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done
+    return "Installing" in done.stderr
+
+
+def test_each_change_of_what_is_pinned_is_installed(checkout: Path) -> None:
+    new, development = checkout / "requirements.txt", checkout / "requirements-dev.txt"
+    development.write_text("# development\n")
+    both = ("requirements.txt", "requirements-dev.txt")
+    assert [make_venv(checkout, name) for name in both * 2] == [True, True, False, False]
+    new.write_text("# of a newer release\n")
+    assert [make_venv(checkout) for _ in range(2)] == [True, False]
+    new.write_text("")
+    assert [make_venv(checkout, name) for name in both * 2] == [True, True, False, False], "back to the former one"
+    new.write_text("no-such-thing\n")
+    assert "cannot be installed" in refusal(checkout)
+    new.write_text("")
+    assert make_venv(checkout), "nobody knows what a broken off attempt has left"
 
 
 def test_no_package_index(checkout: Path) -> None:
