@@ -3,12 +3,13 @@
 Trigrams need three characters; shorter searches match the beginning of the address.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Subquery, Text, bindparam, literal_column, text
+from sqlalchemy import ColumnElement, Subquery, Text, bindparam, literal_column, or_, text
 from sqlalchemy.orm import Session
 
-from provision.models import Mailbox
+from provision.models import Alias, Mailbox
 
 TRIGRAM = 3
 FTS = "SELECT rowid AS id FROM mailbox_search WHERE mailbox_search MATCH :phrase"
@@ -40,3 +41,9 @@ def matches(session: Session, needle: str) -> Search:
     phrase = '"' + needle.replace('"', '""') + '"'
     ids = text(FTS).bindparams(bindparam("phrase", phrase)).columns(Mailbox.id)
     return Search(compared, Mailbox.id.in_(ids), ids.subquery("found"))
+
+
+def leads_to(addresses: Iterable[str]) -> ColumnElement[bool]:
+    """Aliases of which one of these, whole and in stored form, is a destination."""
+    listed = Alias.destinations.cast(Text)
+    return or_(*(listed.contains(f'"{address}"', autoescape=True) for address in addresses))

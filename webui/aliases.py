@@ -11,7 +11,7 @@ from provision import address as addresses
 from provision.access import Permission
 from provision.models import Alias, SyncStatus
 from provision.queries import Page
-from webui import show, ui
+from webui import editing, show, ui
 from webui.i18n import _
 
 Row = Mapping[str, Any]
@@ -113,42 +113,42 @@ def destinations_field(value: str, key: str) -> str:
 
 
 def edit_dialog(row: Row) -> None:
+    seen, key = editing.Seen(row["version"]), ui.dialog_key()
+
     @st.dialog(_("Edit alias"))
     def edit() -> None:
         who = ui.signed_in(Permission.ALIAS_WRITE)
         st.text_input(_("Alias"), addresses.readable(row["address"]), disabled=True)
         catch_all_warning(row["address"])
-        with st.form("al_edit", border=False):
-            text = destinations_field("\n".join(row["destinations"]), f"al_edit_{row['uid']}_{row['version']}")
+        with st.form(f"al_form_{key}", border=False):
+            text = destinations_field("\n".join(map(addresses.readable, row["destinations"])), f"al_edit_{key}")
             sent = ui.submit(_("Save"))
         if sent:
-            with ui.attempt() as tried:
+            mine = {"destinations": ", ".join(split(text))}
+            with editing.saving(seen, mine, {"destinations": (_("Goes to"), _listed)}):
                 saved = ui.app().provisioner.edit_alias(
-                    who.actor, row["uid"], split(text), expected_version=row["version"]
+                    who.actor, row["uid"], split(text), expected_version=seen.version
                 )
                 ui.done(outcome(saved))
-            if tried.error and tried.error.code == "EDIT_CONFLICT":
-                both_values(tried.error.details["current"]["destinations"], ", ".join(split(text)))
 
     edit()
 
 
-def both_values(theirs: str, mine: str) -> None:
-    """Somebody was faster: what he saved, and what was typed here."""
-    for heading, value in ((_("Saved meanwhile"), theirs), (_("Yours"), mine)):
-        with st.container(border=True, gap="xxsmall"):
-            st.caption(heading)
-            st.text(value.replace(", ", "\n") or "–")
-    st.caption(_("Close this and open it again to start from what is saved now."))
+def _listed(destinations: str) -> str:
+    return ", ".join(map(addresses.readable, destinations.split(", ")))
 
 
 def assign_dialog(row: Row) -> None:
+    key = ui.dialog_key()
+
     @st.dialog(_("Owner of the alias"))
     def assign() -> None:
         who = ui.signed_in(Permission.ALIAS_WRITE)
         st.text_input(_("Alias"), addresses.readable(row["address"]), disabled=True)
-        with st.form("al_assign", border=False):
-            address = st.text_input(_("Mailbox"), row["mailbox"] or "", placeholder=_("empty: nobody's"), max_chars=254)
+        with st.form(f"al_assign_{key}", border=False):
+            address = st.text_input(
+                _("Mailbox"), addresses.readable(row["mailbox"] or ""), placeholder=_("empty: nobody's"), max_chars=254
+            )
             st.caption(_("Only where it is listed changes, not where its mail goes."))
             sent = ui.submit(_("Save"))
         if sent:

@@ -276,11 +276,13 @@ def push_now(server: Row) -> None:
 
 
 def import_dialog(server: Row) -> None:
+    key = ui.dialog_key()
+
     @st.dialog(_("Import from {name}", name=ui.plain(server["name"])))
     def pull() -> None:
         who = ui.signed_in(Permission.SYNC_PULL)
         st.write(_("What is on the mail server and unknown here is added here. Nothing changes on the mail server."))
-        force = st.checkbox(_("Where both have an entry and differ, the server wins"), key=f"sy_pull_{server['uid']}")
+        force = st.checkbox(_("Where both have an entry and differ, the server wins"), key=f"sy_pull_{key}")
         if force:
             st.caption(
                 _("Our values of those entries are replaced; what waits for them, also a new password, is dropped.")

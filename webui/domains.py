@@ -9,7 +9,7 @@ import streamlit as st
 from provision.access import Permission
 from provision.address import normalise_domain, readable
 from provision.queries import Page
-from webui import show, ui
+from webui import editing, show, ui
 from webui.i18n import _
 
 Row = Mapping[str, Any]
@@ -86,12 +86,13 @@ def _follow(page: Page) -> None:
 
 
 def create_dialog(servers: Sequence[str]) -> None:
-    key = st.session_state["dm_new"] = uuid4().hex
+    st.session_state["dm_new"] = uuid4().hex
+    key = ui.dialog_key()
 
     @st.dialog(_("Add domain"))
     def create() -> None:
         who = ui.signed_in(Permission.DOMAIN_WRITE)
-        with st.form("dm_new_form", border=False):
+        with st.form(f"dm_new_{key}", border=False):
             name = st.text_input(_("Domain"), placeholder="example.com", max_chars=253)
             server = st.selectbox(_("Mail server"), list(servers))
             description, quota = _fields("", None, key)
@@ -108,23 +109,22 @@ def create_dialog(servers: Sequence[str]) -> None:
 
 
 def edit_dialog(row: Row) -> None:
-    key = uuid4().hex
+    seen, key = editing.Seen(row["version"]), ui.dialog_key()
 
     @st.dialog(_("Edit {name}", name=ui.plain(readable(row["name"]))))
     def edit() -> None:
         who = ui.signed_in(Permission.DOMAIN_WRITE)
-        with st.form("dm_edit", border=False):
+        with st.form(f"dm_edit_{key}", border=False):
             description, quota = _fields(row["description"], row["default_quota_bytes"], key)
             sent = ui.submit(_("Save"))
         if sent:
-            with ui.attempt() as tried:
+            mine = {"description": description, "default_quota_bytes": quota}
+            with editing.saving(seen, mine, _written()):
                 ui.app().provisioner.edit_domain(
-                    who.actor, row["uid"], description=description, expected_version=row["version"],
+                    who.actor, row["uid"], description=description, expected_version=seen.version,
                     default_quota_bytes=-1 if quota is None else quota,
                 )  # fmt: skip
                 ui.done(_("Saved."))
-            if tried.error and tried.error.code == "EDIT_CONFLICT":
-                _both_values(tried.error.details["current"], description, quota)
 
     edit()
 
@@ -140,15 +140,15 @@ def _fields(description: str, quota_bytes: int | None, key: str) -> tuple[str, i
     return text or "", None if megabytes is None else int(megabytes) * MB
 
 
-def _both_values(theirs: Mapping[str, Any], description: str, quota: int | None) -> None:
-    """Somebody was faster: what he saved, and what was typed here."""
-    mine = {"description": description, "default_quota_bytes": quota}
-    for place, heading, values in zip(st.columns(2), (_("Saved meanwhile"), _("Yours")), (theirs, mine), strict=True):
-        with place.container(border=True, gap="xxsmall"):
-            st.caption(heading)
-            st.markdown(ui.plain(values["description"]) or "–")
-            st.markdown(default_quota(values, standard_quota()))
-    st.caption(_("Close this and open it again to start from what is saved now."))
+def _written() -> editing.Fields:
+    standard = standard_quota()
+    return {
+        "description": (_("Description"), str),
+        "default_quota_bytes": (
+            _("Default quota"),
+            lambda value: default_quota({"default_quota_bytes": value}, standard),
+        ),
+    }
 
 
 def delete_dialog(row: Row, listing: ui.Listing) -> None:

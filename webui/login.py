@@ -108,9 +108,9 @@ def new_password_page(who: SignedIn) -> None:
         language_switch(who)
 
 
-def password_form(who: SignedIn, old_label: str) -> None:
-    """Old password, and the new one twice."""
-    with st.form("own_password", border=True):
+def password_form(who: SignedIn, old_label: str, key: str = "") -> None:
+    """Old password, and the new one twice. `key`: of the dialog it is in."""
+    with st.form(f"own_password_{key}", border=True):
         old = st.text_input(old_label, type="password", autocomplete="current-password")
         new = st.text_input(_("New password"), type="password", autocomplete="new-password")
         again = st.text_input(_("New password again"), type="password", autocomplete="new-password")

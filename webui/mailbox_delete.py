@@ -15,11 +15,14 @@ from webui.mailbox_edit import chosen_text
 WORD = "DELETE"
 NAMED = 12
 Row = Mapping[str, Any]
+Touched = tuple[set[str], set[str]]
 
 
 def delete_dialog(rows: Sequence[Row], mine: ui.Listing) -> None:
     """Asks which way; rows that are soft-deleted already can only go for good."""
     parked = all(row["status"] == Status.DELETED for row in rows)
+    key = ui.dialog_key()
+    touched = _touched(ui.signed_in(Permission.MAILBOX_READ), rows)
 
     @st.dialog(_("Delete mailbox"), icon=":material/delete:")
     def delete() -> None:
@@ -29,10 +32,10 @@ def delete_dialog(rows: Sequence[Row], mine: ui.Listing) -> None:
         way = "force"
         if not parked:
             way = st.radio(
-                _("How"), list(ways), format_func=ways.__getitem__, key="mb_delete_way", label_visibility="collapsed"
+                _("How"), list(ways), format_func=ways.__getitem__, key=f"mb_way_{key}", label_visibility="collapsed"
             )
         if way == "force":
-            _for_good(who, rows, mine)
+            _for_good(who, rows, mine, touched, key)
         else:
             _soft(who, rows, mine)
 
@@ -55,18 +58,20 @@ def _soft(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
             delivery.done_many(who, text, result, delivered=False)
 
 
-def _for_good(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
+def _for_good(who: SignedIn, rows: Sequence[Row], mine: ui.Listing, touched: Touched, key: str) -> None:
     erases = {server["id"] for server in ui.app().queries.health(who.actor) if server["erases_mail"]}
     possible = all(row["server_id"] in erases for row in rows)
     st.warning(
         _("The account is removed from the mail server. Its mail stays on disk: who gets this address later would see the old mail."),
         icon=":material/warning:",
     )  # fmt: skip
-    _aliases(who, rows)
-    erase = st.checkbox(_("Erase the mail, too. Nobody can bring it back."), disabled=not possible, key="mb_erase")
+    _tell(*touched)
+    erase = st.checkbox(
+        _("Erase the mail, too. Nobody can bring it back."), disabled=not possible, key=f"mb_erase_{key}"
+    )
     if not possible:
         st.caption(_("This mail server is reached by its config files only; its mail cannot be erased from here."))
-    sure = ui.typed(WORD)
+    sure = ui.typed(WORD, key)
     if ui.buttons(_("Delete for good"), disabled=not sure) and sure:
         with ui.attempt():
             _delete(who, rows, mine, erase and possible)
@@ -85,14 +90,18 @@ def _delete(who: SignedIn, rows: Sequence[Row], mine: ui.Listing, erase: bool) -
     delivery.done_many(who, text, result)
 
 
-def _aliases(who: SignedIn, rows: Sequence[Row]) -> None:
-    """The aliases that lose a destination, and those that are left with none."""
-    gone = {row["address"] for row in rows}
-    changed, removed = set[str](), set[str]()
-    for address in gone:
-        for alias in ui.app().queries.aliases(who.actor, search=address, size=200).rows:
-            if address in alias["destinations"] and not alias["removing"]:
-                (changed if set(alias["destinations"]) - gone else removed).add(alias["address"])
+def _touched(who: SignedIn, rows: Sequence[Row]) -> Touched:
+    """The aliases on their mail servers that are left with no destination, and those that lose one of several."""
+    gone = {(row["server_id"], row["address"]) for row in rows}
+    removed, changed = set[str](), set[str]()
+    for alias in ui.app().queries.aliases_to(who.actor, sorted({address for _server, address in gone})):
+        targets = {(alias["server_id"], address) for address in alias["destinations"]}
+        if targets & gone and not alias["removing"]:
+            (changed if targets - gone else removed).add(alias["address"])
+    return removed, changed
+
+
+def _tell(removed: set[str], changed: set[str]) -> None:
     if removed:
         st.write(_("Aliases that go with it: {names}", names=_names(removed)))
     if changed:

@@ -83,11 +83,7 @@ def _usage(row: Mailbox) -> None:
 
 
 def _aliases(who: SignedIn, row: Mailbox) -> None:
-    found = [
-        a
-        for a in ui.app().queries.aliases(who.actor, search=row.address, size=200).rows
-        if row.address in a["destinations"]
-    ]
+    found = ui.app().queries.aliases_to(who.actor, [row.address])
     if not found:
         st.caption(_("No alias leads here."))
         return

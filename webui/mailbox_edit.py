@@ -4,21 +4,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-import pandas as pd
 import streamlit as st
 
 from provision.access import Permission
-from provision.errors import Conflict, InvalidInput
+from provision.address import readable
+from provision.errors import InvalidInput
 from provision.provisioner.newcomers import NewMailbox
 from provision.secret import Secret
 from provision.signin import SignedIn
-from webui import delivery, ui
+from webui import delivery, editing, ui
 from webui.i18n import _, counted
 from webui.policy import password_hint
 
 MB = 1 << 20
 MAX_MB = 1 << 30
-KEY, MADE, VERSION = "mb_new_key", "mb_new_made", "mb_edit_version"
+KEY, MADE = "mb_new_key", "mb_new_made"
 Row = Mapping[str, Any]
 
 
@@ -28,13 +28,13 @@ Row = Mapping[str, Any]
 def create_dialog(domains: Sequence[str]) -> None:
     """One mailbox for one opened dialog, however often its button is pressed."""
     st.session_state[KEY] = uuid4().hex
-    place = domains[0] if domains else "example.com"
+    form, place = ui.dialog_key(), domains[0] if domains else "example.com"
 
     @st.dialog(_("Create mailbox"), icon=":material/add:")
     def create() -> None:
         who = ui.signed_in(Permission.MAILBOX_READ)
         whole = st.empty()
-        with whole.form("new_mailbox", border=False):
+        with whole.form(f"new_mailbox_{form}", border=False):
             address = st.text_input(_("Address"), placeholder=f"name@{place}", icon=":material/mail:", max_chars=255)
             name = st.text_input(_("Name"), max_chars=200)
             quota, messages = _quota_fields(None, None, _("as the domain says"))
@@ -64,7 +64,7 @@ def _create(who: SignedIn, new: NewMailbox, once: Any) -> None:
     if once and st.session_state.get(MADE) == key:  # pressed twice: the first password was never seen, so another
         row, secret = write.reset_password(who.actor, row.uid)
     st.session_state[MADE] = key
-    text = _("{address} is created.", address=row.address)
+    text = _("{address} is created.", address=readable(row.address))
     if once and secret:
         delivery.show_once(who, once, text, row, secret)
     else:
@@ -83,13 +83,13 @@ def same(typed: str | None, again: str | None) -> Secret | None:
 
 def edit_dialog(row: Row) -> None:
     """What somebody else saved meanwhile is shown, and replaced only if asked for again."""
-    st.session_state[VERSION] = row["version"]
+    seen, form = editing.Seen(row["version"]), ui.dialog_key()
 
     @st.dialog(_("Edit mailbox"), icon=":material/edit:")
     def edit() -> None:
         who = ui.signed_in(Permission.MAILBOX_READ)
-        with st.form("edit_mailbox", border=False):
-            st.text_input(_("Address"), row["address"], disabled=True)
+        with st.form(f"edit_mailbox_{form}", border=False):
+            st.text_input(_("Address"), readable(row["address"]), disabled=True)
             name = st.text_input(_("Name"), row["display_name"], max_chars=200)
             shown = row["quota_bytes"] // MB, row["quota_messages"] or 0
             quota, messages = _quota_fields(*shown, _("no limit"))
@@ -99,53 +99,31 @@ def edit_dialog(row: Row) -> None:
                 "display_name": name or "", "quota_bytes": row["quota_bytes"] if quota == shown[0] else (quota or 0) * MB,
                 "quota_messages": messages or 0,
             }  # fmt: skip
-            with ui.attempt():
-                _edit(who, row, mine)
+            with editing.saving(seen, mine, _written()):
+                made = ui.app().provisioner.edit_mailbox(who.actor, row["uid"], **mine, expected_version=seen.version)
+                delivery.done(who, _("{address} is saved.", address=readable(made.address)), made)
 
     edit()
 
 
-def _edit(who: SignedIn, row: Row, mine: Mapping[str, Any]) -> None:
-    try:
-        made = ui.app().provisioner.edit_mailbox(
-            who.actor, row["uid"], **mine, expected_version=st.session_state[VERSION]
-        )
-    except Conflict as conflict:
-        if conflict.code != "EDIT_CONFLICT":
-            raise
-        st.session_state[VERSION] = ui.app().queries.mailbox(who.actor, row["uid"]).version
-        _both(conflict.details["current"], mine)
-        return
-    delivery.done(who, _("{address} is saved.", address=made.address), made)
-
-
-def _both(current: Mapping[str, Any], mine: Mapping[str, Any]) -> None:
-    """Their values beside ours."""
-    st.warning(_("Somebody else has changed this mailbox meanwhile. Nothing was saved."), icon=":material/group:")
-    names = {"display_name": _("Name"), "quota_bytes": _("Quota (MB)"), "quota_messages": _("Message quota")}
-    lines = [
-        {"": title, _("Saved now"): _cell(name, current[name]), _("Yours"): _cell(name, mine[name])} for name, title in names.items()
-    ]  # fmt: skip
-    st.table(pd.DataFrame(lines).set_index(""))
-    st.caption(_("Save again to replace their values with yours, or close to leave them."))
-
-
-def _cell(name: str, value: Any) -> str:
-    if name == "display_name":
-        return ui.plain(str(value or "–"))
-    if not value:
-        return _("no limit")
-    return f"{value / MB:,.6g}" if name == "quota_bytes" else f"{value:,}"
+def _written() -> editing.Fields:
+    return {
+        "display_name": (_("Name"), str),
+        "quota_bytes": (_("Quota (MB)"), lambda value: f"{value / MB:,.6g}" if value else _("no limit")),
+        "quota_messages": (_("Message quota"), lambda value: f"{value:,}" if value else _("no limit")),
+    }
 
 
 # ---- quotas --------------------------------------------------------------------------------
 
 
 def quota_dialog(rows: Sequence[Row], mine: ui.Listing) -> None:
+    form = ui.dialog_key()
+
     @st.dialog(_("Set quota"), icon=":material/data_usage:")
     def set_quota() -> None:
         who = ui.signed_in(Permission.MAILBOX_READ)
-        with st.form("set_quota", border=False):
+        with st.form(f"set_quota_{form}", border=False):
             st.write(chosen_text(rows))
             standard = ui.app().policy.now().default_quota_mb
             quota = st.number_input(_("Quota (MB)"), 0, MAX_MB, standard, 256, help=_("0: no limit"))
@@ -163,7 +141,7 @@ def quota_dialog(rows: Sequence[Row], mine: ui.Listing) -> None:
 
 def chosen_text(rows: Sequence[Row]) -> str:
     """The address, or how many and the first of them."""
-    names = ", ".join(ui.plain(row["address"]) for row in rows[:5])
+    names = ", ".join(ui.plain(readable(row["address"])) for row in rows[:5])
     if len(rows) == 1:
         return f"**{names}**"
     more = ", …" if len(rows) > 5 else ""

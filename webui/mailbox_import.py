@@ -43,6 +43,7 @@ class Preview:
 def import_dialog() -> None:
     st.session_state[KEY] = str(uuid7())
     st.session_state.pop(PLAN, None)
+    key = ui.dialog_key()
 
     @st.dialog(_("Import CSV"), width="large", icon=":material/upload:")
     def load() -> None:
@@ -53,7 +54,9 @@ def import_dialog() -> None:
                 width="content",
             )
             st.link_button(_("Template"), place("/export/mailboxes-template.csv"), icon=":material/download:")
-        file = st.file_uploader(_("CSV file"), type=["csv", "txt"], label_visibility="collapsed", key="mb_import_file")
+        file = st.file_uploader(
+            _("CSV file"), type=["csv", "txt"], label_visibility="collapsed", key=f"mb_import_{key}"
+        )
         if file is None:
             return
         with ui.attempt():

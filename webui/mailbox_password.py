@@ -19,6 +19,7 @@ Row = Mapping[str, Any]
 
 def reset_dialog(row: Row) -> None:
     """Typed twice; or made here, shown this once, and never again."""
+    key = ui.dialog_key()
 
     @st.dialog(_("Reset password"), icon=":material/key:")
     def reset() -> None:
@@ -28,10 +29,10 @@ def reset_dialog(row: Row) -> None:
         with whole.container():
             st.markdown(f"**{ui.plain(row['address'])}**")
             way = st.segmented_control(
-                _("How"), list(ways), default="once", required=True, format_func=ways.__getitem__, key="mb_reset_way",
+                _("How"), list(ways), default="once", required=True, format_func=ways.__getitem__, key=f"mb_reset_{key}",
                 label_visibility="collapsed",
             )  # fmt: skip
-            wanted = _one_time() if way == "once" else _typed(who, row)
+            wanted = _one_time() if way == "once" else _typed(who, row, key)
         if wanted:
             with ui.attempt():
                 made, secret = ui.app().provisioner.reset_password(who.actor, row["uid"])
@@ -46,8 +47,8 @@ def _one_time() -> bool:
     return ui.buttons(_("Make one-time password"))
 
 
-def _typed(who: SignedIn, row: Row) -> bool:
-    with st.form("reset_password", border=False):
+def _typed(who: SignedIn, row: Row, key: str) -> bool:
+    with st.form(f"reset_password_{key}", border=False):
         typed = st.text_input(_("New password"), type="password", autocomplete="new-password", help=password_hint())
         again = st.text_input(_("New password again"), type="password", autocomplete="new-password")
         sent = ui.submit(_("Change password"))
@@ -63,11 +64,12 @@ def _typed(who: SignedIn, row: Row) -> bool:
 
 def verify_dialog(row: Row) -> None:
     """Log in as a mail program would."""
+    key = ui.dialog_key()
 
     @st.dialog(_("Check a password"), icon=":material/verified_user:")
     def verify() -> None:
         who = ui.signed_in(Permission.MAILBOX_READ)
-        with st.form("verify_password", border=False, clear_on_submit=True):
+        with st.form(f"verify_password_{key}", border=False, clear_on_submit=True):
             st.write(
                 _(
                     "The mail server is asked to let {address} in with this password.",

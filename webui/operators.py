@@ -49,7 +49,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 
 
 def create_dialog(domains: Sequence[str]) -> None:
-    key = uuid4().hex
+    key, form = uuid4().hex, ui.dialog_key()
     made: list[tuple[Secret, str]] = []  # in the dialog's closure: a double click finds what the first one made
 
     @st.dialog(_("Add operator"))
@@ -58,7 +58,7 @@ def create_dialog(domains: Sequence[str]) -> None:
         if made:
             ui.show_once(*made[0])
             return
-        with st.form("new_operator", border=False):
+        with st.form(f"new_operator_{form}", border=False):
             username = st.text_input(_("User name"), max_chars=80)
             given = _fields({}, domains)
             sent = ui.submit(_("Add"))
@@ -75,10 +75,12 @@ def create_dialog(domains: Sequence[str]) -> None:
 
 
 def edit_dialog(row: Mapping[str, Any], domains: Sequence[str]) -> None:
+    form = ui.dialog_key()
+
     @st.dialog(_("Edit {name}", name=ui.plain(row["username"])))
     def edit() -> None:
         who = ui.signed_in(Permission.OPERATOR_WRITE)
-        with st.form("edit_operator", border=False):
+        with st.form(f"edit_operator_{form}", border=False):
             given = _fields(row, domains)
             sent = ui.submit(_("Save"))
         if sent:

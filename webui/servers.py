@@ -50,14 +50,17 @@ def table(rows: Sequence[Server], kinds: Kinds) -> Server | None:
 
 def create_dialog(kinds: Kinds) -> None:
     key = uuid4().hex  # one per opened dialog: a double click makes one server
+    form = ui.dialog_key()
 
     @st.dialog(_("Add mail server"))
     def create() -> None:
         who = ui.signed_in(Permission.SERVER_WRITE)
-        kind = st.selectbox(_("Kind"), list(kinds), format_func=lambda name: word(kinds[name][0]), key="st_kind")
-        with st.form("new_server", border=False):
+        kind = st.selectbox(
+            _("Kind"), list(kinds), format_func=lambda name: word(kinds[name][0]), key=f"st_kind_{form}"
+        )
+        with st.form(f"new_server_{form}", border=False):
             name = st.text_input(_("Name"), placeholder=_("mail, headquarters …"), max_chars=80)
-            settings = _fields(kinds[kind][1], {})
+            settings = _fields(kinds[kind][1], {}, form)
             sent = ui.submit(_("Add"))
         if sent:
             with ui.attempt():
@@ -68,15 +71,15 @@ def create_dialog(kinds: Kinds) -> None:
 
 
 def edit_dialog(server: Server, kinds: Kinds) -> None:
-    key = uuid4().hex
+    form = ui.dialog_key()
 
     @st.dialog(_("Edit {name}", name=ui.plain(server.name)))
     def edit() -> None:
         who = ui.signed_in(Permission.SERVER_WRITE)
-        with st.form("edit_server", border=False):
-            settings = _fields(kinds[server.kind][1], server.settings)
+        with st.form(f"edit_server_{form}", border=False):
+            settings = _fields(kinds[server.kind][1], server.settings, form)
             quiet = ui.emptyable_number(
-                st, _("Quiet time in seconds (empty: automatic)"), 0.0, 3600.0, server.quiet_seconds, key=f"st_quiet_{key}",
+                st, _("Quiet time in seconds (empty: automatic)"), 0.0, 3600.0, server.quiet_seconds, key=f"st_quiet_{form}",
                 placeholder=_("automatic"),
             )  # fmt: skip
             st.caption(_("Changes within the quiet time go out together, which spares the mail server."))
@@ -105,22 +108,26 @@ def delete_dialog(server: Server) -> None:
     )  # fmt: skip
 
 
-def _fields(known: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
+def _fields(known: Mapping[str, str], values: Mapping[str, Any], form: str) -> dict[str, Any]:
     """One field per setting; the first is required, the others in a fold."""
     found: dict[str, Any] = {}
     names = list(known)
     for name in names[:1]:
-        found[name] = _field(name, known[name], values)
+        found[name] = _field(name, known[name], values, form)
     with st.expander(_("More settings"), expanded=any(name in values for name in names[1:])):
         for name in names[1:]:
-            found[name] = _field(name, known[name], values)
+            found[name] = _field(name, known[name], values, form)
     return {name: value for name, value in found.items() if value != ""}
 
 
-def _field(name: str, meaning: str, values: Mapping[str, Any]) -> str:
+def _field(name: str, meaning: str, values: Mapping[str, Any], form: str) -> str:
     kind: Any = "password" if any(part in name for part in SECRET_WORDS) else "default"
     title = word(meaning)
     typed = st.text_input(
-        title[:1].upper() + title[1:], str(values.get(name, "")), type=kind, help=name, key=f"server_setting_{name}"
+        title[:1].upper() + title[1:],
+        str(values.get(name, "")),
+        type=kind,
+        help=name,
+        key=f"server_setting_{form}_{name}",
     )
     return (typed or "").strip()

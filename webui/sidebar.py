@@ -46,8 +46,10 @@ def change_password() -> None:
     from webui import ui
     from webui.login import password_form
 
+    key = ui.dialog_key()
+
     @st.dialog(_("Change your password"))
     def ask() -> None:
-        password_form(ui.signed_in(), _("Old password"))
+        password_form(ui.signed_in(), _("Old password"), key)
 
     ask()

@@ -41,6 +41,7 @@ def table(rows: Sequence[Row]) -> Row | None:
 
 
 def create_dialog(domains: Sequence[str]) -> None:
+    form = ui.dialog_key()
     made: list[tuple[str, Secret]] = []  # in the dialog's closure: a double click finds what the first one made
 
     @st.dialog(_("Make API token"))
@@ -49,7 +50,7 @@ def create_dialog(domains: Sequence[str]) -> None:
         if made:
             _show_once(*made[0])
             return
-        with st.form("new_token", border=False):
+        with st.form(f"new_token_{form}", border=False):
             given = _fields(domains)
             sent = ui.submit(_("Make"))
         if sent:

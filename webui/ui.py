@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 PAGES = Path(__file__).resolve().parent.parent / "pages"
 FLASH = "_flash"
 CLOSING = "_closing"
+OPENED = "_dialogs_opened"
 TOAST_CHARACTERS = 100  # Streamlit cuts what is longer
 
 
@@ -156,9 +157,16 @@ def link(page: str, text: str, *, icon: str | None = None, **filters: str | None
         st.page_link(str(path), label=text, icon=icon, icon_position="right", query_params=known or None)
 
 
-def typed(word: str) -> bool:
-    """Ask to type a word before something that cannot be undone."""
-    value = st.text_input(_("Type {word} to confirm", word=f"**{plain(word)}**"), live="300ms", key=f"typed_{word}")
+def dialog_key() -> str:
+    """For the keys of forms and fields of a dialog that is opened now. Under the same key Streamlit would fill in what
+    was typed when it was open before, also for another row: it keeps that where a dialog is closed by its cross."""
+    st.session_state[OPENED] = number = st.session_state.get(OPENED, 0) + 1
+    return str(number)
+
+
+def typed(word: str, key: str) -> bool:
+    """Ask to type a word before something that cannot be undone. `key`: see `dialog_key`."""
+    value = st.text_input(_("Type {word} to confirm", word=f"**{plain(word)}**"), live="300ms", key=f"typed_{key}")
     return (value or "").strip() == word
 
 
@@ -167,12 +175,13 @@ def confirm(
     permission: Permission | None = None,
 ) -> None:  # fmt: skip
     """A dialog that asks first. `action` returns what to say afterwards. `word`: must be typed."""
+    key = dialog_key()
 
     @st.dialog(heading)
     def ask() -> None:
         signed_in(permission)
         st.write(text)
-        sure = typed(word) if word else True
+        sure = typed(word, key) if word else True
         if buttons(button, disabled=not sure) and sure:
             with attempt():
                 flash(action() or _("Done."))
@@ -193,7 +202,7 @@ def emptyable_number(
     place: Any, title: str, least: float, most: float, value: float | None, *, key: str, **options: Any
 ) -> Any:
     """A number that may be left out again. Streamlit lets no field be emptied that was given a `value`; so it comes in
-    by the state. `key`: new for each dialog that is opened."""
+    by the state. `key`: see `dialog_key`."""
     st.session_state.setdefault(key, value)
     return place.number_input(title, least, most, None, key=key, **options)
 

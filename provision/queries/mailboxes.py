@@ -28,7 +28,7 @@ from provision.queries.lists import (
     rows_of,
     scope,
 )
-from provision.search import Search, matches
+from provision.search import Search, leads_to, matches
 
 MAILBOX_SORTS: Mapping[str, Any] = {
     "address": Mailbox.address, "display_name": Mailbox.display_name, "quota": Mailbox.quota_bytes, "used": Mailbox.used_bytes,
@@ -37,6 +37,7 @@ MAILBOX_SORTS: Mapping[str, Any] = {
 
 
 JSON_SIGNS = frozenset('[]", ')
+AT_ONCE = 100  # addresses that one statement compares with; SQLite takes a few hundred
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,17 @@ class MailboxReads(Reads):
                 in_address = Alias.address.like(like, escape="\\")
                 conditions.append(in_address if is_sign else or_(in_address, in_destinations))
             return _alias_page(session, conditions, number, max(1, min(size, MAX_PAGE_SIZE)))
+    def aliases_to(self, actor: Actor, addresses: Sequence[str]) -> list[dict[str, Any]]:
+        """All aliases that have one of these addresses, in stored form, as a destination; by address."""
+        actor.require(Permission.ALIAS_READ)
+        found: dict[int, dict[str, Any]] = {}
+        statement = joined(Alias, ALIAS_COLUMNS).where(*scope(actor, Alias.domain_id))
+        with self.database.read() as session:
+            for start in range(0, len(addresses), AT_ONCE):
+                pointing = statement.where(leads_to(addresses[start : start + AT_ONCE]))
+                found.update((row["id"], dict(row)) for row in session.execute(pointing).mappings())
+        return sorted(found.values(), key=lambda row: str(row["address"]))
+
 
     def alias(self, actor: Actor, uid: UUID) -> Alias:
         actor.require(Permission.ALIAS_READ)

@@ -122,7 +122,7 @@ def test_two_edit_one_mailbox(alice: Page, company: Site) -> None:
     company.app.provisioner.edit_mailbox(SYSTEM, row(company, address).uid, display_name="Theirs", quota_bytes=5 << 30)
     dialog(alice).get_by_label("Name").fill("Mine")
     dialog(alice).get_by_role("button", name="Save").click()
-    expect(dialog(alice).get_by_text("Somebody else has changed this mailbox meanwhile.")).to_be_visible()
+    expect(dialog(alice).get_by_text("Somebody else has changed this meanwhile.")).to_be_visible()
     for value in ("Theirs", "Mine", "5,120", "2,048"):
         expect(dialog(alice).get_by_role("table").get_by_text(value, exact=True)).to_be_visible()
     assert row(company, address).display_name == "Theirs"

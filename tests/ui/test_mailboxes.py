@@ -13,10 +13,12 @@ from provision.bootstrap import Postroom
 from provision.errors import AccessDenied
 from provision.imports import run_next_import, start_import
 from provision.models import ProvisionLog
+from provision.provisioner.newcomers import NewMailbox
 from provision.queries import lists
 from provision.sample import BRANCH, MAIN, SALES
 from provision.secret import Secret
 from provision.signin import SignedIn
+from tests.conftest import HASH
 from tests.ui.conftest import SYSTEM, token_of
 from webui.markup import NOTHING
 from webui.session import TEST_TOKEN
@@ -203,6 +205,7 @@ def script(name: str, uids: list[str]) -> None:
     names = ("uid", "address", "display_name", "quota_bytes", "quota_messages", "status", "server_id", "version")
     rows = [{name: getattr(row, name) for name in names} for row in found]
     mine = ui.Listing("mb")
+    st.session_state[ui.OPENED] = 0  # the dialog of the run before goes on, it is not another one
     if name == "create":
         mailbox_edit.create_dialog(["example.com"])
     elif name == "edit":
@@ -311,6 +314,17 @@ def _detail(uid: str) -> None:
     from webui import mailbox_detail
 
     mailbox_detail.dialog(UUID(uid))
+
+
+def test_deleting_names_the_mailboxs_own_alias_among_hundreds_that_look_alike(own_company: Postroom) -> None:
+    write = own_company.provisioner
+    row = write.create_mailbox(SYSTEM, NewMailbox(f"i@{MAIN}", password_hash=HASH))
+    others = [NewMailbox(f"b{n}.i@{MAIN}", password_hash=HASH, aliases=(f"a{n}@{MAIN}",)) for n in range(201)]
+    assert not write.create_mailboxes(SYSTEM, others).errors
+    write.create_alias(SYSTEM, f"zoe@{MAIN}", [f"i@{MAIN}"])
+    test = opened(own_company, "alice", "delete", row.uid)
+    test.radio[0].set_value("force").run()
+    assert f"Aliases that go with it: zoe@{MAIN}" in shown(test).split("\n")
 
 
 def test_deleting_for_good_names_aliases_and_must_be_typed(own_company: Postroom) -> None:

@@ -67,14 +67,8 @@ TEXTS = {
         "仅改变列表中的归属，不改变邮件去向。",
     ),
     "empty: nobody's": ("空欄: 所属なし", "留空：不属于任何邮箱"),
-    "Saved meanwhile": ("先に保存された値", "期间已保存的值"),
-    "Yours": ("あなたの値", "您的值"),
     "A catch-all is written without the star: @ and the domain.": (
         "キャッチオールは * を付けず、@ とドメインで指定します。",
         "全收地址不带星号，只写 @ 和域名。",
-    ),
-    "Close this and open it again to start from what is saved now.": (
-        "一度閉じて開き直すと、現在保存されている値から編集できます。",
-        "请关闭后重新打开，以当前保存的内容为起点。",
     ),
 }  # fmt: skip

@@ -53,9 +53,9 @@ TEXTS = {
     "{address} is created.": ("{address} を作成しました。", "已创建 {address}。"),
     "{address} is saved.": ("{address} を保存しました。", "已保存 {address}。"),
     "The quota of {n} mailboxes is set.": ("{n} 件のメールボックスの容量を設定しました。", "已设置 {n} 个邮箱的配额。"),
-    "Somebody else has changed this mailbox meanwhile. Nothing was saved.": (
-        "このメールボックスは他の人が先に変更しました。何も保存されていません。",
-        "此邮箱已被其他人修改，未保存任何内容。",
+    "Somebody else has changed this meanwhile. Nothing was saved.": (
+        "他の人が先に変更しました。何も保存されていません。",
+        "内容已被其他人修改，未保存任何更改。",
     ),
     "Saved now": ("現在の値", "当前值"),
     "Yours": ("あなたの値", "您的值"),
