@@ -122,3 +122,27 @@ def test_a_taken_port(checkout: Path) -> None:
         listener.listen()
         port = listener.getsockname()[1]
         assert f"Port {port} is taken" in refusal(checkout, "--port", str(port))
+
+
+# ---- scripts/audit-packages ----------------------------------------------------------------
+
+
+def audited(checkout: Path, requirements: str) -> tuple[int, str]:
+    """On a machine whose only way out is shut."""
+    (checkout / "requirements.txt").write_text(requirements)
+    shut = dict.fromkeys(("HTTPS_PROXY", "https_proxy"), "http://127.0.0.1:9") | {"NO_PROXY": "", "no_proxy": ""}
+    done = subprocess.run(
+        [sys.executable, "scripts/audit-packages"], cwd=checkout, env={**os.environ, **shut},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    return done.returncode, done.stdout
+
+
+def test_an_advisory_service_out_of_reach_is_no_failure(checkout: Path) -> None:
+    code, said = audited(checkout, f"postroom-has-no-such==1 --hash=sha256:{'0' * 64}\n")
+    assert (code, "cannot be reached" in said) == (0, True), said
+
+
+def test_packages_that_could_not_be_asked_about_are_one(checkout: Path) -> None:
+    code, said = audited(checkout, "this is no requirement\n")
+    assert (code, "could not be checked" in said) == (1, True), said
