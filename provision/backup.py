@@ -235,4 +235,7 @@ def _hold(session: Session, made_at: datetime) -> int:
         values = {"failed_generation": table.generation, "error": error, "error_code": "RESTORED"}
         held += session.execute(update(table).where(waits).values(**values)).rowcount  # type: ignore[attr-defined]
         session.execute(update(table).where(table.confirming).values(confirming=False))
+    # A password that had arrived then must not go out with the next change, over one that was set since.
+    arrived = Mailbox.synced_generation == Mailbox.generation
+    session.execute(update(Mailbox).where(arrived).values(sealed_password=None))
     return held

@@ -12,7 +12,8 @@ from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginEr
 from provision.errors import InvalidInput, Unreachable
 from provision.secret import Secret
 
-FALSE = (False, "false", "no", "0", 0)
+SECURITY = ("tls", "starttls", "none")
+FALSE = ("false", "no", "0")
 # Answers that say nothing about the password (RFC 5530).
 NO_VERDICT = {
     "UNAVAILABLE": "it cannot check passwords now (temporary failure)",
@@ -29,16 +30,20 @@ def check_login(settings: Mapping[str, Any], address: str, password: Secret, tim
     Raises: InvalidInput when the server has no `imap_host`; Unreachable when no answer was to be had,
     which includes a certificate that is not trusted (unless `imap_verify` is false).
     """
-    host, security = settings.get("imap_host"), settings.get("imap_security", "tls")
+    host, security = settings.get("imap_host"), str(settings.get("imap_security") or "tls").lower()
     if not host:
         raise InvalidInput(
             "This mail server has no IMAP host in its settings, so a login cannot be tried.", code="NO_IMAP_HOST"
+        )
+    if security not in SECURITY:  # a slip here must not send the password readable
+        raise InvalidInput(
+            f"imap_security is {', '.join(SECURITY[:-1])} or {SECURITY[-1]}; this server's is “{security}”."
         )
     context = _tls_context(settings)
     try:
         client = IMAPClient(
             host,
-            int(settings.get("imap_port", 993)),
+            int(settings.get("imap_port") or 993),
             ssl=security == "tls",
             ssl_context=context,
             timeout=timeout_seconds,
@@ -72,7 +77,7 @@ def _logged_in(client: IMAPClient, address: str, password: Secret) -> bool:
 
 def _tls_context(settings: Mapping[str, Any]) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    if settings.get("imap_verify", True) in FALSE:
+    if str(settings.get("imap_verify", True)).lower() in FALSE:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

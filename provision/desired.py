@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, false, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, true, update
 from sqlalchemy.orm import Session
 
+from provision.database import Database
 from provision.errors import ProvisionError
 from provision.models import Alias, LogStatus, Mailbox, ProvisionLog, Status, SyncStatus, utc_now
 from provision.sealing import Sealer
@@ -59,21 +60,43 @@ def has_come(moment: Any, now: datetime) -> ColumnElement[bool]:
 
 
 def _due(table: type[Mailbox] | type[Alias], now: datetime, hurry: bool) -> ColumnElement[bool]:
-    waiting = or_(has_come(table.next_attempt_at, now), true() if hurry else false())
-    return or_(and_(table.sync_status == SyncStatus.PENDING, waiting), table.confirming.is_(True))
+    return or_(_waiting(table, now, hurry), table.confirming.is_(True))
+
+
+def _waiting(table: type[Mailbox] | type[Alias], now: datetime, hurry: bool) -> ColumnElement[bool]:
+    come = true() if hurry else has_come(table.next_attempt_at, now)
+    return and_(table.sync_status == SyncStatus.PENDING, come)
+
+
+def has_waiting(session: Session, server_id: int, now: datetime, *, hurry: bool = False) -> bool:
+    """Whether something is due that is not delivered yet. `hurry`: or waits for its next try."""
+    return any(_has(session, table, server_id, _waiting(table, now, hurry)) for table in TABLES.values())
+
+
+def has_unconfirmed(session: Session, server_id: int, before: datetime | None = None) -> bool:
+    """Whether something that was delivered, `before` then, has to be looked at once more."""
+    return any(
+        _has(
+            session,
+            table,
+            server_id,
+            table.confirming.is_(True),
+            has_come(table.last_synced_at, before) if before else true(),
+        )
+        for table in TABLES.values()
+    )
 
 
 def has_work(session: Session, server_id: int, now: datetime) -> bool:
     """Whether a push would find something to deliver, or to confirm."""
-    for table in TABLES.values():
-        settled = has_come(table.last_synced_at, now - CONFIRM_AFTER)
-        due = or_(
-            and_(table.sync_status == SyncStatus.PENDING, has_come(table.next_attempt_at, now)),
-            and_(table.confirming.is_(True), settled),
-        )
-        if session.scalar(select(table.id).where(table.server_id == server_id, due).limit(1)) is not None:
-            return True
-    return False
+    return has_waiting(session, server_id, now) or has_unconfirmed(session, server_id, now - CONFIRM_AFTER)
+
+
+def _has(
+    session: Session, table: type[Mailbox] | type[Alias], server_id: int, *conditions: ColumnElement[bool]
+) -> bool:
+    found = select(table.id).where(table.server_id == server_id, *conditions).limit(1)
+    return session.scalar(found) is not None
 
 
 def load_work(session: Session, sealer: Sealer, server_id: int, now: datetime, hurry: bool) -> Work:
@@ -181,18 +204,24 @@ def _other_addresses(session: Session, server_id: int, items: dict[Key, Item]) -
 # ---- writing back --------------------------------------------------------------------------
 
 
-def end_stale_confirmations(session: Session, server_id: int, now: datetime) -> None:
+def end_stale_confirmations(database: Database, server_id: int, now: datetime) -> None:
     """Forget passwords that were delivered a while ago without having been looked at again."""
     for table in TABLES.values():
-        values: dict[str, Any] = {"confirming": False}
-        if table is Mailbox:
-            values["sealed_password"] = None
-        session.execute(
-            update(table)
-            .where(table.server_id == server_id, table.confirming.is_(True))
-            .where(table.sync_status == SyncStatus.SYNCED, table.last_synced_at < now - CONFIRM_WITHIN)
-            .values(values)
+        stale = and_(
+            table.confirming.is_(True),
+            table.sync_status == SyncStatus.SYNCED,
+            table.last_synced_at < now - CONFIRM_WITHIN,
         )
+        with database.read() as session:
+            if not _has(session, table, server_id, stale):
+                continue
+        with database.write() as session:
+            session.execute(update(table).where(table.server_id == server_id, stale).values(_confirmed(table)))
+
+
+def _confirmed(table: type[Mailbox] | type[Alias]) -> dict[str, Any]:
+    """The password has arrived, and is not needed any longer."""
+    return {"confirming": False, "sealed_password": None} if table is Mailbox else {"confirming": False}
 
 
 def mark_delivered(session: Session, items: Iterable[Item], now: datetime) -> None:
@@ -216,18 +245,22 @@ def mark_delivered(session: Session, items: Iterable[Item], now: datetime) -> No
 def mark_confirmed(session: Session, items: Iterable[Item]) -> None:
     """Looked at once more and still there: the waiting password is not needed any longer."""
     for table, generation, _, ids in _groups(items):
-        values: dict[str, Any] = {"confirming": False}
-        if table is Mailbox:
-            values["sealed_password"] = None
-        session.execute(update(table).where(table.id.in_(ids), table.generation == generation).values(values))
+        session.execute(
+            update(table).where(table.id.in_(ids), table.generation == generation).values(_confirmed(table))
+        )
 
 
 def mark_failed(
     session: Session, item: Item, error: str, code: str, attempts: int, next_attempt_at: datetime | None
 ) -> None:
-    """One try failed; without `next_attempt_at` it is given up until a person retries."""
+    """One try failed; without `next_attempt_at` it is given up until a person retries.
+
+    What was delivered and is to be sent once more is no longer SYNCED: it is not there.
+    """
     table = TABLES[item.key.resource]
     given_up = {} if next_attempt_at else {"failed_generation": item.generation}
+    if item.confirming:
+        given_up["synced_generation"] = item.generation - 1
     session.execute(
         update(table)
         .where(table.id == item.id, table.generation == item.generation)

@@ -137,3 +137,5 @@ class Jobs:
             work(server_id)
         except ProvisionError as error:
             log.warning("server skipped", server_id=server_id, reason=error.message)
+        except Exception:
+            log.exception("server skipped", server_id=server_id)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from provision.errors import UnsafePlan
-from provision.passwords import verify_password
+from provision.passwords import is_hash, verify_password
 from provision.secret import Secret
 from provision.state import (
     AliasState,
@@ -50,6 +50,7 @@ class Plan:
     changes: list[Change] = field(default_factory=list)
     settled: list[Key] = field(default_factory=list)  # due, and already as wanted
     conflicts: list[Difference] = field(default_factory=list)  # due, but the account there is not ours
+    taken: list[Key] = field(default_factory=list)  # due, but an entry of the other sort has the address there
     lost: list[Key] = field(default_factory=list)  # due, gone there, and no password kept to make it anew
     missing: list[Key] = field(default_factory=list)  # ours, gone from the server
     differing: list[Difference] = field(default_factory=list)  # delivered once, changed there since
@@ -120,7 +121,9 @@ def _compare_mailbox(
     if want.quota_messages and "quota_messages" not in supports:
         plan.unsupported.append((key, "a limit on the number of messages"))
         want = want._replace(quota_messages=None)
-    if have is None:
+    if have is None and want.due and not want.claimed and _has_alias(actual, address):
+        plan.taken.append(key)
+    elif have is None:
         _plan_absent_mailbox(plan, key, want, address in actual.addresses(Resource.MAILBOX))
     elif want.due:
         _plan_due_mailbox(plan, key, want, have)
@@ -143,11 +146,22 @@ def _compare_absent(
 
 
 def _made_by_us(want: WantedMailbox | WantedAlias, actual: ServerState, address: str) -> bool:
-    """Written just before a crash and not recorded: the account has the very password that waits here."""
+    """Written just before a crash and not recorded: the entry there is the very one that was wanted here."""
+    if isinstance(want, WantedAlias):
+        alias = actual.aliases.get(address)
+        return alias is not None and set(alias.destinations) == set(want.destinations)
     have = actual.mailboxes.get(address)
-    if not isinstance(want, WantedMailbox) or want.password is None or have is None:
+    if want.password is None or have is None:
         return False
     return same_password(want.password, have.password_hash)
+
+
+def _has_alias(actual: ServerState, address: str) -> bool:
+    """Whether an alias takes the mail of this address; one to itself leaves it to the mailbox."""
+    if address not in actual.addresses(Resource.ALIAS):
+        return False
+    alias = actual.aliases.get(address)
+    return alias is None or alias.destinations != (address,)
 
 
 def _plan_absent_mailbox(plan: Plan, key: Key, want: WantedMailbox, is_there: bool) -> None:
@@ -215,6 +229,8 @@ def _compare_alias(plan: Plan, address: str, want: WantedAlias, actual: ServerSt
             plan.settled.append(key)
     elif have is not None and not want.claimed:
         plan.conflicts.append(alias_difference(key, want, have))
+    elif have is None and want.due and address in actual.addresses(Resource.MAILBOX):
+        plan.taken.append(key)
     elif want.due:
         plan.recreated += want.claimed and have is None
         plan.changes.append(SetAlias(address, want.destinations))
@@ -230,6 +246,4 @@ def alias_difference(key: Key, want: WantedAlias, have: AliasState) -> Differenc
 
 def same_password(wanted: Secret, on_server: Secret) -> bool:
     """Whether the server holds this password; `wanted` may be a hash or plain text."""
-    if wanted.reveal().startswith(("{", "$")) and len(wanted.reveal()) > 32:
-        return wanted == on_server
-    return verify_password(wanted, on_server)
+    return wanted == on_server if is_hash(wanted) else verify_password(wanted, on_server)

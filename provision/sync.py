@@ -6,7 +6,7 @@ that was read back. No transaction is open while a server is spoken to.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from contextlib import closing
 from contextvars import copy_context
@@ -73,6 +73,9 @@ class Sync:
             try:
                 done.set_result(self.push(server_id, hurry=hurry, force=force, budget_seconds=seconds))
             except Exception as error:
+                log.warning(
+                    "push ended early", server_id=server_id, reason=type(error).__name__
+                )  # who waited may be gone
                 done.set_exception(error)
 
         Thread(target=copy_context().run, args=(work,), name="postroom-push", daemon=True).start()
@@ -99,32 +102,31 @@ class Sync:
     ) -> tuple[PushResult, bool]:
         """One round; and whether another is worth it. After the last one, what keeps vanishing counts as refused."""
         now = utc_now()
-        with self.database.write() as session:
+        desired.end_stale_confirmations(self.database, server_id, now)
+        with self.database.read() as session:
             server = _get_server(session, server_id)
-            desired.end_stale_confirmations(session, server_id, now)
+            has_waiting = desired.has_waiting(session, server_id, now, hurry=hurry)
+            if not has_waiting and not desired.has_unconfirmed(session, server_id):
+                return PushResult(server.id, End.IDLE, message="Nothing is waiting for this mail server."), False
+            if not (hurry or force) and (wait := self._must_wait(server, has_waiting, now)):
+                return wait, False
             work = desired.load_work(session, self.sealer, server_id, now, hurry)
-        waiting = self._must_wait(server, work, now, hurry or force)
-        if waiting:
-            return waiting, False
         try:
             done = self._deliver(server, work, force, deadline)
         except Unreachable as error:
             return self._back_off(server, error.message), False
         except UnsafePlan as error:
             return self._raise_alarm(server, error.message), False
-        return self._record(server, work, done, is_last)
+        return self._record(server, work, done, is_last or time.monotonic() > deadline)
 
-    def _must_wait(self, server: Server, work: Work, now: datetime, hurry: bool) -> PushResult | None:
-        if not work.items:
-            return PushResult(server.id, End.IDLE, message="Nothing is waiting for this mail server.")
-        if hurry:
-            return None
+    @staticmethod
+    def _must_wait(server: Server, has_waiting: bool, now: datetime) -> PushResult | None:
         if server.next_attempt_at and now < server.next_attempt_at <= now + desired.LONGEST_PAUSE:
             message = server.error or "The mail server could not be reached."
             return PushResult(server.id, End.UNREACHABLE, message=message, retry_at=server.next_attempt_at)
         quiet_until = (server.last_write_at or now) + timedelta(seconds=quiet_seconds(server))
         is_quiet = server.last_write_at is not None and server.last_write_at <= now < quiet_until
-        if is_quiet and not all(i.confirming for i in work.items.values()):
+        if is_quiet and has_waiting:
             message = "Gathered with what else comes now, because every write interrupts the mail server."
             return PushResult(server.id, End.GATHERING, message=message, retry_at=quiet_until)
         return None
@@ -150,11 +152,11 @@ class Sync:
                 try:
                     actual = mail_server.read()
                 except Unreachable as error:
-                    return Round(
-                        plan, {}, set(plan.settled), set(), len(actual.addresses(Resource.MAILBOX)), error.message
-                    )
+                    accounts = len(actual.addresses(Resource.MAILBOX))
+                    return Round(plan, outcomes, set(plan.settled), set(), accounts, error.message)
             left = make_plan(work.desired, actual, mail_server.supports, survey=False)
-        wanting = {key_of(change) for change in left.changes} | {d.key for d in left.conflicts} | set(left.lost)
+        wanting = {key_of(change) for change in left.changes} | {d.key for d in left.conflicts}
+        wanting |= {*left.taken, *left.lost}
         held = work.items.keys() - wanting - set(work.unreadable)
         vanished = {key for key, outcome in outcomes.items() if key in wanting and not outcome.error}
         return Round(plan, outcomes, held, vanished, len(actual.addresses(Resource.MAILBOX)), unreachable)
@@ -212,21 +214,32 @@ class Sync:
         with self.database.read() as session:
             server = _get_server(session, server_id)
         report: LiveReport | None = None
+        values: dict[str, Any]
+        timeout = self.settings.page_budget_seconds
         try:
-            with closing(
-                self.open_kind(server.kind, server.settings, self.settings.page_budget_seconds)
-            ) as mail_server:
-                accounts = len(mail_server.read().addresses(Resource.MAILBOX))
+            with closing(self.open_kind(server.kind, server.settings, timeout)) as mail_server:
+                actual = mail_server.read()
+                values = {"last_read_at": utc_now(), "accounts": len(actual.addresses(Resource.MAILBOX))}
+                if not server.attempts or not mail_server.check():  # what can be read can still refuse to be written
+                    values |= {"error": None, "attempts": 0, "next_attempt_at": None}
+                if server.alarm and self._is_safe(server_id, actual, mail_server.supports):
+                    values["alarm"] = None
                 if "live" in mail_server.supports:
                     report = mail_server.report()  # type: ignore[attr-defined]
-            values: dict[str, Any] = {"error": None, "last_read_at": utc_now(), "accounts": accounts, "attempts": 0}
-            values["next_attempt_at"] = None
         except MailServerError as error:
             values = {"error": error.message}
         with self.database.write() as session:
             if report:
                 values["live"] = desired.note_usage(session, server_id, report)
             session.execute(update(Server).where(Server.id == server_id).values(values))
+
+    def _is_safe(self, server_id: int, actual: ServerState, supports: Collection[str]) -> bool:
+        """Whether what raised an alarm has come back."""
+        try:
+            self._compare(server_id, actual, supports)[0].require_safe()
+        except UnsafePlan:
+            return False
+        return True
 
     def preview(self, server_id: int) -> tuple[Plan, ServerState]:
         """The whole comparison, without doing anything. Raises: Unreachable."""
@@ -236,9 +249,12 @@ class Sync:
     def survey(self, server_id: int) -> tuple[Plan, DesiredState, ServerState]:
         """The same, with the side that is wanted."""
         actual, supports = self.read(server_id)
+        return *self._compare(server_id, actual, supports), actual
+
+    def _compare(self, server_id: int, actual: ServerState, supports: Collection[str]) -> tuple[Plan, DesiredState]:
         with self.database.read() as session:
             wanted = desired.load_whole(session, self.sealer, server_id, utc_now())
-        return make_plan(wanted, actual, supports), wanted, actual
+        return make_plan(wanted, actual, supports), wanted
 
     def check(self, kind: str, settings: dict[str, Any]) -> list[str]:
         """What is wrong with a server's settings, as sentences."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 from provision.models import utc_now
@@ -33,6 +33,7 @@ from provision.state import (
 )
 
 LIMIT = 500
+TAKEN = "the mail server has an alias where a mailbox is wanted, or the reverse"
 
 
 class Found(StrEnum):
@@ -107,7 +108,8 @@ def _kinds(
     changes = _changes(plan.changes, actual)
     for found in (Found.CREATE, Found.CHANGE, Found.DELETE):
         yield found, sides(changes[found])
-    yield Found.UNSUPPORTED, (Finding(key, reason=what) for key, what in plan.unsupported if needle in key.address)
+    impossible = chain(plan.unsupported, ((key, TAKEN) for key in plan.taken))
+    yield Found.UNSUPPORTED, (Finding(key, reason=what) for key, what in impossible if needle in key.address)
     left_alone = (u for u in plan.unmanageable if needle in u.text.lower())
     yield Found.UNMANAGEABLE, (Finding(None, text=f"{u.where}: {u.text}", reason=u.reason) for u in left_alone)
 

@@ -14,7 +14,7 @@ from provision.audit import Subject
 from provision.errors import Conflict, InvalidInput, NotFound
 from provision.models import Alias, Domain, Mailbox, Operator, Role, Server
 from provision.provisioner.base import Base, check_description, check_quota, operation, touch
-from provision.servers import LOGIN_SETTINGS, kind_of
+from provision.servers import LOGIN_SETTINGS, VALUES, kind_of
 
 
 class DomainWrites(Base):
@@ -135,11 +135,12 @@ class DomainWrites(Base):
         return row
 
     @operation("domain.delete")
-    def delete_domain(self, actor: Actor, uid: UUID) -> None:
+    def delete_domain(self, actor: Actor, uid: UUID, *, expected_version: int | None = None) -> None:
         """Remove a domain that nothing is left in."""
         actor.require(Permission.DOMAIN_WRITE)
         with self._writing() as session:
             row: Domain = self._find(session, Domain, uid, "domain")
+            self._check_version(row, expected_version, description=row.description)
             for table, what in ((Mailbox, "mailboxes (soft-deleted ones count)"), (Alias, "aliases")):
                 if session.scalar(select(exists().where(table.domain_id == row.id))):
                     raise Conflict(f"{row.name} still has {what}; delete them first.", code="DOMAIN_NOT_EMPTY")
@@ -185,4 +186,7 @@ def _check_settings(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidInput(f"A server of kind {kind} needs the setting “{required}”: {known[required]}.")
     if (path := settings.get("path")) and not Path(path).is_absolute():
         raise InvalidInput(f"The path {path} must begin with /: each process has another folder to start from.")
+    for name, (fits, meaning) in VALUES.items():
+        if (value := settings.get(name)) not in (None, "") and not fits(str(value).lower()):
+            raise InvalidInput(f"The setting {name} is {meaning}, not “{value}”.")
     return dict(settings)

@@ -265,6 +265,7 @@ class SyncWrites(Base):
             changes=[c for c in plan.changes if mine(c.address)],
             settled=[k for k in plan.settled if mine(k.address)],
             conflicts=[d for d in plan.conflicts if mine(d.key.address)],
+            taken=[k for k in plan.taken if mine(k.address)],
             lost=[k for k in plan.lost if mine(k.address)],
             missing=[k for k in plan.missing if mine(k.address)],
             differing=[d for d in plan.differing if mine(d.key.address)],

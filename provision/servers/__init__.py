@@ -4,7 +4,7 @@ A kind is one module with one class. It reads and writes; comparing, retrying, l
 are done once, in `provision.sync`.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
@@ -57,6 +57,23 @@ LOGIN_SETTINGS: Mapping[str, str] = {
     "imap_port": "its port; 993 if not said",
     "imap_security": "tls (default), starttls or none",
     "imap_verify": "false: accept any certificate",
+}
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and 0 < int(text[:6]) < 65536
+
+
+def _is_seconds(text: str) -> bool:
+    return text.isdecimal() and len(text) < 7
+
+
+# Settings that are not free text: whether a value can be used, and what it should be.
+VALUES: Mapping[str, tuple[Callable[[str], bool], str]] = {
+    "imap_port": (_is_port, "a number from 1 to 65535"),
+    "imap_security": (("tls", "starttls", "none").__contains__, "tls, starttls or none"),
+    "imap_verify": (("true", "false", "yes", "no", "1", "0").__contains__, "true or false"),
+    "live_cache_seconds": (_is_seconds, "a number of seconds"),
 }
 
 KINDS: dict[str, Kind] = {

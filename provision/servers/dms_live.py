@@ -5,6 +5,7 @@ Source: docker-mailserver 12 to 16, supervisor and doveadm; Dovecot 2.3 and 2.4,
 """
 
 import math
+import re
 import threading
 import time
 from collections import Counter
@@ -20,6 +21,7 @@ from provision.state import LiveReport, Usage
 
 T = TypeVar("T")
 MANY_BYTES = 32 << 20
+SLEEP_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(slots=True)
@@ -40,11 +42,17 @@ class Facts:
     def in_effect_since(self) -> datetime | None:
         """When Dovecot's users were last rebuilt, or None while something delivered is not in effect yet."""
         # A change made during a rebuild is older than its end; the next poll finds it, so that one is awaited.
-        poll_seconds = float(self.settings.get("DMS_CONFIG_POLL") or 2)
+        poll_seconds = seconds_of(self.settings.get("DMS_CONFIG_POLL") or "2")
         settled = self.now - self.rebuilt > 1.5 * poll_seconds
         if self.rebuilding or not self.rebuilt or self.rebuilt < self.changed or not settled:
             return None
         return datetime.fromtimestamp(self.rebuilt, UTC)
+
+
+def seconds_of(text: str) -> float:
+    """What sleep(1) takes: `2`, `0.5`, `2s`, `1m`; two seconds for what it would not take."""
+    found = re.fullmatch(r"(\d+(?:\.\d*)?)([smhd]?)", text.strip())
+    return float(found[1]) * SLEEP_UNITS[found[2]] if found else 2.0
 
 
 class DmsLive:

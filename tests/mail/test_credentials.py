@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from provision.credentials import check_login
 from provision.errors import InvalidInput, Unreachable
 from provision.models import Mailbox
 from provision.secret import Secret
@@ -198,3 +199,9 @@ def test_the_password_is_in_no_log(mail: Mail, known_anna: Mailbox, caplog: pyte
 
 def _plain(login: str, password: str) -> str:
     return base64.b64encode(f"\0{login}\0{password}".encode()).decode()
+
+
+def test_a_slip_in_the_security_sends_nothing(mail: Mail, known_anna: Mailbox) -> None:
+    with pytest.raises(InvalidInput, match="imap_security"):
+        check_login({**tls(mail), "imap_security": "ssl"}, "anna@example.com", Secret("x"))
+    assert check_login({**tls(mail), "imap_security": "TLS"}, "anna@example.com", Secret("wrong")) is False

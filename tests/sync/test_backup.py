@@ -96,6 +96,15 @@ def test_a_waiting_password_arrives_after_the_retry(lived: World, restored: Post
     assert "late@example.com|{SHA512-CRYPT}$6$" in lived.text()
 
 
+def test_a_password_that_had_arrived_is_not_sent_again(lived: World, restored: Postroom) -> None:
+    anna = restored.queries.mailbox_by_address(SYSTEM, "anna@example.com")
+    assert (anna.sync_status, anna.sealed_password) == (SyncStatus.SYNCED, None)
+    lived.app.provisioner.reset_password(SYSTEM, anna.uid, Secret("Battery-Staple-3"))
+    since = lived.text()
+    restored.provisioner.set_quota(SYSTEM, anna.uid, 7 << 20)
+    assert lived.text() == since
+
+
 def test_what_is_made_next_gets_a_new_number(restored: Postroom) -> None:
     made = restored.provisioner.create_domain(SYSTEM, "example.net", "main")
     assert made.id not in {restored.queries.domain_by_name(SYSTEM, name).id for name in ("example.com", "example.org")}

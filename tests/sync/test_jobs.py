@@ -1,16 +1,19 @@
 """What happens by itself: delivery of what waited, confirmation, probes, scheduled imports."""
 
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import time_machine
 from sqlalchemy import select
 
 from provision.bootstrap import open_postroom
+from provision.errors import Unreachable
 from provision.jobs import Jobs
 from provision.models import Mailbox, SyncStatus
 from provision.servers.dms_files import DmsFiles
-from provision.state import LiveReport, Usage
+from provision.state import Change, LiveReport, Outcome, Usage
 from provision.sync import Sync
 from tests.conftest import HASH, World
 from tests.waiting import wait_for
@@ -94,6 +97,58 @@ def test_it_leaves_a_server_alone_that_raised_the_alarm(world: World) -> None:
         (server,) = world.app.queries.servers(world.alice)
         assert "12 are missing" in (server.alarm or "")
     assert world.text() == "\n"
+
+
+def test_the_alarm_ends_by_itself_when_the_entries_are_back(world: World) -> None:
+    for number in range(12):
+        world.add(f"user{number}@example.com")
+    before = world.text()
+    world.write("\n")
+    start = datetime.now(UTC)
+    with time_machine.travel(start + timedelta(seconds=120)):
+        row = world.add("new@example.com")
+        Jobs(world.app).sweep()
+        world.write(before)
+    with time_machine.travel(start + timedelta(seconds=181)):
+        jobs = Jobs(world.app)
+        jobs.sweep()  # looks at the server
+        jobs.sweep()  # sends
+        assert world.reload(row).sync_status == SyncStatus.SYNCED
+
+
+def test_a_fault_of_ours_at_one_server_does_not_stop_the_others(world: World) -> None:
+    other = world.volume.with_name("other")
+    other.mkdir()
+    world.app.provisioner.create_server(world.alice, "zweit", "dms_files", {"path": str(other)})
+    world.app.provisioner.create_domain(world.alice, "example.net", "zweit")
+
+    def open_kind(kind: str, settings: Mapping[str, Any], timeout: float) -> DmsFiles:
+        if settings["path"] == str(world.volume):
+            raise RuntimeError("never expected")
+        return DmsFiles(settings, timeout)
+
+    world.app.provisioner.deliver = False
+    world.add("anna@example.com")
+    row = world.add("ben@example.net")
+    world.app.sync.open_kind = open_kind
+    Jobs(world.app).sweep()
+    assert world.reload(row).sync_status == SyncStatus.SYNCED
+
+
+def test_a_server_that_can_only_be_read_keeps_its_pause(world: World) -> None:
+    class ReadOnly(DmsFiles):
+        def check(self) -> list[str]:
+            return ["The folder cannot be written by this user."]
+
+        def apply(self, changes: Sequence[Change]) -> Iterator[Outcome]:
+            raise Unreachable(self.check()[0])
+
+    world.app.sync.open_kind = lambda kind, settings, timeout: ReadOnly(settings, timeout)
+    world.add("anna@example.com")
+    before = world.app.queries.server_by_name(world.alice, "main")
+    world.app.sync.probe(world.server.id)
+    after = world.app.queries.server_by_name(world.alice, "main")
+    assert (after.error, after.attempts, after.next_attempt_at) == (before.error, 1, before.next_attempt_at)
 
 
 def test_it_stops_at_once(world: World) -> None:

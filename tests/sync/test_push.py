@@ -1,7 +1,7 @@
 """Push: what is wanted reaches the server, whatever stands in the way."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from provision.pushes import End
 from provision.queries import LogFilter
 from provision.secret import Secret
 from provision.servers.dms_files import DmsFiles
-from provision.state import Resource
+from provision.state import Change, Outcome, Resource
 from tests.batches import note_batches
 from tests.bench.faults import SlowFiles
 from tests.conftest import HASH, OTHER_HASH, World, make_world
@@ -194,6 +194,33 @@ def test_nobody_waits_longer_than_the_budget_for_a_slow_server(settings: Setting
     with app.database.server_lock(world.server.id, 10) as is_over:
         assert is_over
     app.close()
+
+
+def test_a_lost_write_that_cannot_be_sent_again_is_no_longer_synced(world: World) -> None:
+    class Full(DmsFiles):
+        def apply(self, changes: Sequence[Change]) -> Iterator[Outcome]:
+            yield from (Outcome(change, "", exit_code=1, error="It is full.") for change in changes)
+
+    with time_machine.travel(NOON, tick=False) as clock:
+        row = world.add("anna@example.com")
+        world.write("")  # somebody's `setup` had read the file before our write, and saves it now
+        kind = world.app.sync.open_kind
+        world.app.sync.open_kind = lambda kind, settings, timeout: Full(settings, timeout)
+        clock.shift(4)
+        world.app.sync.push(world.server.id)
+        assert (world.reload(row).sync_status, world.reload(row).error) == (SyncStatus.PENDING, "It is full.")
+        world.app.sync.open_kind = kind
+        clock.shift(60)
+        world.app.sync.push(world.server.id)
+    assert (world.reload(row).sync_status, world.reload(row).error) == (SyncStatus.SYNCED, None)
+    assert "anna@example.com|" in world.text()
+
+
+def test_an_alias_waits_where_somebody_made_an_account(world: World) -> None:
+    world.write(f"info@example.com|{O}\n")
+    alias = world.app.provisioner.create_alias(world.alice, "info@example.com", ["x@elsewhere.net"])
+    assert (alias.sync_status, alias.error_code) == (SyncStatus.FAILED, "SYNC_CONFLICT")
+    assert world.text(VIRTUAL) == ""
 
 
 # ---- alarms --------------------------------------------------------------------------------

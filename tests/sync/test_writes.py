@@ -105,6 +105,11 @@ def edits(world: World) -> list[Callable[[int], Any]]:
         lambda v: app.edit_domain(alice, world.com.uid, description="x", expected_version=v),
         lambda v: app.edit_server(alice, world.server.uid, quiet_seconds=0, expected_version=v),
         lambda v: app.edit_operator(alice, olaf.uid, role="DomainAdmin", expected_version=v),
+        lambda v: app.disable_mailbox(alice, row.uid, expected_version=v),
+        lambda v: app.enable_mailbox(alice, row.uid, expected_version=v),
+        lambda v: app.restore_mailbox(alice, row.uid, expected_version=v),
+        lambda v: app.reset_password(alice, row.uid, expected_version=v),
+        lambda v: app.delete_domain(alice, world.org.uid, expected_version=v),
         lambda v: app.delete_alias(alice, alias.uid, expected_version=v),
         lambda v: app.delete_mailbox(alice, row.uid, force=True, expected_version=v),
     ]
@@ -312,3 +317,18 @@ def test_a_mail_server_is_forgotten_only_without_domains(world: World) -> None:
     world.app.provisioner.delete_server(world.alice, world.server.uid)
     assert world.app.queries.servers(world.alice) == []
     Jobs(world.app).sweep()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"imap_security": "ssl"},
+        {"imap_port": "99999"},
+        {"imap_port": "imaps"},
+        {"imap_verify": "perhaps"},
+        {"path": "x"},
+    ],
+)
+def test_settings_that_cannot_be_right_are_refused(world: World, wrong: dict[str, str]) -> None:
+    with pytest.raises(InvalidInput):
+        world.app.provisioner.create_server(world.alice, "second", "dms_files", {"path": "/x", **wrong})

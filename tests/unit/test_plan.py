@@ -299,7 +299,7 @@ def test_absence_never_deletes(desired: DesiredState, actual: ServerState) -> No
 @given(desired_states, server_states)
 def test_every_due_row_ends_in_exactly_one_place(desired: DesiredState, actual: ServerState) -> None:
     plan = make_plan(desired, actual)
-    places = [set(plan.settled), {d.key for d in plan.conflicts}, set(plan.lost)]
+    places = [set(plan.settled), {d.key for d in plan.conflicts}, set(plan.taken), set(plan.lost)]
     places.append({Key(Resource.MAILBOX, c.address) for c in plan.changes if not isinstance(c, SetAlias | DeleteAlias)})
     places.append({Key(Resource.ALIAS, c.address) for c in plan.changes if isinstance(c, SetAlias | DeleteAlias)})
     due = [Key(Resource.MAILBOX, a) for a, w in desired.mailboxes.items() if w.due and w.wish is not Wish.IGNORED]
@@ -320,3 +320,48 @@ def test_it_never_changes_the_password_of_an_account_that_is_not_ours(
 def test_a_password_never_shows_in_a_printed_plan() -> None:
     want = WANTED._replace(password=Secret("Abcdef-12"))
     assert "Abcdef-12" not in repr(plan_mailbox(want, None))
+
+
+# ---- an address that the other sort has ----------------------------------------------------
+
+
+def plan_both(want: DesiredState, accounts: dict[str, MailboxState], aliases: dict[str, tuple[str, ...]]) -> Plan:
+    return make_plan(want, ServerState(accounts, {name: AliasState(to) for name, to in aliases.items()}))
+
+
+def test_an_alias_does_not_take_the_mail_of_an_account_that_somebody_made() -> None:
+    for claimed in (False, True):
+        want = DesiredState({}, {A: WantedAlias(Wish.PRESENT, ("ben@example.com",), claimed=claimed, due=True)})
+        plan = plan_both(want, {A: THERE}, {})
+        assert (plan.changes, plan.taken) == ([], [Key(Resource.ALIAS, A)])
+
+
+def test_a_mailbox_is_not_made_where_an_alias_would_take_its_mail() -> None:
+    plan = plan_both(DesiredState({A: WANTED}), {}, {A: ("ben@example.com",)})
+    assert (plan.changes, plan.taken) == ([], [ANNA])
+
+
+def test_an_alias_to_itself_leaves_the_mail_to_the_mailbox() -> None:
+    plan = plan_both(DesiredState({A: WANTED}), {}, {A: (A,)})
+    assert plan.changes == [CreateMailbox(A, HASH, 500)]
+
+
+def test_an_alias_that_was_written_and_not_recorded_is_removed_all_the_same() -> None:
+    tombstone = WantedAlias(Wish.ABSENT, ("ben@example.com",), claimed=False, due=True)
+    assert plan_alias(tombstone, ("ben@example.com",)).changes == [DeleteAlias(SALES.address)]
+    assert plan_alias(tombstone, ("carla@example.com",)).settled == [SALES]
+
+
+# ---- passwords -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("broken", ["{SHA512-CRYPT}$6$", "{SHA512-CRYPT}$6$short$x", "$6$sält$" + "x" * 86])
+def test_no_password_fits_a_broken_hash(broken: str) -> None:
+    want = WANTED._replace(password=PASSWORD, claimed=True)
+    assert plan_mailbox(want, MailboxState(Secret(broken), 500)).changes == [SetPassword(A, PASSWORD)]
+
+
+def test_a_long_password_that_begins_like_a_hash_is_a_password() -> None:
+    password = Secret("$Correct-Horse-Battery-Staple-2026-And-More")
+    want = WANTED._replace(password=password, claimed=True)
+    assert plan_mailbox(want, MailboxState(hash_password(password), 500)).settled == [ANNA]
