@@ -5,7 +5,6 @@ again and walks the file from its beginning: chunks that were done give back wha
 """
 
 import base64
-import traceback
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 from uuid6 import uuid7
 
-from provision import audit
+from provision import audit, serverlog
 from provision.access import Actor, Permission
 from provision.audit import Subject
 from provision.bootstrap import Postroom
@@ -187,14 +186,17 @@ class LostClaim(Exception):
     """Another process has taken the job over."""
 
 
-def run_next_import(app: Postroom) -> bool:
-    """Do one job that waits, or whose process died; False when there is none. Erases refused rows whose day is over."""
+def run_next_import(app: Postroom, *, chunk: int = CHUNK) -> bool:
+    """Do one job that waits, or whose process died, `chunk` rows in each transaction; False when there is none.
+
+    Erases refused rows whose day is over.
+    """
     _forget_rejected(app)
     job = _claim(app)
     if job is None:
         return False
     try:
-        _run(app, job)
+        _run(app, job, chunk)
     except LostClaim:
         log.warning("import taken over by another process", job=str(job.uid))
     except DatabaseUnavailable:
@@ -202,11 +204,7 @@ def run_next_import(app: Postroom) -> bool:
     except ProvisionError as error:
         _end(app, job, JobStatus.FAILED, error=error.message)
     except Exception as error:
-        number = uuid4().hex[:8]
-        trace = "".join(traceback.format_tb(error.__traceback__)[-8:])
-        log.error(
-            "import failed", error_id=number, type=type(error).__name__, trace=trace
-        )  # not its text: it may hold a secret
+        number = serverlog.unexpected("import failed", error)
         _end(app, job, JobStatus.FAILED, error=f"Something went wrong. The log tells more under the number {number}.")
     return True
 
@@ -229,19 +227,21 @@ def _claim(app: Postroom) -> ImportJob | None:
         return session.get(ImportJob, job_id) if took.rowcount == 1 else None  # type: ignore[attr-defined]
 
 
-def _run(app: Postroom, job: ImportJob) -> None:
+def _run(app: Postroom, job: ImportJob, chunk: int) -> None:
     if job.claims > MAX_CLAIMS or job.sealed_upload is None:
         raise ProvisionError(f"It was begun {job.claims - 1} times and never came to its end.")
     sheet = read_rows(_unseal(app, job.sealed_upload), app.policy.now().passwords)
     errors = list(sheet.errors)
     done, created, names = _refused(errors), 0, set[str]()
     cancelled = job.cancelling
-    for start in range(0, len(sheet.news), CHUNK):
+    for start in range(0, len(sheet.news), chunk):
         if cancelled:
             break
-        part = _import_chunk(app, job, sheet, start)
+        rows = slice(start, start + chunk)
+        sheet_part = Sheet(sheet.columns, sheet.rows[rows], sheet.news[rows])
+        part = _import_chunk(app, job, sheet_part, f"import-{job.uid}-{start}")
         errors += part.errors
-        done += min(CHUNK, len(sheet.news) - start)
+        done += len(sheet_part.news)
         created += len(part.created)
         names.update(new.address.rpartition("@")[2] for new in part.accepted)
         cancelled = _beat(app, job, done, created, _refused(errors))
@@ -252,14 +252,12 @@ def _run(app: Postroom, job: ImportJob) -> None:
     _end(app, job, ended, **counts, sealed_rejected=_seal(app, rejected_csv(result).encode()) if errors else None)
 
 
-def _import_chunk(app: Postroom, job: ImportJob, sheet: Sheet, start: int) -> ImportResult:
+def _import_chunk(app: Postroom, job: ImportJob, part: Sheet, key: str) -> ImportResult:
     """One transaction. Another one that made the same address at this moment: look again."""
     actor = _actor(app, job)
-    part = Sheet(sheet.columns, sheet.rows[start : start + CHUNK], sheet.news[start : start + CHUNK])
     quiet = Provisioner(app.database, app.provisioner.sealer, app.settings, app.sync, deliver=False)
     for last in (False, True):
         try:
-            key = f"import-{job.uid}-{start}"
             return import_sheet(app, actor, part, quiet, idempotency_key=key)
         except Conflict as conflict:
             if last or conflict.code != "DUPLICATE":

@@ -5,12 +5,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 import time_machine
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, event, func, select, update
 
 from provision import imports
 from provision.access import Actor
@@ -29,7 +32,9 @@ from provision.imports import (
 from provision.models import ImportJob, JobStatus, Mailbox, ProvisionLog, Role, utc_now
 from provision.secret import Secret
 from provision.signin import actor_of
+from tests.batches import note_batches
 from tests.conftest import HASH, World
+from tests.waiting import wait_for
 
 HEADER = "email,password_hash,display_name\n"
 
@@ -45,11 +50,6 @@ def many(count: int, domain: str = "example.com") -> list[str]:
 @pytest.fixture
 def admin(world: World) -> Actor:
     return operator(world, "ada", Role.SUPER_ADMIN)
-
-
-@pytest.fixture
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imports, "CHUNK", 5)
 
 
 def operator(world: World, name: str, role: Role, domains: tuple[str, ...] = ()) -> Actor:
@@ -72,13 +72,12 @@ def mailboxes(world: World) -> int:
 # ---- the whole way -------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("small_chunks")
 def test_a_file_is_imported_in_chunks_and_reaches_the_server(world: World, admin: Actor) -> None:
     uid = start_import(world.app, admin, table(*many(12), "nonsense", "anna@nowhere.example"))
     waiting = import_job(world.app, admin, uid)
     assert (waiting.status, waiting.total, waiting.done) == (JobStatus.WAITING, 14, 0)
 
-    assert run_next_import(world.app) is True
+    assert run_next_import(world.app, chunk=5) is True
 
     done = import_job(world.app, admin, uid)
     assert (done.status, done.done, done.created, done.refused) == (JobStatus.DONE, 14, 12, 2)
@@ -86,17 +85,11 @@ def test_a_file_is_imported_in_chunks_and_reaches_the_server(world: World, admin
     assert run_next_import(world.app) is False
 
 
-def test_one_push_for_all_chunks(
-    world: World, admin: Actor, small_chunks: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pushed: list[int] = []
-    push = world.app.sync.push
-    monkeypatch.setattr(
-        world.app.sync, "push", lambda server_id, **how: pushed.append(server_id) or push(server_id, **how)
-    )
+def test_one_batch_for_all_chunks(world: World, admin: Actor) -> None:
+    batches = note_batches(world.app)
     start_import(world.app, admin, table(*many(20)))
-    run_next_import(world.app)
-    assert pushed == [world.server.id]
+    run_next_import(world.app, chunk=5)
+    assert batches == [20]
 
 
 def test_the_same_uid_is_the_same_job(world: World, admin: Actor) -> None:
@@ -130,34 +123,30 @@ class Killed(BaseException):
     """As if the process were gone: nothing of ours catches it."""
 
 
-@pytest.mark.usefixtures("small_chunks")
-@pytest.mark.parametrize("chunk", [0, 1, 3])
-@pytest.mark.parametrize("place", ["before the chunk", "after the chunk"])
-def test_resumed_after_a_kill_nothing_is_doubled(
-    world: World, admin: Actor, monkeypatch: pytest.MonkeyPatch, chunk: int, place: str
-) -> None:
+@pytest.mark.parametrize("commits", range(1, 11))
+def test_resumed_after_a_kill_nothing_is_doubled(world: World, admin: Actor, commits: int) -> None:
+    """The process is gone when it has so many transactions behind it and the next one is not yet committed."""
     world.add("user0003@example.com")  # refused in the first chunk, also when that is replayed
     addresses = [*many(17), "user0001@example.com", "x y@example.com"]
     uid = start_import(world.app, admin, table(*addresses))
-    run_chunk = imports._import_chunk
+    left = commits
 
-    def dying(app: object, job: object, sheet: object, start: int) -> object:
-        if start == chunk * 5 and place == "before the chunk":
+    def die(connection: Connection) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            connection.invalidate()  # the database undoes what was not committed
             raise Killed
-        part = run_chunk(app, job, sheet, start)  # type: ignore[arg-type]
-        if start == chunk * 5:
-            raise Killed
-        return part
 
-    with monkeypatch.context() as patch:
-        patch.setattr(imports, "_import_chunk", dying)
-        with pytest.raises(Killed):
-            run_next_import(world.app)
+    event.listen(world.app.database.engine, "commit", die)
+    with pytest.raises(Killed):
+        run_next_import(world.app, chunk=5)
+    event.remove(world.app.database.engine, "commit", die)
 
-    assert run_next_import(world.app) is False  # its process may still live
+    assert run_next_import(world.app, chunk=5) is False  # its process may still live
     shown = import_job(world.app, admin, uid).done
     with time_machine.travel(utc_now() + imports.HEARTBEAT_TIMEOUT + timedelta(seconds=1), tick=True):
-        assert run_next_import(world.app) is True
+        assert run_next_import(world.app, chunk=5) is True
         job = import_job(world.app, admin, uid)
         assert job.done >= shown
         assert (job.status, job.total, job.created, job.refused) == (JobStatus.DONE, 19, 16, 3)
@@ -174,10 +163,9 @@ from pathlib import Path
 from provision import imports
 from provision.bootstrap import open_postroom
 from provision.config import Settings
-imports.CHUNK = 20
 app = open_postroom(Settings(data_dir=Path(sys.argv[1]), database_url=sys.argv[2]), migrate=False)
 print("ready", flush=True)
-imports.run_next_import(app)
+imports.run_next_import(app, chunk=20)
 """
 
 
@@ -205,7 +193,7 @@ def test_killed_for_real(world: World, admin: Actor) -> None:
         with world.app.database.write() as session:  # as if a minute had passed
             session.execute(update(ImportJob).values(heartbeat_at=utc_now() - imports.HEARTBEAT_TIMEOUT * 2))
     app = open_postroom(settings, migrate=False)
-    run_next_import(app)
+    run_next_import(app, chunk=20)
     app.close()
     job = import_job(world.app, admin, uid)
     assert (job.status, job.created, job.refused) == (JobStatus.DONE, 300, 0)
@@ -217,21 +205,24 @@ def test_killed_for_real(world: World, admin: Actor) -> None:
         assert session.scalar(intents) == 300
 
 
-@pytest.mark.usefixtures("small_chunks")
-def test_who_lost_his_claim_stops(world: World, admin: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
-    uid = start_import(world.app, admin, table(*many(15)))
-    run_chunk = imports._import_chunk
+@contextmanager
+def under_way(world: World, admin: Actor, rows: int) -> Iterator[UUID]:
+    """An import of so many rows by a thread, in small chunks, some of which are done; at the end it is over."""
+    uid = start_import(world.app, admin, table(*many(rows)))
+    with ThreadPoolExecutor(1) as pool:
+        over = pool.submit(run_next_import, world.app, chunk=5)
+        wait_for(lambda: import_job(world.app, admin, uid).done)
+        yield uid
+        assert over.result() is True
 
-    def overtaken(*arguments: object) -> object:
-        part = run_chunk(*arguments)  # type: ignore[arg-type]
-        with world.app.database.write() as session:
-            session.execute(update(ImportJob).values(claim="another"))
-        return part
 
-    monkeypatch.setattr(imports, "_import_chunk", overtaken)
-    assert run_next_import(world.app) is True
+def test_who_lost_his_claim_stops(world: World, admin: Actor) -> None:
+    with under_way(world, admin, 300) as uid, world.app.database.write() as session:
+        session.execute(update(ImportJob).values(claim="another"))
     job = row_of(world, uid)
-    assert (job.status, job.claim, job.done) == (JobStatus.RUNNING, "another", 0)
+    assert (job.status, job.claim) == (JobStatus.RUNNING, "another")
+    assert 0 < job.done < 300
+    assert mailboxes(world) <= job.done + 5
 
 
 def test_a_job_that_never_ends_is_given_up(world: World, admin: Actor) -> None:
@@ -260,20 +251,13 @@ def test_cancelled_before_it_began(world: World, admin: Actor) -> None:
     assert row_of(world, uid).sealed_upload is None
 
 
-@pytest.mark.usefixtures("small_chunks")
-def test_cancelled_in_the_middle(world: World, admin: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
-    uid = start_import(world.app, admin, table(*many(20)))
-    run_chunk = imports._import_chunk
-
-    def cancelling(*arguments: object) -> object:
+def test_cancelled_in_the_middle(world: World, admin: Actor) -> None:
+    with under_way(world, admin, 300) as uid:
         assert cancel_import(world.app, admin, uid).cancelling
-        return run_chunk(*arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(imports, "_import_chunk", cancelling)
-    run_next_import(world.app)
     job = import_job(world.app, admin, uid)
-    assert (job.status, job.done, job.created) == (JobStatus.CANCELLED, 5, 5)
-    assert mailboxes(world) == 5
+    assert job.status == JobStatus.CANCELLED
+    assert 0 < job.done < 300
+    assert job.done == job.created == mailboxes(world) == world.text().count("\n")
 
 
 # ---- secrets -------------------------------------------------------------------------------
