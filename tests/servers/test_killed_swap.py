@@ -48,6 +48,7 @@ list(DmsFiles({"path": str(path.parent)}, 10).apply([CreateMailbox("ours@x.io", 
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("act", "moment"), [
     ("append", "looking"), ("append", "carrying"), ("append", "removing"),
     ("rewrite", "looking"), ("nothing", "looking"), ("nothing", "removing"),

@@ -111,19 +111,6 @@ def test_a_push_of_a_thousand_survives_kill_9_at_any_moment(waiting: World) -> N
     assert killed >= KILLS // 3
 
 
-def test_kill_9_in_the_middle_of_making_a_thousand_loses_none(waiting: World) -> None:
-    world, moments = waiting, random.Random()
-    news = [NewMailbox(f"u{n}@example.com", password_hash=HASH) for n in range(MAILBOXES)]
-    world.app.provisioner.create_mailboxes(world.alice, news)
-    for _ in range(4):
-        push_and_kill(world, moments.uniform(0, 0.5))
-    with pusher(world) as process:
-        process.wait()
-    assert sorted(lines(world)) == sorted(f"u{n}@example.com|{H}" for n in range(MAILBOXES))
-    assert world.app.queries.counts(world.alice)["mailbox.SYNCED"] == MAILBOXES
-    assert world.app.queries.verify_audit(world.alice).intact
-
-
 def test_two_processes_that_push_one_server_never_overlap(waiting: World, tmp_path: Path) -> None:
     world = waiting
     processes = [pusher(world, str(tmp_path / f"notes{n}"), "40") for n in range(2)]
