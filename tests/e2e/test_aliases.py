@@ -71,6 +71,10 @@ def test_the_second_editor_is_told_with_both_values(own_site: Site, page: Page) 
     expect(dialog.get_by_text("mei.lin@example.com", exact=True).last).to_be_visible()
     row = own_site.app.queries.alias_by_address(SYSTEM, "jobs@example.com")
     assert row.destinations == ["chen.wei@example.com"]
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    row = own_site.app.queries.alias_by_address(SYSTEM, "jobs@example.com")
+    assert row.destinations == ["mei.lin@example.com"]
 
 
 def test_a_foreign_domain_admin_is_denied_and_recorded(own_site: Site, page: Page) -> None:

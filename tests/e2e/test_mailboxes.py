@@ -179,6 +179,40 @@ def test_deleted_for_good(alice: Page, company: Site) -> None:
     assert "postmaster@" not in file(company, "postfix-virtual.cf")
 
 
+def by_its_cross(page: Page) -> None:
+    dialog(page).get_by_role("button", name="Close").first.click()
+    expect(dialog(page)).to_be_hidden()
+
+
+def test_a_deletion_that_was_closed_is_not_confirmed_when_it_is_opened_again(alice: Page, company: Site) -> None:
+    find(alice, company, f"hanna.berg@{MAIN}")
+    select_row(alice)
+    for _time in range(2):
+        press(alice, "Delete")
+        dialog(alice).get_by_text("Delete for good").first.click()
+        action = dialog(alice).get_by_role("button", name="Delete for good")
+        expect(action).to_be_disabled()
+        dialog(alice).get_by_role("textbox").fill("DELETE")
+        expect(action).to_be_enabled()
+        by_its_cross(alice)
+
+
+def test_a_password_that_was_typed_is_not_there_for_the_next_mailbox(alice: Page, company: Site) -> None:
+    for address in (f"chen.wei@{MAIN}", f"daniela.rossi@{MAIN}"):
+        find(alice, company, address)
+        select_row(alice)
+        press(alice, "Reset password")
+        dialog(alice).get_by_text("Type a password", exact=True).click()
+        password = dialog(alice).get_by_label("New password", exact=True)
+        expect(password).to_have_value("")
+        password.fill("Another-Horse-2")
+        by_its_cross(alice)
+        press(alice, "Reset password")
+        expect(password).to_be_hidden()
+        dialog(alice).get_by_text("Type a password", exact=True).click()
+        expect(password).to_have_value("")
+
+
 # ---- the server is down --------------------------------------------------------------------
 
 

@@ -52,6 +52,20 @@ def test_the_audit_chain_is_verified(site: Site, page: Page) -> None:
     expect(page.get_by_role("dialog").get_by_text(re.compile("Intact: .* links"))).to_be_visible()
 
 
+def test_settings_of_one_server_are_not_those_of_the_next(site: Site, page: Page) -> None:
+    sign_in(page, site, "alice", "/settings")
+    choose_row(page, 1)
+    page.get_by_role("button", name="Edit").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox").first.fill("somewhere/else")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_text("must begin with /")).to_be_visible()
+    dialog.get_by_role("button", name="Close").first.click()
+    page.get_by_role("button", name="Add mail server").click()
+    expect(dialog.get_by_label("Name")).to_be_visible()
+    assert "somewhere/else" not in [box.input_value() for box in dialog.get_by_role("textbox").all()]
+
+
 def test_an_operator_is_added_and_signs_in(own_site: Site, page: Page) -> None:
     sign_in(page, own_site, "alice", "/settings")
     page.get_by_role("radio", name="Operators").click()
