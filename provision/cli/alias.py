@@ -1,13 +1,14 @@
-"""Aliases: add, list, edit, delete."""
+"""Aliases: add, list, edit, assign, delete."""
 
 from typing import Annotated
 
 import typer
 
 from provision.cli.delivery import report
-from provision.cli.output import Json, Number, Size, pages, say_json, table
+from provision.cli.output import Json, Number, Size, pages, say, say_json, table
 from provision.cli.session import Code, session_of
-from provision.cli.views import without_ids
+from provision.cli.views import view, without_ids
+from provision.errors import InvalidInput
 from provision.models import SyncStatus
 
 Address = Annotated[str, typer.Argument(help="The alias, e.g. info@example.com; @example.com catches all.")]
@@ -65,6 +66,29 @@ def edit(context: typer.Context, address: Address, destinations: Destinations, a
     session = session_of(context)
     row = session.app.provisioner.edit_alias(session.actor, session.alias(address).uid, destinations)
     return report(session, "Changed", row, as_json=as_json)
+
+
+@app.command()
+def assign(
+    context: typer.Context,
+    address: Address,
+    mailbox: Annotated[
+        str | None, typer.Option("--mailbox", help="The mailbox it is listed under from now on.")
+    ] = None,
+    no_mailbox: Annotated[bool, typer.Option("--no-mailbox", help="Under none any more.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Say which mailbox an alias is listed under; the mail server knows nothing of it."""
+    session = session_of(context)
+    if no_mailbox == (mailbox is not None):
+        raise InvalidInput("Either --mailbox or --no-mailbox.", code="WHICH_MAILBOX")
+    owner = session.mailbox(mailbox) if mailbox is not None else None
+    row = session.app.provisioner.assign_alias(session.actor, session.alias(address).uid, owner.uid if owner else None)
+    if as_json:
+        say_json({**view(row), "mailbox": owner.address if owner else None})
+    else:
+        say(f"{row.address} is listed under {owner.address if owner else 'no mailbox'}.")
+    return Code.DONE
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The people who sign in to the dashboard: add, list, password, edit."""
+"""The people who sign in to the dashboard: add, list, password, edit, unlock, sign out."""
 
 from typing import Annotated, Any
 
@@ -79,6 +79,22 @@ def edit(
         display_name=name, email=email, enabled=enabled,
     )  # fmt: skip
     return _report("Changed the operator", row, None, as_json)
+
+
+@app.command()
+def unlock(context: typer.Context, username: Username, as_json: Json = False) -> int:
+    """End a lock that wrong passwords made."""
+    session = session_of(context)
+    row = session.app.provisioner.unlock_operator(session.actor, _find(session, username)["uid"])
+    return _report("Unlocked", row, None, as_json)
+
+
+@app.command("end-sessions")
+def end_sessions(context: typer.Context, username: Username, as_json: Json = False) -> int:
+    """Sign an operator out everywhere."""
+    session = session_of(context)
+    row = session.app.provisioner.end_operator_sessions(session.actor, _find(session, username)["uid"])
+    return _report("Signed out everywhere:", row, None, as_json)
 
 
 def _find(session: Session, username: str) -> Any:

@@ -147,6 +147,23 @@ def test_aliases(cli: Cli) -> None:
     assert "info@" not in cli.text("postfix-virtual.cf")
 
 
+def test_an_alias_is_listed_under_the_mailbox_that_is_named(cli: Cli) -> None:
+    cli.add("anna@example.com")
+    cli.ok("alias", "add", "info@example.com", "elsewhere@example.net")
+
+    def owner() -> str | None:
+        (row,) = cli.ok("alias", "list", "--json").json["rows"]
+        return str(row["mailbox"]) if row["mailbox"] else None
+
+    assert owner() is None
+    done = cli.ok("alias", "assign", "info@example.com", "--mailbox", "anna@example.com", "--json").json
+    assert (done["address"], done["mailbox"], owner()) == ("info@example.com", "anna@example.com", "anna@example.com")
+    assert "MAILBOX_NOT_FOUND" in cli("alias", "assign", "info@example.com", "--mailbox", "ghost@example.com").err
+    assert "WHICH_MAILBOX" in cli("alias", "assign", "info@example.com").err
+    assert "under no mailbox" in cli.ok("alias", "assign", "info@example.com", "--no-mailbox").out
+    assert owner() is None
+
+
 @pytest.mark.parametrize(("amount", "written"), [("500M", "500M"), ("2g", "2048M"), ("0", "0"), ("1T", "1048576M")])
 def test_quotas(cli: Cli, amount: str, written: str) -> None:
     cli.add("anna@example.com")

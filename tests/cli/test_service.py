@@ -9,12 +9,15 @@ import sys
 import threading
 from base64 import b64decode
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 
+from provision.bootstrap import open_postroom
 from provision.config import get_settings
 from provision.database import ROOT
+from provision.errors import NotSignedIn
+from provision.secret import Secret
 from tests.cli.conftest import Cli, commands
 
 # ---- servers and domains -------------------------------------------------------------------
@@ -158,6 +161,22 @@ def test_operators(cli: Cli) -> None:
     assert not [name for row in rows.values() for name in row if "hash" in name]
     assert "LAST_SUPER_ADMIN" in cli("operator", "edit", "root", "--disable").err
     assert "OPERATOR_NOT_FOUND" in cli("operator", "edit", "ghost", "--disable").err
+
+
+def test_a_locked_operator_is_let_in_again_and_one_who_is_in_is_sent_out(cli: Cli) -> None:
+    cli.ok("operator", "add", "dora", "--role", "Viewer", "--password-stdin", stdin="Correct-Horse-1\n")
+    password, ip = Secret("Correct-Horse-1"), "192.0.2.7"
+    with closing(open_postroom(get_settings(), migrate=False)) as app:
+        for _ in range(5):
+            with pytest.raises(NotSignedIn):
+                app.sign_in.check("dora", Secret("Wrong-Horse-1"), ip)
+        with pytest.raises(NotSignedIn, match="Too many failed sign-ins"):
+            app.sign_in.check("dora", password, ip)
+        assert cli.ok("operator", "unlock", "dora").out == "Unlocked dora.\n"
+        session = app.sign_in.open_session(app.sign_in.check("dora", password, ip), ip)
+        assert cli.ok("operator", "end-sessions", "dora", "--json").json["username"] == "dora"
+        assert app.sign_in.current(session) is None
+    assert "OPERATOR_NOT_FOUND" in cli("operator", "unlock", "ghost").err
 
 
 def test_acting_as_an_operator_has_his_role_and_domains(cli: Cli) -> None:
