@@ -4,13 +4,14 @@ Everything is made by the front door, so the states are real ones: most is synce
 server is pending, one mailbox failed because its address is taken on the server.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from sqlalchemy import select, update
 
 from provision.access import Actor
 from provision.bootstrap import Postroom
-from provision.models import Mailbox
+from provision.models import Mailbox, Server
 from provision.passwords import hash_password
 from provision.provisioner.newcomers import NewMailbox
 
@@ -21,6 +22,8 @@ PEOPLE = (
     "Tom Baker", "Yuki Tanaka",
 )  # fmt: skip
 MAIN, SALES, BRANCH = "example.com", "sales.example.com", "example.org"
+NEAR, FAR = "headquarters", "branch"
+UNREACHABLE = {"path": "/srv/branch/mail-config"}
 SHARES = (0.12, 0.55, 0.93, 0.34, 0.0, 0.71, 0.99, 0.08, 0.46, 0.27)
 
 
@@ -31,11 +34,11 @@ def make_sample(app: Postroom, volume: Path) -> None:
     volume.mkdir(parents=True, exist_ok=True)
     stranger = hash_password(app.policy.one_time_password()).reveal()
     (volume / "postfix-accounts.cf").write_text(f"info@{MAIN}|{stranger}\nscanner@{MAIN}|{stranger}\n")
-    write.create_server(actor, "headquarters", "dms_files", {"path": str(volume)}, quiet_seconds=0)
-    write.create_server(actor, "branch", "dms_files", {"path": "/srv/branch/mail-config"}, quiet_seconds=0)
-    write.create_domain(actor, MAIN, "headquarters", description="Head office", default_quota_bytes=2 * GB)
-    write.create_domain(actor, SALES, "headquarters", description="Sales teams", default_quota_bytes=GB)
-    write.create_domain(actor, BRANCH, "branch", description="Branch office")
+    write.create_server(actor, NEAR, "dms_files", {"path": str(volume)}, quiet_seconds=0)
+    write.create_server(actor, FAR, "dms_files", UNREACHABLE, quiet_seconds=0)
+    write.create_domain(actor, MAIN, NEAR, description="Head office", default_quota_bytes=2 * GB)
+    write.create_domain(actor, SALES, NEAR, description="Sales teams", default_quota_bytes=GB)
+    write.create_domain(actor, BRANCH, FAR, description="Branch office")
     write.create_mailboxes(actor, [_person(app, name, MAIN) for name in PEOPLE])
     write.create_mailboxes(actor, [_person(app, name, SALES) for name in PEOPLE[::2]])
     write.create_mailboxes(actor, [_person(app, name, BRANCH) for name in PEOPLE[1::3]])
@@ -44,6 +47,12 @@ def make_sample(app: Postroom, volume: Path) -> None:
     _aliases(app, actor)
     _states(app, actor)
     _usage(app)
+
+
+def is_sample(servers: Iterable[Server]) -> bool:
+    """Whether these are the company's mail servers, and no other."""
+    found = {server.name: server.settings for server in servers}
+    return found.keys() == {NEAR, FAR} and found[FAR] == UNREACHABLE
 
 
 def _person(app: Postroom, name: str, domain: str) -> NewMailbox:

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from provision.cli.session import Code, Session, session_of
-from provision.errors import Unreachable
+from provision.config import Settings
+from provision.errors import Conflict, Unreachable
 from provision.firststart import add_server, named_server
-from provision.sample import make_sample
+from provision.sample import is_sample, make_sample
 
 
 def init(
@@ -24,9 +25,12 @@ def init(
     settings = session.app.settings
     named = named_server(config_dir, container) if given else named_server(settings.config_dir, settings.container)
     if servers := session.app.queries.servers(session.actor):
+        if named and is_sample(servers):
+            raise Conflict(_instead_of_the_sample(settings), code="SAMPLE_COMPANY")
         print(f"Mail servers: {', '.join(server.name for server in servers)}.")
-        if given:
-            print("They stay as they are; to add another one: server add")
+        if given and named not in [(server.kind, server.settings) for server in servers]:
+            print("What is named now is not among them; it is set up at the first start only. To add it:")
+            print("python -m provision server add, or Settings > Mail servers.")
         return Code.DONE
     if named:
         return _real_server(session, *named)
@@ -34,6 +38,14 @@ def init(
     make_sample(session.app, folder)
     print(f"A sample company was set up; its mail server's config files are in {folder}.")
     return Code.DONE
+
+
+def _instead_of_the_sample(settings: Settings) -> str:
+    if settings.database_url:
+        way = "Name an empty one in POSTROOM_DATABASE_URL"
+    else:
+        way = f"Move the folder {settings.data_dir.resolve()} away, or name a new one in POSTROOM_DATA_DIR"
+    return f"The database holds the sample company, which is not mixed with a real mail server. {way}; then run this again."
 
 
 def _real_server(session: Session, kind: str, settings: dict[str, Any]) -> int:

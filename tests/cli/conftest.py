@@ -46,6 +46,11 @@ class Cli:
         assert done.code == 0, done
         return done
 
+    def anew(self, *arguments: str) -> Done:
+        """After a change of the environment."""
+        get_settings.cache_clear()
+        return self(*arguments)
+
     def add(self, address: str, *more: str) -> Done:
         return self.ok("mailbox", "add", address, "--password-stdin", *more, stdin="Correct-Horse-1\n")
 
