@@ -8,7 +8,7 @@ NAMES = {
     "key": "retire rotate",
     "log": "archive",
     "mailbox": "clear_quota create create_many delete delete_many disable disable_many edit enable enable_many import "
-    "import_cancel import_rejected repair reset_password restore set_quota set_quota_many verify",
+    "import_cancel import_rejected repair reset_password restore restore_many set_quota set_quota_many verify",
     "operator": "change_password create edit end_sessions lock set_password sign_in sign_out unlock",
     "policy": "edit show",
     "server": "check create delete edit",

@@ -1,9 +1,7 @@
 """What became of a change: on the mail server, or why not yet and when it is tried again."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
-from uuid import UUID
 
 import streamlit as st
 
@@ -12,21 +10,22 @@ from provision.models import Mailbox, SyncStatus
 from provision.provisioner.bulk import BulkResult
 from provision.secret import Secret
 from provision.signin import SignedIn
+from provision.state import Resource
 from webui import problems, show, ui
 from webui.i18n import _, counted
 
 
 def done(who: SignedIn, text: str, row: Mailbox) -> None:
     """Close the dialog, and say what was done and how far it has come."""
-    how_far = sentence(who, row)
-    if how_far in (_("It is on the mail server."), _("It is removed from the mail server.")):
+    arrived, how_far = outcome(who, row)
+    if arrived:
         ui.done(f"{text} {how_far}")
     ui.done(text, how_far)
 
 
 def done_many(who: SignedIn, text: str, result: BulkResult, *, delivered: bool = True) -> None:
     """The same for several; what was left out, and why."""
-    late = _late(who, result.done) if delivered else []
+    late = ui.app().queries.late(who.actor, Resource.MAILBOX, result.done) if delivered else []
     if delivered and result.done and not late:
         text = f"{text} {_('All of it is on the mail server.')}"
     more = []
@@ -34,7 +33,8 @@ def done_many(who: SignedIn, text: str, result: BulkResult, *, delivered: bool =
         some = counted(
             len(late), "{n} of them is not on the mail server yet.", "{n} of them are not on the mail server yet."
         )
-        more.append(sentence(who, late[0]) if len(late) == len(result.done) else f"{some} {sentence(who, late[0])}")
+        _arrived, why = outcome(who, late[0])
+        more.append(why if len(late) == len(result.done) else f"{some} {why}")
     if result.errors:
         first = result.errors[0]
         reason = problems.sentence(first.error.code, first.error.message)
@@ -45,19 +45,23 @@ def done_many(who: SignedIn, text: str, result: BulkResult, *, delivered: bool =
 def show_once(who: SignedIn, place: Any, text: str, row: Mailbox, secret: Secret) -> None:
     """The same, and a one-time password, in place of the dialog's form."""
     with place.container():
-        st.success(ui.plain(f"{text} {sentence(who, row)}"), icon=":material/check:")
+        st.success(ui.plain(f"{text} {outcome(who, row)[1]}"), icon=":material/check:")
         ui.show_once(secret, row.address)
 
 
-def sentence(who: SignedIn, row: Mailbox) -> str:
-    """How far one mailbox has come, and why not further."""
+def outcome(who: SignedIn, row: Mailbox) -> tuple[bool, str]:
+    """Whether what is wanted of one mailbox is done on the mail server; and how far it is, and why not further."""
     if row.removing:
         try:
             row = ui.app().queries.mailbox(who.actor, row.uid)
         except NotFound:
-            return _("It is removed from the mail server.")
+            return True, _("It is removed from the mail server.")
     if row.sync_status == SyncStatus.SYNCED:
-        return _("It is on the mail server.")
+        return True, _("It is on the mail server.")
+    return False, _why_not(who, row)
+
+
+def _why_not(who: SignedIn, row: Mailbox) -> str:
     if row.sync_status == SyncStatus.FAILED:
         return _("The mail server refused it: {reason}", reason=problems.of_row(row.error_code, row.error) or "–")
     if row.error:
@@ -114,16 +118,6 @@ def reason_of(row: Mapping[str, Any], servers: Sequence[Mapping[str, Any]]) -> s
     server = next((s for s in servers if s["id"] == row["server_id"]), None)
     why = server and (server["alarm"] or problems.of_server(server["error"]))
     return str(why or _("Waits for its turn"))
-
-
-def _late(who: SignedIn, uids: Sequence[UUID]) -> list[Mailbox]:
-    """Which of these mailboxes are not on their mail server yet."""
-    late = []
-    for uid in uids:
-        with suppress(NotFound):  # removed on the server, as it was wanted
-            row: Mailbox = ui.app().queries.mailbox(who.actor, uid)
-            late += [row] if row.sync_status != SyncStatus.SYNCED else []
-    return late
 
 
 def _server(who: SignedIn, server_id: int) -> Mapping[str, Any]:

@@ -5,9 +5,8 @@ from typing import Any
 
 import streamlit as st
 
-from provision.errors import ProvisionError
 from provision.models import Mailbox, Status, SyncStatus
-from provision.provisioner.bulk import BulkResult, ItemError
+from provision.provisioner.bulk import BulkResult
 from provision.signin import SignedIn
 from provision.state import Resource
 from webui import delivery, mailbox_delete, mailbox_detail, mailbox_edit, mailbox_password, show, ui
@@ -36,7 +35,7 @@ def bar(
 def _deleted_bar(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
     if st.button(_("Restore"), icon=":material/restore_from_trash:", disabled=not rows):
         with ui.attempt():
-            result = _restore(who, rows)
+            result = ui.app().provisioner.restore_mailboxes(who.actor, [row["uid"] for row in rows])
             mine.clear_selection()
             said = counted(len(result.done), "{n} mailbox is restored.", "{n} mailboxes are restored.")
             delivery.done_many(who, said, result)
@@ -92,15 +91,3 @@ def retry(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
         delivery.done(who, _("{address} was tried again.", address=fresh.address), fresh)
     said = counted(len(rows), "{n} mailbox was tried again.", "{n} mailboxes were tried again.")
     delivery.done_many(who, said, BulkResult([row["uid"] for row in rows]))
-
-
-def _restore(who: SignedIn, rows: Sequence[Row]) -> BulkResult:
-    result = BulkResult()
-    for index, row in enumerate(rows):
-        try:
-            result.done.append(ui.app().provisioner.restore_mailbox(who.actor, row["uid"]).uid)
-        except ProvisionError as error:
-            if error.status == 403:
-                raise
-            result.errors.append(ItemError(index, row["address"], error))
-    return result

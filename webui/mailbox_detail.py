@@ -51,7 +51,7 @@ def _show(who: SignedIn, row: Mailbox) -> None:
             st.badge(show.label(Status(row.status)), color=show.STATUS_COLOURS[Status(row.status)])
     if row.sync_status != SyncStatus.SYNCED:
         notice: Callable[..., object] = st.error if row.sync_status == SyncStatus.FAILED else st.warning
-        notice(ui.plain(delivery.sentence(who, row)), icon=show.ICONS[SyncStatus(row.sync_status)])
+        notice(ui.plain(delivery.outcome(who, row)[1]), icon=show.ICONS[SyncStatus(row.sync_status)])
     _usage(row)
     aliases, history = st.tabs([_("Aliases"), _("Log")])
     with aliases:

@@ -15,7 +15,15 @@ from provision.models import Mailbox, Operator, Role, Status
 from provision.passwords import PasswordRules, hash_passwords
 from provision.provisioner.aliases import insert_aliases, refuse_taken_alias
 from provision.provisioner.base import check_quota, operation, subject_of
-from provision.provisioner.mailboxes import DELETED_FIRST, MailboxWrites, erase_refusal, park, require_force
+from provision.provisioner.mailboxes import (
+    DELETED_FIRST,
+    MailboxWrites,
+    erase_refusal,
+    park,
+    require_force,
+    restore_refusal,
+    unpark,
+)
 from provision.provisioner.newcomers import NewMailbox, find_domains, insert_mailboxes, refusal, taken_addresses
 from provision.secret import Secret
 
@@ -23,6 +31,7 @@ CHUNK = 5_000
 PART = 1_000
 PROGRESS_EVERY = 100
 Progress = Callable[[int, int], None]
+Refusal = Callable[[Mailbox], ProvisionError | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,11 @@ class BulkWrites(MailboxWrites):
     def enable_mailboxes(self, actor: Actor, uids: Sequence[UUID]) -> BulkResult:
         return self._change_many(actor, uids, "mailbox.enable", {"status": "ACTIVE"}, _status(Status.ACTIVE))
 
+    @operation("mailbox.restore_many")
+    def restore_mailboxes(self, actor: Actor, uids: Sequence[UUID]) -> BulkResult:
+        """Take soft deletes back, as `restore_mailbox`."""
+        return self._change_many(actor, uids, "mailbox.restore", {}, unpark, deleted_too=True, refusal=restore_refusal)
+
     @operation("mailbox.set_quota_many")
     def set_quotas(self, actor: Actor, uids: Sequence[UUID], quota_bytes: int) -> BulkResult:
         check_quota(quota_bytes)
@@ -145,7 +159,7 @@ class BulkWrites(MailboxWrites):
         servers: set[int] = set()
         with self._writing() as session:
             rows = self._writable_many(session, actor, uids, result, deleted_too=force)
-            rows = _erasable(rows, uids, result) if erase_mail else rows
+            rows = _accepted(rows, uids, erase_refusal, result) if erase_mail else rows
             self._give_up(session, rows, DELETED_FIRST)
             if force:
                 payload = {"force": True, "erase_mail": erase_mail}
@@ -169,11 +183,15 @@ class BulkWrites(MailboxWrites):
         name: str,
         payload: Mapping[str, Any],
         change: Callable[[Mailbox], bool],
+        *,
+        deleted_too: bool = False,
+        refusal: Refusal = lambda row: None,
     ) -> BulkResult:
-        """Apply `change`, which says whether it changed anything, to each row."""
+        """Apply `change`, which says whether it changed anything, to each row that has no `refusal`."""
         result = BulkResult()
         with self._writing() as session:
-            rows = self._writable_many(session, actor, uids, result)
+            rows = self._writable_many(session, actor, uids, result, deleted_too=deleted_too)
+            rows = _accepted(rows, uids, refusal, result)
             changed = [row for row in rows if change(row)]
             for row in changed:
                 self._want(row)
@@ -210,12 +228,12 @@ class BulkWrites(MailboxWrites):
         return rows
 
 
-def _erasable(rows: Sequence[Mailbox], uids: Sequence[UUID], result: BulkResult) -> list[Mailbox]:
-    """Those whose mail can be erased; the others go to `result.errors`."""
+def _accepted(rows: Sequence[Mailbox], uids: Sequence[UUID], refusal: Refusal, result: BulkResult) -> list[Mailbox]:
+    """Those for which there is no `refusal`; the others go to `result.errors`."""
     index = {uid: number for number, uid in enumerate(dict.fromkeys(uids))}
     good = []
     for row in rows:
-        if reason := erase_refusal(row):
+        if reason := refusal(row):
             result.errors.append(ItemError(index[row.uid], row.address, reason))
         else:
             good.append(row)

@@ -178,10 +178,9 @@ class MailboxWrites(Base):
         """Take a soft delete back; a mailbox that was disabled is disabled again."""
         with self._writing() as session:
             row = self._writable(session, actor, uid, deleted_too=True)
-            if row.removing:
-                raise Conflict(f"{row.address} is being removed from the mail server; it cannot be restored.")
-            if row.status == Status.DELETED:
-                row.status = row.status_before or Status.ACTIVE
+            if reason := restore_refusal(row):
+                raise reason
+            if unpark(row):
                 self._want(row)
                 self._intend(session, actor, "mailbox.restore", [row], [{}])
         return self._pushed(row)
@@ -230,3 +229,18 @@ def park(row: Mailbox) -> None:
     if row.claimed:
         row.sealed_password = None
     touch(row)
+
+
+def unpark(row: Mailbox) -> bool:
+    """Take a soft delete back, to what the mailbox was before; whether there was one."""
+    was_deleted = row.status == Status.DELETED
+    if was_deleted:
+        row.status = row.status_before or Status.ACTIVE
+    return was_deleted
+
+
+def restore_refusal(row: Mailbox) -> Conflict | None:
+    """Why it cannot be restored, or None."""
+    if not row.removing:
+        return None
+    return Conflict(f"{row.address} is being removed from the mail server; it cannot be restored.")

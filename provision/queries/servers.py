@@ -1,8 +1,9 @@
 """Domains with their sums, mail servers with their health, operators."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import BigInteger, ColumnElement, case, func, literal_column, select, union_all
 from sqlalchemy.orm import Session
@@ -12,6 +13,7 @@ from provision.errors import NotFound
 from provision.models import Alias, Domain, Mailbox, Operator, Server, Status, SyncStatus, operator_domain, utc_now
 from provision.queries.lists import PRESENT, Page, Reads, scope
 from provision.servers import KINDS, LOGIN_SETTINGS, server_class
+from provision.state import Resource
 from provision.sync import quiet_seconds
 
 OPERATOR_COLUMNS = (
@@ -22,6 +24,7 @@ HEALTH_COLUMNS = (
     "id", "uid", "name", "kind", "accounts", "attempts", "next_attempt_at", "last_read_at", "last_write_at", "error", "alarm",
     "live",
 )  # fmt: skip
+TABLES: Mapping[Resource, Any] = {Resource.MAILBOX: Mailbox, Resource.ALIAS: Alias}
 
 # Written out, as PRESENT is, for the partial index of the same text.
 UNUSUAL: ColumnElement[bool] = literal_column("(mailbox.status <> 'ACTIVE' OR mailbox.sync_status <> 'SYNCED')")
@@ -169,6 +172,14 @@ class ServerReads(Reads):
             number = max(1, min(number, -(-total // size)))
             page = session.execute(statement.limit(size).offset((number - 1) * size)).mappings()
             return Page([dict(row) for row in page], total, number, size)
+
+    def late(self, actor: Actor, resource: Resource, uids: Sequence[UUID]) -> list[Any]:
+        """Those of these mailboxes or aliases that are not on their mail server yet, by address."""
+        actor.require(Permission.SYNC_READ)
+        table = TABLES[resource]
+        waits = table.uid.in_(uids), table.sync_status != SyncStatus.SYNCED, *scope(actor, table.domain_id)
+        with self.database.read() as session:
+            return list(session.scalars(select(table).where(*waits).order_by(table.address)))
 
 
 def _waiting_counts(session: Session, actor: Actor) -> dict[tuple[int, str], int]:

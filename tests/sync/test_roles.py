@@ -159,7 +159,7 @@ def test_what_a_domain_admin_does_with_a_server_neither_shows_nor_changes_other_
 
 # ---- rank ----------------------------------------------------------------------------------
 
-MAILBOX_METHODS = ["reset_password", "disable_mailbox", "edit_mailbox", "set_quota", "clear_quota", "delete_mailbox", "enable_mailbox", "restore_mailbox", "disable_mailboxes", "enable_mailboxes", "set_quotas", "delete_mailboxes", "verify_credentials"]  # fmt: skip
+MAILBOX_METHODS = ["reset_password", "disable_mailbox", "edit_mailbox", "set_quota", "clear_quota", "delete_mailbox", "enable_mailbox", "restore_mailbox", "disable_mailboxes", "enable_mailboxes", "set_quotas", "delete_mailboxes", "restore_mailboxes", "verify_credentials"]  # fmt: skip
 
 
 def test_nobody_touches_the_mailbox_of_an_operator_who_outranks_him(foreign: World, subtests: pytest.Subtests) -> None:
@@ -190,10 +190,9 @@ def readings(world: World, name: str, actor: Actor) -> Iterator[Any]:
     by_name = {"name": "boss.example" if "domain" in name else "main"}
     uid = values["log"] if name == "log" else values["alias"] if "alias" in name else values["mailbox"]
     address = "boss-alias@boss.example" if "alias" in name else "boss@boss.example"
-    given = [
-        {"uid": uid, "uids": [uid], "resource_type": Resource.MAILBOX, "address": address, **by_name}[p.name]
-        for p in required
-    ]
+    by_kind = {"resource": Resource.MAILBOX, "resource_type": Resource.MAILBOX}
+    by_address = {"address": address, "addresses": ["boss@boss.example"]}
+    given = [{"uid": uid, "uids": [uid], **by_kind, **by_address, **by_name}[p.name] for p in required]
     found = method(actor, *given)
     if isinstance(found, Page):
         yield found.total

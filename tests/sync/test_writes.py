@@ -8,11 +8,11 @@ from uuid import UUID
 
 import pytest
 import time_machine
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from provision.errors import Conflict, InvalidInput, NotFound, ProvisionError
 from provision.jobs import Jobs
-from provision.models import Mailbox, Status, SyncStatus
+from provision.models import Mailbox, ProvisionLog, Status, SyncStatus
 from provision.provisioner.newcomers import NewMailbox
 from provision.queries import MailboxFilter
 from tests.conftest import HASH, PASSWORD, World
@@ -282,6 +282,26 @@ def test_a_disabled_mailbox_is_disabled_again_when_it_is_restored(world: World) 
     world.app.provisioner.delete_mailbox(world.alice, row.uid)
     assert world.app.provisioner.restore_mailbox(world.alice, row.uid).status == Status.DISABLED
     assert world.text().endswith("|fail=y\n")
+
+
+def test_many_are_restored_in_one_transaction_and_one_push(world: World) -> None:
+    app, alice = world.app.provisioner, world.alice
+    made = app.create_mailboxes(alice, news(4)).done
+    app.disable_mailbox(alice, made[1])
+    app.delete_mailboxes(alice, made[:3])
+    world.volume.rename(world.volume.with_name("away"))
+    app.delete_mailbox(alice, made[2], force=True)
+    world.volume.with_name("away").rename(world.volume)
+    with world.app.database.read() as session:
+        before = session.scalar(select(func.max(ProvisionLog.id)))
+    result = app.restore_mailboxes(alice, made)
+    assert (result.done, result.unchanged) == (made[:2], [made[3]])
+    assert [(e.index, e.name, e.error.code) for e in result.errors] == [(2, "u2@example.com", "SYNC_CONFLICT")]
+    rows = [world.app.queries.mailbox(alice, uid) for uid in made[:2]]
+    assert [(row.status, row.sync_status) for row in rows] == [("ACTIVE", "SYNCED"), ("DISABLED", "SYNCED")]
+    with world.app.database.read() as session:
+        records = session.execute(select(ProvisionLog.operation, ProvisionLog.status).where(ProvisionLog.id > before))
+        assert list(records) == [("mailbox.restore", "SUCCESS")] * 2
 
 
 def test_a_mailbox_is_made_with_its_aliases(world: World) -> None:
