@@ -15,7 +15,7 @@ from api.mailboxes import Domain
 from provision.access import Actor
 from provision.bootstrap import Postroom
 from provision.errors import NotFound
-from provision.models import SyncStatus
+from provision.models import Alias, SyncStatus
 
 router = APIRouter(prefix="/provision/aliases", tags=["aliases"], route_class=OnceRoute)
 
@@ -41,16 +41,15 @@ async def create_alias(
 ) -> Any:  # fmt: skip
     """Make an alias; `@example.com` catches all mail of a domain."""
 
-    def create() -> UUID:
+    def create() -> Alias:
         _refuse_foreign_owner(product, actor, new.mailbox_id)
-        made = product.provisioner.create_alias(
+        return product.provisioner.create_alias(
             actor, new.alias_address, new.destinations, mailbox_id=new.mailbox_id, idempotency_key=key
         )
-        return made.uid
 
-    uid = await run_in_threadpool(create)
-    response.headers["Location"] = location(request, uid)
-    return await _after(product, actor, uid, wait, response)
+    made = await run_in_threadpool(create)
+    response.headers["Location"] = location(request, made.uid)
+    return await _after(product, actor, made, wait, response)
 
 
 @router.get("/{id}", response_model=models.Alias)
@@ -65,17 +64,17 @@ async def edit_alias(
     wait: Wait = 0,
 ) -> Any:  # fmt: skip
     """Replace the destinations."""
-    await run_in_threadpool(
+    changed = await run_in_threadpool(
         product.provisioner.edit_alias, actor, found.uid, edit.destinations, expected_version=found.expected
     )
-    return await _after(product, actor, found.uid, wait, response)
+    return await _after(product, actor, changed, wait, response)
 
 
 @router.delete("/{id}", response_model=models.Deleted)
 async def delete_alias(product: Product, actor: MayWriteAliases, found: FoundAlias, wait: Wait = 0) -> Any:
-    await run_in_threadpool(product.provisioner.delete_alias, actor, found.uid, expected_version=found.expected)
+    gone = await run_in_threadpool(product.provisioner.delete_alias, actor, found.uid, expected_version=found.expected)
     read = lambda: product.queries.alias_row(actor, found.uid)  # noqa: E731
-    return await after_delete(product, actor, "alias", read, found.uid, wait)
+    return await after_delete(gone, read, wait)
 
 
 def _refuse_foreign_owner(product: Postroom, actor: Actor, mailbox_id: UUID | None) -> None:
@@ -84,13 +83,10 @@ def _refuse_foreign_owner(product: Postroom, actor: Actor, mailbox_id: UUID | No
         raise NotFound("The mailbox this alias should belong to does not exist.", code="MAILBOX_NOT_FOUND")
 
 
-async def _after(product: Postroom, actor: Actor, uid: UUID, wait: int, response: Response) -> dict[str, Any]:
-    row = await settled(lambda: product.queries.alias_row(actor, uid), wait)
+async def _after(product: Postroom, actor: Actor, changed: Alias, wait: int, response: Response) -> dict[str, Any]:
+    row = await settled(lambda: product.queries.alias_row(actor, changed.uid), wait)
     if row is None:
         raise NotFound("The alias was deleted meanwhile.", code="ALIAS_NOT_FOUND")
     response.headers["ETag"] = etag(row)
     own = await run_in_threadpool(own_domains, product, actor)
-    return {
-        **rows.alias(row, own),
-        "log_id": await run_in_threadpool(product.queries.own_last_log, actor, "alias", uid),
-    }
+    return {**rows.alias(row, own), "log_id": changed.log_uid}

@@ -15,7 +15,7 @@ from api.auth import MayReadAliases, MayReadMailboxes, Product
 from provision.access import Actor
 from provision.bootstrap import Postroom
 from provision.errors import Conflict, InvalidInput, NotFound
-from provision.models import Server, SyncStatus
+from provision.models import Alias, Mailbox, Server, SyncStatus
 
 POLL_SECONDS = 0.2
 MAX_WAIT = 60
@@ -118,25 +118,22 @@ async def settled(read: Callable[[], Row], wait: int) -> Row | None:
 
 
 async def after_mailbox(
-    product: Postroom, actor: Actor, uid: UUID, wait: int, response: Response, **more: Any
+    product: Postroom, actor: Actor, changed: Mailbox, wait: int, response: Response, **more: Any
 ) -> dict[str, Any]:
     """The mailbox as it is after a change."""
     from api import rows
 
-    row = await settled(lambda: product.queries.mailbox_row(actor, uid), wait)
+    row = await settled(lambda: product.queries.mailbox_row(actor, changed.uid), wait)
     if row is None:
         raise NotFound("The mailbox was deleted meanwhile.", code="MAILBOX_NOT_FOUND")
     response.headers["ETag"] = etag(row)
-    log_id = await run_in_threadpool(product.queries.own_last_log, actor, "mailbox", uid)
-    return {**rows.mailbox(row), "log_id": log_id, **more}
+    return {**rows.mailbox(row), "log_id": changed.log_uid, **more}
 
 
-async def after_delete(
-    product: Postroom, actor: Actor, resource: str, read: Callable[[], Row], uid: UUID, wait: int
-) -> dict[str, Any]:
+async def after_delete(gone: Mailbox | Alias, read: Callable[[], Row], wait: int) -> dict[str, Any]:
     row = await settled(read, wait)
-    log_id = await run_in_threadpool(product.queries.own_last_log, actor, resource, uid)
-    return {"id": uid, "sync_status": row["sync_status"] if row else SyncStatus.SYNCED, "log_id": log_id}
+    status = row["sync_status"] if row else SyncStatus.SYNCED
+    return {"id": gone.uid, "sync_status": status, "log_id": gone.log_uid}
 
 
 def location(request: Request, uid: object) -> str:

@@ -24,8 +24,8 @@ def verify_credentials(
     """Whether the mail server lets this mailbox in with this password: tried by an IMAP login."""
     email, often = addresses.normalise(given.email), product.settings.api_verifications_per_minute
     limits.spend("verify-token", actor.name, often)
-    limits.spend("verify-mailbox", email, often)
     row = product.queries.mailbox_by_address(actor, email)
+    limits.spend("verify-mailbox", email, often)  # after it was found: nobody uses up the checks of a foreign one
     password = rows.secret(given.password)
     if password is None:
         raise InvalidInput("Give a password.")

@@ -10,7 +10,6 @@ from api.context import IfMatch, Row, etag, found, location
 from api.idempotency import IdempotencyKey, OnceRoute
 from provision.access import Actor
 from provision.bootstrap import Postroom
-from provision.errors import NotFound
 
 router = APIRouter(prefix="/provision", tags=["domains"], route_class=OnceRoute)
 Name = Annotated[str, Path(max_length=255, pattern=models.PLAIN, examples=["example.com"])]
@@ -49,7 +48,7 @@ def edit_domain(
     response: Response,
     if_match: IfMatch = None,
 ) -> Any:
-    row = _find(product, actor, name)
+    row = product.queries.domain_row(actor, name)
     to_default = "default_quota" in edit.model_fields_set and edit.default_quota is None
     quota = -1 if to_default else rows.in_bytes(edit.default_quota)
     product.provisioner.edit_domain(
@@ -61,8 +60,8 @@ def edit_domain(
 @router.delete("/domains/{name}", status_code=204)
 def delete_domain(product: Product, actor: MayWriteDomains, name: Name, if_match: IfMatch = None) -> None:
     """Remove a domain that nothing is left in."""
-    row = found(_find(product, actor, name), if_match).row
-    product.provisioner.delete_domain(actor, row["uid"])
+    it = found(product.queries.domain_row(actor, name), if_match)
+    product.provisioner.delete_domain(actor, it.uid, expected_version=it.expected)
 
 
 @router.get("/servers", response_model=list[models.Server], tags=["sync"])
@@ -72,16 +71,8 @@ def list_servers(product: Product, actor: MayReadServers) -> Any:
     return [{name: row[name] for name in models.Server.model_fields} for row in health]
 
 
-def _find(product: Postroom, actor: Actor, name: str) -> Row:
-    wanted = name.strip().lower()
-    for row in product.queries.domains(actor):
-        if row["name"] == wanted:
-            return row
-    raise NotFound(f"The domain {name} is not set up here.", code="DOMAIN_NOT_FOUND")
-
-
 def _answer(product: Postroom, actor: Actor, name: str, response: Response) -> dict[str, Any]:
-    row = _find(product, actor, name)
+    row = product.queries.domain_row(actor, name)
     response.headers["ETag"] = etag(row)
     return _shown(row)
 

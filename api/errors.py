@@ -1,20 +1,18 @@
 """Whatever goes wrong becomes `{error, code, details}` with its status, here and nowhere else."""
 
-import secrets
 from collections.abc import Sequence
 from typing import Any
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from provision import serverlog
 from provision.access import Actor
 from provision.errors import ForeignDomain, InvalidInput, NotFound, ProvisionError
 
-log = structlog.get_logger(__name__)
 CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE"}
 
 
@@ -70,7 +68,6 @@ async def _on_http_error(request: Request, error: HTTPException) -> JSONResponse
 
 
 async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
-    number = secrets.token_hex(4)
-    log.error("unexpected error in the API", error_id=number, type=type(error).__name__, path=request.url.path)
+    number = serverlog.unexpected("unexpected error in the API", error, path=request.url.path)
     text = f"Something went wrong here. The log tells more under the number {number}."
     return JSONResponse({"error": text, "code": "INTERNAL_ERROR", "details": {"id": number}}, 500)

@@ -19,7 +19,7 @@ from api.idempotency import IdempotencyKey, OnceRoute
 from provision import health, metrics
 from provision.access import Actor, Permission
 from provision.bootstrap import Postroom
-from provision.errors import ProvisionError
+from provision.errors import AccessDenied, ProvisionError
 from provision.jobs import Jobs
 from provision.models import SyncStatus, utc_now
 from provision.state import Resource
@@ -106,7 +106,7 @@ def metrics_text(product: Postroom) -> bytes:
 
 
 def metrics_endpoint(product: Callable[[], Postroom]) -> Callable[[Request], Any]:
-    """For `/metrics`: with a token that has the scope sync:read, or where ALLOWED_NETWORKS lets only some in."""
+    """For `/metrics`: with a token of all domains that has the scope sync:read, or where ALLOWED_NETWORKS lets only some in."""
 
     async def endpoint(request: Request) -> Response:
         try:
@@ -115,6 +115,8 @@ def metrics_endpoint(product: Callable[[], Postroom]) -> Callable[[Request], Any
                     product().tokens.caller, bearer(request.headers), address(request.scope)
                 )
                 caller.actor.require(Permission.SYNC_READ)
+                if caller.actor.domains is not None:
+                    raise AccessDenied("The metrics are of all domains, and this token is kept to some.")
             return PlainTextResponse(await run_in_threadpool(metrics_text, product()), media_type=PROMETHEUS)
         except ProvisionError as error:
             return answer(error)

@@ -1,4 +1,4 @@
-"""How often one may call. Counted in this process, which is the only one."""
+"""How often one may call. Each process counts for itself: with several replicas the limits hold for each of them."""
 
 import math
 import time

@@ -43,7 +43,7 @@ async def create_mailbox(
     wanted = asked(new)
     made = await run_in_threadpool(product.provisioner.create_mailbox, actor, wanted, idempotency_key=key)
     response.headers["Location"] = location(request, made.uid)
-    return await after_mailbox(product, actor, made.uid, wait, response)
+    return await after_mailbox(product, actor, made, wait, response)
 
 
 @router.get("/{id}", response_model=models.Mailbox)
@@ -58,11 +58,11 @@ async def edit_mailbox(
     wait: Wait = 0,
 ) -> Any:  # fmt: skip
     """Change the name and the quotas."""
-    await run_in_threadpool(
+    row = await run_in_threadpool(
         product.provisioner.edit_mailbox, actor, found.uid, display_name=edit.display_name,
         quota_bytes=rows.in_bytes(edit.storage_quota), quota_messages=edit.message_quota, expected_version=found.expected,
     )  # fmt: skip
-    return await after_mailbox(product, actor, found.uid, wait, response)
+    return await after_mailbox(product, actor, row, wait, response)
 
 
 @router.delete("/{id}", response_model=models.Deleted)
@@ -73,11 +73,11 @@ async def delete_mailbox(
     wait: Wait = 0,
 ) -> Any:  # fmt: skip
     """Mark as deleted, which `restore` takes back; with `force` remove it on the mail server."""
-    await run_in_threadpool(
+    gone = await run_in_threadpool(
         product.provisioner.delete_mailbox, actor, found.uid, force=force, erase_mail=erase_mail, expected_version=found.expected
     )  # fmt: skip
     read = lambda: product.queries.mailbox_row(actor, found.uid)  # noqa: E731
-    return await after_delete(product, actor, "mailbox", read, found.uid, wait)
+    return await after_delete(gone, read, wait)
 
 
 @router.patch("/{id}/disable", response_model=models.Changed)
@@ -85,8 +85,10 @@ async def disable_mailbox(
     product: Product, actor: MayWriteMailboxes, found: FoundMailbox, response: Response, wait: Wait = 0
 ) -> Any:
     """Nobody can log in any more; password, mail and delivery stay."""
-    await run_in_threadpool(product.provisioner.disable_mailbox, actor, found.uid)
-    return await after_mailbox(product, actor, found.uid, wait, response)
+    row = await run_in_threadpool(
+        product.provisioner.disable_mailbox, actor, found.uid, expected_version=found.expected
+    )
+    return await after_mailbox(product, actor, row, wait, response)
 
 
 @router.patch("/{id}/enable", response_model=models.Changed)
@@ -94,8 +96,8 @@ async def enable_mailbox(
     product: Product, actor: MayWriteMailboxes, found: FoundMailbox, response: Response, wait: Wait = 0
 ) -> Any:
     """Let people log in again, with the same password."""
-    await run_in_threadpool(product.provisioner.enable_mailbox, actor, found.uid)
-    return await after_mailbox(product, actor, found.uid, wait, response)
+    row = await run_in_threadpool(product.provisioner.enable_mailbox, actor, found.uid, expected_version=found.expected)
+    return await after_mailbox(product, actor, row, wait, response)
 
 
 @router.post("/{id}/restore", response_model=models.Changed)
@@ -104,8 +106,10 @@ async def restore_mailbox(
     wait: Wait = 0,
 ) -> Any:  # fmt: skip
     """Take a delete without force back."""
-    await run_in_threadpool(product.provisioner.restore_mailbox, actor, found.uid)
-    return await after_mailbox(product, actor, found.uid, wait, response)
+    row = await run_in_threadpool(
+        product.provisioner.restore_mailbox, actor, found.uid, expected_version=found.expected
+    )
+    return await after_mailbox(product, actor, row, wait, response)
 
 
 @router.post("/{id}/reset-password", response_model=models.PasswordReset)
@@ -115,10 +119,12 @@ async def reset_password(
 ) -> Any:  # fmt: skip
     """Set a password, or have a one-time password made, which this answer shows."""
     password = rows.secret(new.password) if new else None
-    _row, made = await run_in_threadpool(product.provisioner.reset_password, actor, found.uid, password)
+    row, one_time = await run_in_threadpool(
+        product.provisioner.reset_password, actor, found.uid, password, expected_version=found.expected
+    )
     response.headers["Cache-Control"] = "no-store"
-    shown = made.reveal() if made else None
-    return await after_mailbox(product, actor, found.uid, wait, response, one_time_password=shown)
+    shown = one_time.reveal() if one_time else None
+    return await after_mailbox(product, actor, row, wait, response, one_time_password=shown)
 
 
 @router.patch("/{id}/quota", response_model=models.Changed)
@@ -127,11 +133,11 @@ async def set_quota(
     wait: Wait = 0,
 ) -> Any:  # fmt: skip
     """Set the quotas; 0 clears one."""
-    await run_in_threadpool(
+    row = await run_in_threadpool(
         product.provisioner.edit_mailbox, actor, found.uid, quota_bytes=rows.in_bytes(quota.storage_quota),
         quota_messages=quota.message_quota, expected_version=found.expected,
     )  # fmt: skip
-    return await after_mailbox(product, actor, found.uid, wait, response)
+    return await after_mailbox(product, actor, row, wait, response)
 
 
 def asked(new: models.NewMailbox) -> NewMailbox:

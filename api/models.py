@@ -92,7 +92,7 @@ class Changed(Mailbox):
     """A mailbox after a change. A mail server that is down is no error: `syncStatus` says PENDING or FAILED then."""
 
     log_id: UUID | None = Field(examples=[ID])
-    """The record of this change: `GET /logs/{id}` tells what came of it."""
+    """The record of this change: `GET /logs/{id}` tells what came of it. Null where nothing changed."""
 
 
 class PasswordReset(Changed):

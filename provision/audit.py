@@ -114,11 +114,12 @@ def record_outcomes(session: Session, finishes: Sequence[Finish]) -> None:
 def record_done(
     session: Session, actor: Actor, operation: str, subjects: Iterable[Subject], payload: Mapping[str, Any],
     error: str | None = None,
-) -> None:  # fmt: skip
+) -> list[UUID]:  # fmt: skip
     """Record an operation that begins and ends here: nothing has to reach a mail server."""
     uids = record_intents(session, actor, operation, [(subject, payload) for subject in subjects])
     status = LogStatus.FAILED if error else LogStatus.SUCCESS
     record_outcomes(session, [Finish(uid, status, error=error, duration_ms=0) for uid in uids])
+    return uids
 
 
 def _append(session: Session, phase: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from sqlalchemy_dlock.factory import create_sadlock
 
@@ -20,7 +21,7 @@ from provision.errors import InvalidInput, ProvisionError
 
 MIGRATION_SECONDS = 300  # longest that another process is waited for
 LOCK_POLL_SECONDS = 0.1
-BUSY_SECONDS = 10  # for SQLite's write lock: nobody waits longer for a page
+BUSY_SECONDS = 10  # for a connection, and for SQLite's write lock: nobody waits longer for a page
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -54,7 +55,7 @@ class Database:
     def _session(self, immediate: bool) -> Iterator[Session]:
         self._require_same_file()
         try:
-            with self.engine.connect() as connection:
+            with self._connect() as connection:
                 connection = connection.execution_options(immediate=immediate)
                 with Session(connection, expire_on_commit=False) as session:
                     yield session
@@ -62,6 +63,13 @@ class Database:
             raise DatabaseUnavailable(f"The database cannot be used now: {_reason(error)}.") from error
         except DataError:  # PostgreSQL takes no NUL, and no more than a column holds
             raise InvalidInput("The database cannot hold or look for such a text or number.") from None
+
+    def _connect(self) -> Connection:
+        """Raises: DatabaseUnavailable when all connections stay in use."""
+        try:
+            return self.engine.connect()
+        except PoolTimeout:
+            raise DatabaseUnavailable("The database cannot be used now: all connections to it are in use.") from None
 
     def _require_same_file(self) -> None:
         """A file that was removed or replaced while it is open would take every change, and lose it.
@@ -81,7 +89,7 @@ class Database:
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """One moment of the whole database, however long the reading takes."""
-        with self.engine.connect() as connection:
+        with self._connect() as connection:
             isolation = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
             yield connection.execution_options(**isolation)
 
@@ -120,7 +128,7 @@ class Database:
             with self._file_lock(name, timeout_seconds) as locked:
                 yield locked
         else:
-            with self.engine.connect() as connection:
+            with self._connect() as connection:
                 free = connection.execution_options(
                     isolation_level="AUTOCOMMIT"
                 )  # or it would be idle in a transaction
@@ -164,7 +172,10 @@ def _alembic() -> AlembicConfig:
 
 def _sqlite_engine(url: str) -> Engine:
     engine = create_engine(
-        url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}
+        url,
+        hide_parameters=True,
+        pool_timeout=BUSY_SECONDS,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
     )
 
     @event.listens_for(engine, "connect")
@@ -194,6 +205,7 @@ def _server_engine(url: str) -> Engine:
         pool_pre_ping=True,
         pool_size=10,
         max_overflow=20,
+        pool_timeout=BUSY_SECONDS,
         connect_args={"connect_timeout": 5, "application_name": "postroom"},
     )
 

@@ -4,7 +4,9 @@ Secrets stay out in three ways: a `Secret` prints as `***`, a field that is call
 are written without the values of variables, among which passwords would be.
 """
 
+import secrets
 import sys
+import traceback
 from typing import TextIO
 
 import structlog
@@ -12,6 +14,19 @@ from structlog.typing import EventDict, WrappedLogger
 
 SECRET_WORDS = ("password", "secret", "token", "hash", "cookie", "authorization", "sealed")
 ORDER = ["timestamp", "level", "event"]
+FRAMES = 8  # of a traceback, the innermost
+log = structlog.get_logger(__name__)
+
+
+def unexpected(event: str, error: Exception, **facts: str) -> str:
+    """Log a fault of ours; returns the number that people are told.
+
+    The place of the fault is written, but not its text, which could hold a secret.
+    """
+    number = secrets.token_hex(4)
+    trace = "".join(traceback.format_tb(error.__traceback__)[-FRAMES:])
+    log.error(event, error_id=number, type=type(error).__name__, trace=trace, **facts)
+    return number
 
 
 def configure(style: str = "text", file: TextIO | None = None) -> None:

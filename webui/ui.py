@@ -1,8 +1,6 @@
 """What pages are made of: the gate, actions that may fail, messages, confirmation. See docs/ui-conventions.md."""
 
-import secrets
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
-import structlog
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from provision import serverlog
 from provision.access import Permission
 from provision.bootstrap import Postroom
 from provision.errors import NotSignedIn, ProvisionError
@@ -24,7 +22,6 @@ from webui.i18n import _
 from webui.listing import Listing as Listing
 from webui.markup import plain as plain
 
-log = structlog.get_logger(__name__)
 PAGES = Path(__file__).resolve().parent.parent / "pages"
 FLASH = "_flash"
 CLOSING = "_closing"
@@ -102,10 +99,8 @@ def error_text(error: ProvisionError) -> str:
 
 
 def show_unexpected(error: Exception) -> None:
-    """A fault of ours. The log has its place under the id, but not its text, which could hold a secret."""
-    number = secrets.token_hex(4)
-    trace = "".join(traceback.format_tb(error.__traceback__)[-8:])
-    log.error("unexpected error on a page", error_id=number, type=type(error).__name__, trace=trace)
+    """A fault of ours: the reader gets a number, under which the log has its place."""
+    number = serverlog.unexpected("unexpected error on a page", error)
     st.error(_("Something went wrong here. The log tells more under the number {id}.", id=number))
 
 

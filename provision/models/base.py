@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import JSON, Computed, DateTime, Dialect, MetaData, String, Text, TypeDecorator, Uuid
+from sqlalchemy import JSON, Computed, DateTime, Dialect, MetaData, String, Text, TypeDecorator, Uuid, inspect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from uuid6 import uuid7
 
@@ -113,3 +113,13 @@ class Synced:
     error: Mapped[str | None] = mapped_column(Text)
     error_code: Mapped[str | None] = mapped_column(String(40))
     last_synced_at: Mapped[datetime | None]
+
+    @property
+    def log_uid(self) -> UUID | None:
+        """Of the record of the change that was just made to it, for whoever made it; None where nothing changed."""
+        found: UUID | None = inspect(self).info.get("log_uid")
+        return found
+
+    @log_uid.setter
+    def log_uid(self, uid: UUID | None) -> None:
+        inspect(self).info["log_uid"] = uid

@@ -91,7 +91,9 @@ class Base:
         """Deliver, and the row as it is then; a delivered tombstone is returned as it was."""
         self._push([row.server_id])
         with self.database.read() as session:
-            return session.get(type(row), row.id) or row
+            now = session.get(type(row), row.id) or row
+        now.log_uid = row.log_uid
+        return now
 
     def _rules(self, session: Session) -> Rules:
         return in_force(session, self.settings)
@@ -104,7 +106,9 @@ class Base:
     ) -> None:  # fmt: skip
         """The rows changed as wanted, and must now reach the mail server."""
         session.flush()
-        audit.record_intents(session, actor, name, [(subject_of(r), p) for r, p in zip(rows, payloads, strict=True)])
+        items = [(subject_of(row), payload) for row, payload in zip(rows, payloads, strict=True)]
+        for row, uid in zip(rows, audit.record_intents(session, actor, name, items), strict=True):
+            row.log_uid = uid
 
     def _give_up(self, session: Session, rows: Sequence[Mailbox | Alias], reason: str) -> None:
         """Finish the records of what was wanted before and will never reach the mail server now."""
@@ -114,10 +118,10 @@ class Base:
 
     def _done(
         self, session: Session, actor: Actor, name: str, subjects: Sequence[Subject], payload: Mapping[str, Any]
-    ) -> None:
-        """Something that needs no mail server."""
+    ) -> list[UUID]:
+        """Something that needs no mail server; returns the ids of its records."""
         session.flush()
-        audit.record_done(session, actor, name, subjects, payload)
+        return audit.record_done(session, actor, name, subjects, payload)
 
     @staticmethod
     def _want(row: Mailbox | Alias) -> None:

@@ -71,7 +71,7 @@ class MailboxWrites(Base):
                 return row
             if payload.keys() == {"display_name"}:  # known here only, so nothing has to reach the server
                 touch(row)
-                self._done(session, actor, "mailbox.edit", [subject_of(row)], payload)
+                (row.log_uid,) = self._done(session, actor, "mailbox.edit", [subject_of(row)], payload)
             else:
                 self._want(row)
                 self._intend(session, actor, "mailbox.edit", [row], [payload])
@@ -95,10 +95,13 @@ class MailboxWrites(Base):
         return self._edit(actor, uid, None, 0, 0)
 
     @operation("mailbox.reset_password")
-    def reset_password(self, actor: Actor, uid: UUID, password: Secret | None = None) -> tuple[Mailbox, Secret | None]:
+    def reset_password(
+        self, actor: Actor, uid: UUID, password: Secret | None = None, *, expected_version: int | None = None
+    ) -> tuple[Mailbox, Secret | None]:
         """Set a new password; without one a one-time password is made and returned, this once only."""
         with self._writing() as session:
             row = self._writable(session, actor, uid)
+            self._check_version(row, expected_version, status=row.status)
             rules = self._rules(session).passwords
             new = password or generate_password(rules)
             check_password(new, rules, address=row.address)
@@ -110,17 +113,18 @@ class MailboxWrites(Base):
         return self._pushed(row), None if password else new
 
     @operation("mailbox.disable")
-    def disable_mailbox(self, actor: Actor, uid: UUID) -> Mailbox:
+    def disable_mailbox(self, actor: Actor, uid: UUID, *, expected_version: int | None = None) -> Mailbox:
         """No login by IMAP, POP3 or submission; password, mail and delivery stay."""
-        return self._set_status(actor, uid, "mailbox.disable", Status.DISABLED)
+        return self._set_status(actor, uid, "mailbox.disable", Status.DISABLED, expected_version)
 
     @operation("mailbox.enable")
-    def enable_mailbox(self, actor: Actor, uid: UUID) -> Mailbox:
-        return self._set_status(actor, uid, "mailbox.enable", Status.ACTIVE)
+    def enable_mailbox(self, actor: Actor, uid: UUID, *, expected_version: int | None = None) -> Mailbox:
+        return self._set_status(actor, uid, "mailbox.enable", Status.ACTIVE, expected_version)
 
-    def _set_status(self, actor: Actor, uid: UUID, name: str, status: Status) -> Mailbox:
+    def _set_status(self, actor: Actor, uid: UUID, name: str, status: Status, expected_version: int | None) -> Mailbox:
         with self._writing() as session:
             row = self._writable(session, actor, uid)
+            self._check_version(row, expected_version, status=row.status)
             if row.status == status:
                 return row
             row.status = status
@@ -146,7 +150,7 @@ class MailboxWrites(Base):
             self._give_up(session, [row], DELETED_FIRST)
             if not force:
                 park(row)
-                self._done(session, actor, "mailbox.delete", [subject_of(row)], {"force": False})
+                (row.log_uid,) = self._done(session, actor, "mailbox.delete", [subject_of(row)], {"force": False})
                 session.refresh(row)
                 return row
             if erase_mail and (reason := erase_refusal(row)):
@@ -174,10 +178,11 @@ class MailboxWrites(Base):
         return touched
 
     @operation("mailbox.restore")
-    def restore_mailbox(self, actor: Actor, uid: UUID) -> Mailbox:
+    def restore_mailbox(self, actor: Actor, uid: UUID, *, expected_version: int | None = None) -> Mailbox:
         """Take a soft delete back; a mailbox that was disabled is disabled again."""
         with self._writing() as session:
             row = self._writable(session, actor, uid, deleted_too=True)
+            self._check_version(row, expected_version, status=row.status)
             if reason := restore_refusal(row):
                 raise reason
             if unpark(row):

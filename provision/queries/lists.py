@@ -1,22 +1,24 @@
 """How every list is made: kept to what the actor may see, filtered, sorted and paged in SQL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, select
+from sqlalchemy import ColumnElement, RowMapping, Select, func, literal_column, select
 from sqlalchemy.orm import Session
 
+from provision import address as addresses
 from provision.access import Actor
 from provision.database import Database
-from provision.errors import NotFound
+from provision.errors import InvalidInput, NotFound
 from provision.models import Alias, Domain, Mailbox, Status
 from provision.search import Search
 
 # Written out, not bound: the databases use their partial indexes only for this very text.
 PRESENT: ColumnElement[bool] = literal_column("mailbox.status <> 'DELETED'")
 MAX_PAGE_SIZE = 1_000
+PART = 1_000  # rows of a stream that are fetched at once
 SEARCH_COUNT = 2_000  # a search that finds more says “more than 2,000”
 COMMON_COLUMNS = (
     "id", "uid", "address", "sync_status", "error", "error_code", "attempts", "next_attempt_at", "last_synced_at", "removing",
@@ -56,6 +58,20 @@ class Reads:
                 raise NotFound(f"There is no {what} {name}".strip() + ".", code=f"{what.upper()}_NOT_FOUND")
             row.domain  # noqa: B018 - loaded while the session is open
             return row
+
+    def _in_parts(self, statement: Select[Any], key: Any) -> Iterator[Sequence[RowMapping]]:
+        """All rows, in the order of `key`, which is unique and among the columns.
+
+        No connection is held between two parts: who reads may be slow, or stop and never go on.
+        """
+        rows: Sequence[RowMapping] = ()
+        while not rows or len(rows) == PART:
+            rest = statement.where(key > rows[-1][key.key]) if rows else statement
+            with self.database.read() as session:
+                rows = session.execute(rest.order_by(key).limit(PART)).mappings().all()
+            if not rows:
+                return
+            yield rows
 
     def _as_listed(
         self, actor: Actor, table: type[Any], columns: Sequence[str], uid: UUID, what: str
@@ -110,10 +126,18 @@ class Walk:
             return []
         from_end = self.both_ways and start > self.total // 2
         downward = self.descending != from_end
-        statement = self.ids_in_it.order_by(*(key.desc() if downward else key.asc() for key in self.order))
+        statement = self.ids_in_it.order_by(*(_ordered(key, downward) for key in self.order))
         offset = self.total - start - length if from_end else start
         found = list(session.scalars(statement.limit(length).offset(offset)))
         return found[::-1] if from_end else found
+
+
+def _ordered(key: Any, downward: bool) -> ColumnElement[Any]:
+    """What is not known counts as the least on both databases; said only where it can be, for the indexes' sake."""
+    order: ColumnElement[Any] = key.desc() if downward else key.asc()
+    if not getattr(key, "nullable", False):
+        return order
+    return order.nulls_last() if downward else order.nulls_first()
 
 
 def kept_to_pages(number: int, total: int, size: int) -> int:
@@ -155,7 +179,15 @@ def joined(table: type[Any], columns: Sequence[str]) -> Select[Any]:
 
 
 def domain_id(session: Session, name: str) -> int:
-    return session.scalar(select(Domain.id).where(Domain.name == name)) or -1
+    return session.scalar(select(Domain.id).where(Domain.name == stored_domain(name))) or -1
+
+
+def stored_domain(name: str) -> str:
+    """As it is kept, whichever way somebody writes it; what is no domain stays, and is found nowhere."""
+    try:
+        return addresses.normalise_domain(name)
+    except InvalidInput:
+        return name
 
 
 def escaped(pattern: str) -> str:

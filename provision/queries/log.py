@@ -52,21 +52,14 @@ class LogReads(Reads):
             raise NotFound("There is no such record.", code="LOG_NOT_FOUND")
         return dict(row)
 
-    def own_last_log(self, actor: Actor, resource_type: str, uid: UUID) -> UUID | None:
-        """The id of the newest record of what the actor himself did to a thing."""
-        about = (ProvisionLog.resource_type == resource_type, ProvisionLog.resource_id == str(uid))
-        statement = select(ProvisionLog.uid).where(*about, ProvisionLog.operator == actor.name)
-        with self.database.read() as session:
-            return session.scalar(statement.order_by(ProvisionLog.id.desc()).limit(1))
-
     def each_log(self, actor: Actor, where: LogFilter = LogFilter()) -> Iterator[Mapping[str, Any]]:
-        """The whole filtered log, oldest first, as a stream."""
+        """The whole filtered log up to now, oldest first, as a stream."""
         actor.require(Permission.LOG_READ)
         with self.database.read() as session:
-            statement = (
-                select(ProvisionLog.__table__).where(*_log_conditions(session, actor, where)).order_by(ProvisionLog.id)
-            )
-            yield from (dict(row) for row in session.execute(statement.execution_options(yield_per=1000)).mappings())
+            newest = session.scalar(select(func.max(ProvisionLog.id))) or 0
+            conditions = [*_log_conditions(session, actor, where), ProvisionLog.id <= newest]
+        for part in self._in_parts(select(ProvisionLog.__table__).where(*conditions), ProvisionLog.id):
+            yield from map(dict, part)
 
     def verify_audit(self, actor: Actor, exported: Mapping[str, Any] | None = None) -> audit.ChainReport:
         """Walk the audit chain; `exported`: a head kept outside."""
@@ -80,10 +73,13 @@ class LogReads(Reads):
             return audit.export_head(session)
 
     def operations_per_day(self, actor: Actor, days: int = 14) -> list[Mapping[str, Any]]:
-        """Finished operations by day (UTC) and status."""
+        """Finished operations by day (UTC) and status; today is the last of the days."""
         actor.require(Permission.LOG_READ)
-        day = func.date(ProvisionLog.started_at).label("day")
-        since = utc_now() - timedelta(days=days)
+        today = utc_now().replace(hour=0, minute=0, second=0, microsecond=0)
+        since = today - timedelta(days=days - 1)
+        is_sqlite = self.database.is_sqlite  # PostgreSQL would take the day of its own time zone
+        started = ProvisionLog.started_at if is_sqlite else func.timezone("UTC", ProvisionLog.started_at)
+        day = func.date(started).label("day")
         with self.database.read() as session:
             conditions = [
                 *_log_conditions(session, actor, LogFilter(since=since)),

@@ -73,11 +73,10 @@ class MailboxReads(Reads):
             conditions = self._mailbox_conditions(session, actor, where)
             if search := _search(session, where):
                 conditions.append(search.walk)
-            statement = joined(Mailbox, MAILBOX_COLUMNS).where(*conditions).order_by(Mailbox.address)
-            for part in session.execute(statement.execution_options(yield_per=1000)).mappings().partitions(1000):
+        for part in self._in_parts(joined(Mailbox, MAILBOX_COLUMNS).where(*conditions), Mailbox.address):
+            with self.database.read() as session:
                 aliases = _aliases_of(session, {row["id"]: row["address"] for row in part})
-                for row in part:
-                    yield {**row, "aliases": aliases.get(row["id"], [])}
+            yield from ({**row, "aliases": aliases.get(row["id"], [])} for row in part)
 
     def mailbox(self, actor: Actor, uid: UUID) -> Mailbox:
         """Raises: NotFound, also for a mailbox in somebody else's domain."""
@@ -134,6 +133,7 @@ class MailboxReads(Reads):
                 in_address = Alias.address.like(like, escape="\\")
                 conditions.append(in_address if is_sign else or_(in_address, in_destinations))
             return _alias_page(session, conditions, number, max(1, min(size, MAX_PAGE_SIZE)))
+
     def aliases_to(self, actor: Actor, addresses: Sequence[str]) -> list[dict[str, Any]]:
         """All aliases that have one of these addresses, in stored form, as a destination; by address."""
         actor.require(Permission.ALIAS_READ)
@@ -144,7 +144,6 @@ class MailboxReads(Reads):
                 pointing = statement.where(leads_to(addresses[start : start + AT_ONCE]))
                 found.update((row["id"], dict(row)) for row in session.execute(pointing).mappings())
         return sorted(found.values(), key=lambda row: str(row["address"]))
-
 
     def alias(self, actor: Actor, uid: UUID) -> Alias:
         actor.require(Permission.ALIAS_READ)

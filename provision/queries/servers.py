@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, case, func, literal_column, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal_column, select, union_all
 from sqlalchemy.orm import Session
 
 from provision.access import Actor, Permission
 from provision.errors import NotFound
 from provision.models import Alias, Domain, Mailbox, Operator, Server, Status, SyncStatus, operator_domain, utc_now
-from provision.queries.lists import PRESENT, Page, Reads, scope
+from provision.queries.lists import PRESENT, Page, Reads, domain_id, scope, stored_domain
 from provision.servers import KINDS, LOGIN_SETTINGS, server_class
 from provision.state import Resource
 from provision.sync import quiet_seconds
@@ -34,22 +34,19 @@ class ServerReads(Reads):
     def domains(self, actor: Actor) -> list[Mapping[str, Any]]:
         """The domains with server, number of mailboxes, sum of their quotas and of what they use."""
         actor.require(Permission.DOMAIN_READ)
-        sums = (
-            select(
-                Mailbox.domain_id, func.count().label("mailboxes"), func.sum(Mailbox.quota_bytes).label("quota_bytes"),
-                func.sum(Mailbox.used_bytes).label("used_bytes"),
-                func.sum(case((Mailbox.quota_bytes == 0, 1), else_=0)).label("unlimited"),
-            ).where(PRESENT).group_by(Mailbox.domain_id).subquery()
-        )  # fmt: skip
-        statement = (
-            select(
-                Domain.uid, Domain.name, Domain.description, Domain.default_quota_bytes, Domain.version, Server.name.label("server"),
-                func.coalesce(sums.c.mailboxes, 0).label("mailboxes"), func.coalesce(sums.c.quota_bytes, 0).cast(BigInteger).label("quota_bytes"),
-                func.coalesce(sums.c.used_bytes, 0).cast(BigInteger).label("used_bytes"), func.coalesce(sums.c.unlimited, 0).label("unlimited"),
-            ).join(Server).outerjoin(sums, sums.c.domain_id == Domain.id).where(*scope(actor, Domain.id)).order_by(Domain.name)
-        )  # fmt: skip
         with self.database.read() as session:
-            return [dict(row) for row in session.execute(statement).mappings()]
+            return [dict(row) for row in session.execute(_with_sums(scope(actor, Domain.id))).mappings()]
+
+    def domain_row(self, actor: Actor, name: str) -> Mapping[str, Any]:
+        """One domain as it stands in the list. Raises: NotFound."""
+        actor.require(Permission.DOMAIN_READ)
+        with self.database.read() as session:
+            only = domain_id(session, name)
+            conditions = [Domain.id == only, *scope(actor, Domain.id)]
+            row = session.execute(_with_sums(conditions, Mailbox.domain_id == only)).mappings().first()
+        if row is None:
+            raise NotFound(f"The domain {name} is not set up here.", code="DOMAIN_NOT_FOUND")
+        return dict(row)
 
     def domain_names(self, actor: Actor) -> list[str]:
         actor.require(Permission.DOMAIN_READ)
@@ -59,7 +56,7 @@ class ServerReads(Reads):
     def domain_by_name(self, actor: Actor, name: str) -> Domain:
         actor.require(Permission.DOMAIN_READ)
         with self.database.read() as session:
-            row = session.scalar(select(Domain).where(Domain.name == name, *scope(actor, Domain.id)))
+            row = session.scalar(select(Domain).where(Domain.name == stored_domain(name), *scope(actor, Domain.id)))
         if row is None:
             raise NotFound(f"The domain {name} is not set up here.", code="DOMAIN_NOT_FOUND")
         return row
@@ -76,7 +73,7 @@ class ServerReads(Reads):
 
     def health(self, actor: Actor) -> list[Mapping[str, Any]]:
         """The mail servers as they are now, with how much waits for each; `gathering_until`: changes are collected."""
-        actor.require(Permission.SYNC_READ)
+        actor.require(Permission.SERVER_READ)
         with self.database.read() as session:
             waiting = _waiting_counts(session, actor)
         found: list[Mapping[str, Any]] = []
@@ -172,6 +169,24 @@ class ServerReads(Reads):
             number = max(1, min(number, -(-total // size)))
             page = session.execute(statement.limit(size).offset((number - 1) * size)).mappings()
             return Page([dict(row) for row in page], total, number, size)
+
+
+def _with_sums(conditions: Sequence[ColumnElement[bool]], *summed: ColumnElement[bool]) -> Select[Any]:
+    """Domains with what their mailboxes come to; `summed`: of those only."""
+    sums = (
+        select(
+            Mailbox.domain_id, func.count().label("mailboxes"), func.sum(Mailbox.quota_bytes).label("quota_bytes"),
+            func.sum(Mailbox.used_bytes).label("used_bytes"),
+            func.sum(case((Mailbox.quota_bytes == 0, 1), else_=0)).label("unlimited"),
+        ).where(PRESENT, *summed).group_by(Mailbox.domain_id).subquery()
+    )  # fmt: skip
+    columns: list[Any] = [
+        Domain.uid, Domain.name, Domain.description, Domain.default_quota_bytes, Domain.version, Server.name.label("server"),
+        func.coalesce(sums.c.mailboxes, 0).label("mailboxes"), func.coalesce(sums.c.quota_bytes, 0).cast(BigInteger).label("quota_bytes"),
+        func.coalesce(sums.c.used_bytes, 0).cast(BigInteger).label("used_bytes"), func.coalesce(sums.c.unlimited, 0).label("unlimited"),
+    ]  # fmt: skip
+    whole = select(*columns).join(Server).outerjoin(sums, sums.c.domain_id == Domain.id)
+    return whole.where(*conditions).order_by(Domain.name)
 
     def late(self, actor: Actor, resource: Resource, uids: Sequence[UUID]) -> list[Any]:
         """Those of these mailboxes or aliases that are not on their mail server yet, by address."""

@@ -86,6 +86,8 @@ def test_metrics_are_for_tokens(api: Api) -> None:
     assert scrape.get("/metrics").status_code == 401
     few = {"Authorization": f"Bearer {api.make_token('few', 'alias:read')}"}
     assert scrape.get("/metrics", headers=few).status_code == 403
+    one = {"Authorization": f"Bearer {api.make_token('one', 'sync:read', domains=['example.com'])}"}
+    assert scrape.get("/metrics", headers=one).status_code == 403
     text = scrape.get("/metrics", headers={"Authorization": f"Bearer {api.token}"}).text
     for line in (
         'postroom_mailboxes{status="ACTIVE"} 1.0', 'postroom_mailbox_sync{sync_status="SYNCED"} 1.0',

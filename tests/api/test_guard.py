@@ -62,6 +62,18 @@ def test_every_route_with_the_wrong_scope_is_403_and_recorded(api: Api) -> None:
     assert denied["items"][0]["operator"].startswith("token:not ")
 
 
+def test_every_route_is_open_to_its_own_scope_alone(api: Api) -> None:
+    mailbox = api.add("anna@example.com").uid
+    alias = api.world.app.provisioner.create_alias(api.world.alice, "info@example.com", ["anna@example.com"]).uid
+    for path, method, scope in CLOSED:
+        token = api.make_token(f"{method} {path}"[:70], *([scope] if scope else ["log:read"]))
+        uid = str(alias if "aliases" in path else mailbox)
+        where = "/api" + path.replace("{id}", uid).replace("{name}", "example.com")
+        body = BODIES.get(path) or {"ids": [uid]} if "bulk/" in path else BODIES.get(path)
+        answer = api(method.upper(), where, token=token, json=body)
+        assert answer.status_code not in (401, 403, 500), (path, method, answer.text)
+
+
 def others(scope: Permission) -> list[Permission]:
     """All scopes that do not carry this one: writing carries reading."""
     kind, _, verb = scope.partition(":")
@@ -163,3 +175,12 @@ def test_password_checks_are_rationed_more_strictly(strict: Api) -> None:
     for _ in range(2):
         strict.refused("POST", "/verify-credentials", 400, "NO_IMAP_HOST", json=given)
     strict.refused("POST", "/verify-credentials", 429, "RATE_LIMITED", json=given)
+
+
+def test_nobody_uses_up_the_password_checks_of_a_foreign_mailbox(strict: Api) -> None:
+    com_token = strict.make_token("com", "mailbox:write", domains=["example.com"])
+    strict.add("dora@example.org")
+    given = {"email": "dora@example.org", "password": "x"}
+    for _ in range(2):
+        strict.refused("POST", "/verify-credentials", 404, "MAILBOX_NOT_FOUND", json=given, token=com_token)
+    strict.refused("POST", "/verify-credentials", 400, "NO_IMAP_HOST", json=given)

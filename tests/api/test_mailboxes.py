@@ -35,6 +35,26 @@ def test_create_delivers_and_says_so(api: Api) -> None:
     assert PASSWORD not in str(record)
 
 
+def test_each_change_names_its_own_record_and_no_change_names_none(api: Api) -> None:
+    uid = make(api)["id"]
+    same, wanted = {"displayName": ""}, {"displayName": "Anna"}
+    assert api.ok("PATCH", f"/mailboxes/{uid}", json=same)["logId"] is None
+    named = api.ok("PATCH", f"/mailboxes/{uid}", json=wanted)["logId"]
+    assert api.ok("PATCH", f"/mailboxes/{uid}", json=wanted)["logId"] is None
+    records = [named]
+    for method, path in (
+        ("PATCH", "/disable"),
+        ("POST", "/reset-password"),
+        ("DELETE", ""),
+        ("POST", "/restore"),
+        ("DELETE", "?force=true"),
+    ):
+        records.append(api.ok(method, f"/mailboxes/{uid}{path}")["logId"])
+    assert [api.ok("GET", f"/logs/{record}")["operation"] for record in records] == [
+        "mailbox.edit", "mailbox.disable", "mailbox.reset_password", "mailbox.delete", "mailbox.restore", "mailbox.delete",
+    ]  # fmt: skip
+
+
 def test_a_mail_server_that_is_away_fails_no_create(api: Api) -> None:
     api.world.volume.rename(api.world.volume.with_name("away"))
     made = make(api)

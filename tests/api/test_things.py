@@ -93,6 +93,19 @@ def test_the_life_of_a_domain(api: Api) -> None:
     api.ok("DELETE", "/domains/example.org", 204)
 
 
+def test_a_domain_is_found_however_it_is_written(api: Api) -> None:
+    api.ok("POST", "/domains", 201, json={"name": "münchen.de", "server": "main"})
+    made = api.ok("POST", "/mailboxes", 201, json={"email": "anna@münchen.de", "password": PASSWORD})
+    for spelling in ("münchen.de", "MÜNCHEN.de", "xn--mnchen-3ya.de"):
+        assert api.ok("GET", f"/domains/{spelling}")["userCount"] == 1
+        assert [row["id"] for row in api.ok("GET", f"/mailboxes?domain={spelling}")["items"]] == [made["id"]]
+    assert api.ok("PATCH", "/domains/München.de", json={"description": "x"})["description"] == "x"
+    api.ok("DELETE", f"/mailboxes/{made['id']}?force=true")
+    api.ok("DELETE", "/domains/münchen.de", 204)
+    api.refused("GET", "/domains/no domain", 404, "DOMAIN_NOT_FOUND")
+    assert api.ok("GET", "/mailboxes?domain=no domain")["items"] == []
+
+
 def test_a_foreign_domain_is_not_there(api: Api, com_token: str) -> None:
     assert [d["name"] for d in api.ok("GET", "/domains", token=com_token)] == ["example.com"]
     answers = [api("GET", f"/domains/{name}", token=com_token) for name in ("example.org", "example.net")]

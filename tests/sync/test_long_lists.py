@@ -3,16 +3,19 @@
 from typing import Any
 
 import pytest
+import time_machine
+from sqlalchemy import update
 
 from provision.access import Actor
 from provision.bootstrap import Postroom
-from provision.models import LogStatus
+from provision.models import LogStatus, Mailbox, utc_now
 from provision.queries import LogFilter, Page
 from tests.bench.logrows import fill_log
 from tests.bench.world import fill
 from tests.conftest import World
 
 SIZES = (1, 7, 10, 50)
+SYSTEM = Actor.system("test")
 
 
 def all_pages(ask: object, size: int) -> list[Page]:
@@ -31,16 +34,38 @@ def filled(world: World) -> Postroom:
 def test_aliases_come_by_owner_and_those_without_one_last(
     filled: Postroom, narrowed: dict[str, Any], size: int
 ) -> None:
-    system = Actor.system("test")
-    pages = all_pages(lambda number, size: filled.queries.aliases(system, number=number, size=size, **narrowed), size)
+    pages = all_pages(lambda number, size: filled.queries.aliases(SYSTEM, number=number, size=size, **narrowed), size)
     rows = [(row["mailbox"] or "~", row["address"]) for page in pages for row in page.rows]
     assert rows == sorted(rows)
     assert {page.total for page in pages} == {len(rows)}
     assert len(set(rows)) == len(rows) > 10
     assert {owner == "~" for owner, _ in rows} == {True, False}
     assert len(pages) == -(-len(rows) // size)
-    beyond = filled.queries.aliases(system, number=999, size=size, **narrowed)
+    beyond = filled.queries.aliases(SYSTEM, number=999, size=size, **narrowed)
     assert (beyond.number, beyond.rows) == (len(pages), pages[-1].rows)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("sort", ["used", "used_percent", "last_synced_at"])
+def test_what_is_not_known_counts_as_the_least(filled: Postroom, sort: str, size: int) -> None:
+    with filled.database.write() as session:
+        session.execute(update(Mailbox).where(Mailbox.id % 3 == 0).values(used_bytes=None))
+        session.execute(update(Mailbox).where(Mailbox.id % 2 == 0).values(last_synced_at=utc_now()))
+    column = {"used": "used_bytes"}.get(sort, sort)
+
+    def ask(descending: bool) -> list[tuple[Any, int]]:
+        list_of = filled.queries.mailboxes
+        pages = all_pages(
+            lambda number, size: list_of(SYSTEM, sort=sort, descending=descending, number=number, size=size), size
+        )
+        return [(row[column], row["id"]) for page in pages for row in page.rows]
+
+    downward = ask(descending=True)
+    values = [value for value, _ in downward]
+    known = [value for value in values if value is not None]
+    assert (len(downward), 0 < len(known) < 30) == (30, True)
+    assert values == sorted(known, reverse=True) + [None] * (30 - len(known))
+    assert downward == ask(descending=False)[::-1]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -62,3 +87,18 @@ def test_the_log_of_the_benches_is_a_whole_chain(world: World) -> None:
     fill_log(world.app, 50)
     report = world.app.queries.verify_audit(world.alice)
     assert (report.intact, report.links > 100) == (True, True)
+
+
+def test_operations_are_counted_by_whole_days_of_utc(world: World) -> None:
+    """Also where PostgreSQL's own time zone is another one."""
+    database = world.app.database
+    if not database.is_sqlite:
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql(f"ALTER DATABASE {database.url.database} SET timezone = 'Asia/Tokyo'")
+        database.engine.dispose()
+    for hour in ("2030-03-01T23:30", "2030-03-02T00:30", "2030-03-02T23:30", "2030-03-04T11:00"):
+        with time_machine.travel(f"{hour}:00+00:00", tick=False):
+            world.app.provisioner.edit_domain(world.alice, world.com.uid, description=hour)
+    with time_machine.travel("2030-03-04T12:00:00+00:00", tick=False):
+        days = world.app.queries.operations_per_day(world.alice, days=3)
+    assert [(str(row["day"]), row["operations"]) for row in days] == [("2030-03-02", 2), ("2030-03-04", 1)]
