@@ -2,8 +2,10 @@
 
 import csv
 import io
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import chain, islice
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -12,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 
 from provision.access import Permission
 from provision.csvfile import export_csv
-from provision.errors import AccessDenied, NotSignedIn
+from provision.errors import InvalidInput, NotSignedIn, ProvisionError
 from provision.health import look
 from provision.models import LogStatus, Status, SyncStatus
 from provision.queries import LogFilter, MailboxFilter
@@ -26,6 +28,7 @@ LOG_COLUMNS = (
     "started_at", "operator", "ip", "operation", "resource_type", "resource_name", "status", "command", "exit_code",
     "error", "duration_ms", "uid",
 )  # fmt: skip
+MAX_PERCENT = 1_000_000  # of its quota: beyond it is a slip
 
 
 async def health(request: Request) -> Response:
@@ -83,40 +86,73 @@ def _log_lines(who: SignedIn, where: LogFilter) -> Iterator[str]:
         yield _line([row[name] for name in LOG_COLUMNS])
 
 
-async def _stream(request: Request, permission: Permission, filename: str, lines: Any) -> Response:
+async def _stream(
+    request: Request, permission: Permission, filename: str, lines: Callable[[SignedIn], Iterator[str]]
+) -> Response:
     """Rows as they come from the database, to somebody who may see them."""
     try:
         who = await run_in_threadpool(session.of_request, request)
         if who is None or who.must_change_password:
             raise NotSignedIn("Sign in first.")
         who.actor.require(permission)
-        body = lines(who)
-    except (NotSignedIn, AccessDenied) as error:
+        body = await run_in_threadpool(_begun, lines, who)
+    except ProvisionError as error:
         return PlainTextResponse(error.message, error.status)
-    except ValueError:
-        return PlainTextResponse("A filter in the address is not known.", 400)
     headers = {"content-disposition": f'attachment; filename="{filename}"', "cache-control": "no-store"}
     return StreamingResponse(body, media_type="text/csv; charset=utf-8", headers=headers)
 
 
+def _begun(lines: Callable[[SignedIn], Iterator[str]], who: SignedIn) -> Iterator[str]:
+    """The lines, of which the first two are here already: what is refused, is refused before the answer begins."""
+    rest = lines(who)
+    return chain(list(islice(rest, 2)), rest)
+
+
+@contextmanager
+def _filters() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OverflowError):
+        raise InvalidInput("A filter in the address is not known, or its value cannot be used.") from None
+
+
+@_filters()
 def _mailbox_filter(request: Request) -> MailboxFilter:
-    """Raises: ValueError for a word that is no status."""
+    """Raises: InvalidInput."""
     given = {name: value for name, value in request.query_params.items() if value}
     return MailboxFilter(
         search=given.get("search", ""), domain=given.get("domain"),
         status=Status(given["status"]) if "status" in given else None,
         sync_status=SyncStatus(given["sync_status"]) if "sync_status" in given else None,
-        used_percent_from=int(given["used_percent_from"]) if "used_percent_from" in given else None,
+        used_percent_from=_percent(given["used_percent_from"]) if "used_percent_from" in given else None,
     )  # fmt: skip
 
 
+def _percent(text: str) -> int:
+    """Raises: ValueError."""
+    percent = int(text)
+    if not 0 <= percent <= MAX_PERCENT:
+        raise ValueError
+    return percent
+
+
+@_filters()
 def _log_filter(request: Request) -> LogFilter:
+    """Raises: InvalidInput."""
     given = {name: value for name, value in request.query_params.items() if value}
-    times = {name: datetime.fromisoformat(given[name]) for name in ("since", "until") if name in given}
+    times = {name: _time(given[name]) for name in ("since", "until") if name in given}
     return LogFilter(
         operation=given.get("operation"), resource_type=given.get("resource_type"), operator=given.get("operator"),
         status=LogStatus(given["status"]) if "status" in given else None, search=given.get("search", ""), **times,
     )  # fmt: skip
+
+
+def _time(text: str) -> datetime:
+    """Raises: ValueError, also for a time that does not say of which zone it is."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError
+    return found.astimezone(UTC)
 
 
 def _line(cells: Any) -> str:

@@ -110,7 +110,7 @@ def redeem(ticket: str, browser: str) -> Secret | None:
         kept = _tickets.pop(ticket, None)
     if kept is None or kept.expires < time.monotonic():
         return None
-    return kept.token if secrets.compare_digest(kept.browser, browser) else None
+    return kept.token if secrets.compare_digest(kept.browser.encode(), browser.encode()) else None
 
 
 def of_request(request: Request) -> SignedIn | None:
@@ -121,6 +121,5 @@ def of_request(request: Request) -> SignedIn | None:
 
 def local_path(url: str) -> str:
     """A place on this site; anything else becomes the start page."""
-    parts = urlsplit(url)
-    harmless = url.startswith("/") and not url.startswith(("//", "/\\")) and not parts.netloc and url.isprintable()
+    harmless = url.startswith("/") and not url.startswith(("//", "/\\")) and url.isprintable()
     return url if harmless and "\\" not in url else place("/")

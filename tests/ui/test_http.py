@@ -1,0 +1,60 @@
+"""The routes beside the pages: exports with filters that make no sense, and the way of a token into the cookie."""
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from provision.bootstrap import Postroom
+from provision.secret import Secret
+from tests.ui.conftest import token_of
+from webui import http, session
+
+ROUTES = [
+    Route("/export/mailboxes.csv", http.export_mailboxes), Route("/export/logs.csv", http.export_logs), Route("/auth/session", http.set_cookie),
+]  # fmt: skip
+
+
+@pytest.fixture
+def client(company: Postroom) -> TestClient:
+    return TestClient(Starlette(routes=ROUTES), headers={"cookie": f"{session.COOKIE}={token_of(company, 'alice')}"})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "logs.csv?since=2026-11-01", "logs.csv?until=yesterday", "logs.csv?since=0001-01-01T00:00:00%2B14:00", "logs.csv?status=NONSENSE",
+        "mailboxes.csv?used_percent_from=1" + 30 * "0", "mailboxes.csv?used_percent_from=-1", "mailboxes.csv?used_percent_from=9e9",
+        "mailboxes.csv?status=NONSENSE",
+    ],
+)  # fmt: skip
+def test_a_filter_that_makes_no_sense_is_refused_before_the_file_begins(client: TestClient, path: str) -> None:
+    answer = client.get(f"/export/{path}")
+    assert (answer.status_code, answer.text) == (
+        400,
+        "A filter in the address is not known, or its value cannot be used.",
+    )
+    assert "content-disposition" not in answer.headers
+
+
+def test_the_filters_of_the_pages_are_understood(client: TestClient) -> None:
+    whole = client.get("/export/mailboxes.csv").text.splitlines()
+    full = client.get("/export/mailboxes.csv?used_percent_from=90").text.splitlines()
+    assert (whole[0], len(whole) > len(full) > 1) == (full[0], True)
+    assert len(client.get("/export/logs.csv?since=2026-11-01T00:00:00%2B00:00").text.splitlines()) > 1
+
+
+@pytest.mark.parametrize(
+    "target", ["//[", "/\\evil.example", "//evil.example", "https://evil.example/", "[", "/\t/evil.example"]
+)
+def test_after_the_sign_in_nobody_is_sent_elsewhere(client: TestClient, target: str) -> None:
+    answer = client.get("/auth/session", params={"ticket": "x", "next": target}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+def test_a_ticket_is_for_the_browser_that_signed_in(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket = session.Ticket(Secret("token"), "browser", float("inf"))
+    monkeypatch.setitem(session._tickets, "ticket", ticket)
+    odd = {"cookie": f"{session.XSRF_COOKIE}=".encode() + b"\xfc"}
+    answer = client.get("/auth/session?ticket=ticket&next=/[", headers=odd, follow_redirects=False)  # type: ignore[arg-type]
+    assert (answer.status_code, answer.headers["location"], "set-cookie" in answer.headers) == (303, "/[", False)
