@@ -170,6 +170,14 @@ class ServerReads(Reads):
             page = session.execute(statement.limit(size).offset((number - 1) * size)).mappings()
             return Page([dict(row) for row in page], total, number, size)
 
+    def late(self, actor: Actor, resource: Resource, uids: Sequence[UUID]) -> list[Any]:
+        """Those of these mailboxes or aliases that are not on their mail server yet, by address."""
+        actor.require(Permission.SYNC_READ)
+        table = TABLES[resource]
+        waits = table.uid.in_(uids), table.sync_status != SyncStatus.SYNCED, *scope(actor, table.domain_id)
+        with self.database.read() as session:
+            return list(session.scalars(select(table).where(*waits).order_by(table.address)))
+
 
 def _with_sums(conditions: Sequence[ColumnElement[bool]], *summed: ColumnElement[bool]) -> Select[Any]:
     """Domains with what their mailboxes come to; `summed`: of those only."""
@@ -187,14 +195,6 @@ def _with_sums(conditions: Sequence[ColumnElement[bool]], *summed: ColumnElement
     ]  # fmt: skip
     whole = select(*columns).join(Server).outerjoin(sums, sums.c.domain_id == Domain.id)
     return whole.where(*conditions).order_by(Domain.name)
-
-    def late(self, actor: Actor, resource: Resource, uids: Sequence[UUID]) -> list[Any]:
-        """Those of these mailboxes or aliases that are not on their mail server yet, by address."""
-        actor.require(Permission.SYNC_READ)
-        table = TABLES[resource]
-        waits = table.uid.in_(uids), table.sync_status != SyncStatus.SYNCED, *scope(actor, table.domain_id)
-        with self.database.read() as session:
-            return list(session.scalars(select(table).where(*waits).order_by(table.address)))
 
 
 def _waiting_counts(session: Session, actor: Actor) -> dict[tuple[int, str], int]:
