@@ -39,13 +39,20 @@ def select_row(page: Page, number: int = 1) -> None:
     expect(page.get_by_text(re.compile(r"^\d+ selected$"))).to_be_visible()
 
 
-def choose_row(page: Page, number: int) -> None:
-    """On any list. The grid is a canvas: click the box of a row, counted from 1."""
+def click_row(page: Page, number: int, x: int) -> Locator:
+    """On any list, rows counted from 1. The grid is a canvas; what is drawn on it also stands in a table for readers."""
+    settled(page)
     grid = page.get_by_test_id("stDataFrame").first
-    expect(grid).to_be_visible()
-    page.wait_for_timeout(700)
-    grid.click(position={"x": 15, "y": 15 + 31 * number})
-    page.wait_for_timeout(1000)
+    row = grid.locator(f"tr[aria-rowindex='{number + 1}']")
+    expect(row).to_be_attached()
+    grid.click(position={"x": x, "y": 15 + 31 * number})
+    return row
+
+
+def choose_row(page: Page, number: int) -> None:
+    """Click the box before it."""
+    expect(click_row(page, number, 15)).to_have_attribute("aria-selected", "true")
+    settled(page)
 
 
 def press(page: Page, name: str) -> None:

@@ -5,7 +5,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from provision.access import Actor
 from provision.queries import LogFilter
-from tests.e2e.hands import choose_row
+from tests.e2e.hands import choose_row, click_row
 from tests.e2e.site import Site, sign_in
 
 pytestmark = pytest.mark.browser
@@ -95,10 +95,7 @@ def test_nonsense_is_a_sentence(site: Site, page: Page) -> None:
 
 def test_from_a_domain_to_its_aliases_with_one_click(site: Site, page: Page) -> None:
     sign_in(page, site, "alice", "/domains")
-    grid = page.get_by_test_id("stDataFrame").first
-    expect(grid).to_be_visible()
-    page.wait_for_timeout(1000)
-    grid.click(position={"x": 335, "y": 15 + 31 * 3})
+    click_row(page, 3, 335)
     page.wait_for_url("**/aliases?al_domain=sales.example.com")
     expect(page.get_by_text("2 aliases")).to_be_visible()
 

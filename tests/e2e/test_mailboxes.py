@@ -63,7 +63,6 @@ def test_a_double_click_makes_one_mailbox(alice: Page, company: Site, typed: boo
         toast(alice, f"{address} is created")
         password = PASSWORD
     else:
-        alice.wait_for_timeout(2500)
         password = dialog(alice).get_by_test_id("stCode").inner_text().strip()
     settled(alice)
     assert made(company, address) == (1, 1)

@@ -21,10 +21,10 @@ def replace(site: Site, name: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def preview(page: Page, kind: str) -> None:
+def preview(page: Page, kind: str, meaning: str) -> None:
     page.get_by_role("button", name="Preview").click()
     page.get_by_role("radio", name=kind).click()
-    page.wait_for_timeout(1200)
+    expect(page.get_by_text(meaning)).to_be_visible()
 
 
 def confirm(page: Page, button: str, word: str = "") -> None:
@@ -75,14 +75,14 @@ def test_differences_are_settled_either_way(own_site: Site, page: Page) -> None:
     replace(own_site, "dovecot-quotas.cf", "anna.abe@example.com:2048M", "anna.abe@example.com:5120M")
     replace(own_site, "postfix-virtual.cf", "jobs@example.com ben.carter@", "jobs@example.com mei.lin@")
     sign_in(page, own_site, "alice", COMPARE)
-    preview(page, "Differs")
+    preview(page, "Differs", "since the dashboard delivered it")
     choose_row(page, 1)  # anna's quota
     page.get_by_role("button", name="Server wins", exact=True).click()
     confirm(page, "Server wins")
     expect(page.get_by_text("Settled: 1.")).to_be_visible()
     assert own_site.app.queries.mailbox_by_address(SYSTEM, "anna.abe@example.com").quota_bytes == 5 << 30
 
-    preview(page, "Differs")
+    preview(page, "Differs", "since the dashboard delivered it")
     choose_row(page, 1)  # the alias
     page.get_by_role("button", name="Dashboard wins", exact=True).click()
     confirm(page, "Dashboard wins")
@@ -92,7 +92,7 @@ def test_differences_are_settled_either_way(own_site: Site, page: Page) -> None:
 
 def test_an_unknown_account_is_removed_after_typing(own_site: Site, page: Page) -> None:
     sign_in(page, own_site, "alice", COMPARE)
-    preview(page, "Unknown here")
+    preview(page, "Unknown here", "not known to the dashboard")
     choose_row(page, 1)
     page.get_by_role("button", name="Remove from server").click()
     expect(page.get_by_role("dialog").get_by_text("the passwords are lost")).to_be_visible()
