@@ -10,6 +10,7 @@ to a file (provision.retention); the chain then begins at a checkpoint, of which
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,8 @@ from sqlalchemy.orm import Session
 from uuid6 import uuid7
 
 from provision.access import Actor
+from provision.database import Database
+from provision.errors import AccessDenied
 from provision.models import AuditCheckpoint, AuditLink, LogStatus, ProvisionLog, utc_now
 
 GENESIS = "0" * 64
@@ -120,6 +123,21 @@ def record_done(
     status = LogStatus.FAILED if error else LogStatus.SUCCESS
     record_outcomes(session, [Finish(uid, status, error=error, duration_ms=0) for uid in uids])
     return uids
+
+
+def record_denial(database: Database, actor: Actor, operation: str, denial: AccessDenied) -> None:
+    with database.write() as session:
+        record_done(session, actor, operation, [Subject("access")], {"reason": denial.message}, error=denial.code)
+
+
+@contextmanager
+def denials(database: Database, actor: Actor, operation: str) -> Iterator[None]:
+    """A denial is recorded under this name before it is raised on."""
+    try:
+        yield
+    except AccessDenied as denial:
+        record_denial(database, actor, operation, denial)
+        raise
 
 
 def _append(session: Session, phase: str, rows: Sequence[Mapping[str, Any]]) -> None:

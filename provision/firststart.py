@@ -33,7 +33,7 @@ def add_named_server(app: Postroom) -> list[str]:
     named = named_server(app.settings.config_dir, app.settings.container)
     if named is None or app.queries.servers(actor):
         return []
-    problems = app.sync.check(*named)
+    problems = app.provisioner.check_settings(actor, *named)
     try:
         return [*problems, *add_server(app, actor, *named)]
     except Conflict:  # another process was faster

@@ -6,8 +6,6 @@ again and walks the file from its beginning: chunks that were done give back wha
 
 import base64
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -70,7 +68,7 @@ class ImportProgress:
 
 def start_import(app: Postroom, actor: Actor, data: bytes, *, uid: UUID | None = None) -> UUID:
     """Accept a file to be imported. The same `uid` again is the same job. Raises: InvalidInput, AccessDenied, Conflict."""
-    with _denials(app, actor, "mailbox.import"):
+    with audit.denials(app.database, actor, "mailbox.import"):
         actor.require(Permission.MAILBOX_WRITE)
     if actor.operator_id is None:
         raise InvalidInput("An import in the background belongs to an operator; import the file directly.")
@@ -165,18 +163,6 @@ def _own(actor: Actor) -> ColumnElement[bool]:
     if actor.role is Role.SUPER_ADMIN:
         return ImportJob.id.is_not(None)
     return and_(ImportJob.operator_id == actor.operator_id, ImportJob.operator == actor.name)
-
-
-@contextmanager
-def _denials(app: Postroom, actor: Actor, name: str) -> Iterator[None]:
-    """A denial is recorded before it is raised on."""
-    try:
-        yield
-    except AccessDenied as denial:
-        with app.database.write() as session:
-            reason = {"reason": denial.message}
-            audit.record_done(session, actor, name, [Subject("access")], reason, error=denial.code)
-        raise
 
 
 # ---- in the background ---------------------------------------------------------------------

@@ -20,7 +20,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, aliased
 
 from provision import audit
-from provision.access import Actor
+from provision.access import Actor, Permission
 from provision.database import Database
 from provision.errors import InvalidInput
 from provision.models import AuditCheckpoint, AuditLink, IdempotencyKey, ImportJob, ProvisionLog, utc_now
@@ -60,8 +60,10 @@ class Archived:
 def archive_log(database: Database, folder: Path, before: datetime, actor: Actor) -> list[Archived]:
     """Move records from before that time to files; nothing where one of them is not finished yet.
 
-    A crash leaves at most a file whose records are still in the database, too.
+    A crash leaves at most a file whose records are still in the database, too. Raises: AccessDenied.
     """
+    with audit.denials(database, actor, audit.ARCHIVE):
+        actor.require(Permission.SERVER_WRITE)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     files = []
     while moved := _archive_batch(database, folder, before, actor):

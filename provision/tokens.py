@@ -17,6 +17,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import selectinload
 from uuid6 import uuid7
 
+from provision import audit
 from provision.access import ROLES, Actor, Permission
 from provision.audit import Subject
 from provision.errors import AccessDenied, Conflict, InvalidInput, NotFound, NotSignedIn
@@ -97,7 +98,7 @@ class Tokens(Base):
 
     def record_denial(self, actor: Actor, denial: AccessDenied) -> None:
         """A program asked for what its token was not given."""
-        self._record_denial(actor, "api.call", denial)
+        audit.record_denial(self.database, actor, "api.call", denial)
 
     # ---- calls -----------------------------------------------------------------------------
 

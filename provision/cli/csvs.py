@@ -36,7 +36,7 @@ def import_(
         result = import_csv(session.app, session.actor, data, _show_progress if sys.stderr.isatty() else None)
     if rejected and result.errors:
         write_rejected(rejected, result)
-    waiting = 0 if dry_run or not result.created else session.app.queries.waiting(session.actor, size=1).total
+    waiting = 0 if dry_run or not result.created else session.app.queries.waiting_of(session.actor, result.created)
     if as_json:
         say_json({**_summary(result, dry_run), "waiting": waiting})
     else:
@@ -93,7 +93,7 @@ def _show(result: ImportResult, dry_run: bool, rejected: Path | None, waiting: i
     if rejected and result.errors:
         say(f"The refused rows are in {rejected}, with their passwords; correct them and import that file.")
     if waiting:
-        say(f"{waiting:,} entries wait for their mail server. Why: python -m provision sync status")
+        say(f"{waiting:,} of what was created wait for their mail server. Why: python -m provision sync status")
 
 
 def _planned(new: NewMailbox) -> tuple[object, ...]:

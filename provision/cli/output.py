@@ -16,6 +16,7 @@ from rich.text import Text
 from provision.errors import InvalidInput
 from provision.queries import Page
 
+MAX_DAYS = 36_500  # a hundred years: beyond it is a slip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 Number = Annotated[int, typer.Option("--page", min=1, help="Which page.")]
 Size = Annotated[int, typer.Option("--size", min=1, max=1000, help="Rows of a page.")]

@@ -10,16 +10,14 @@ from types import TracebackType
 from typing import ClassVar, TextIO
 
 import typer
-from sqlalchemy import select
 
 from provision import address as addresses
 from provision import serverlog
 from provision.access import Actor
 from provision.bootstrap import Postroom, open_postroom
 from provision.config import get_settings
-from provision.errors import AccessDenied, InvalidInput, NotFound
-from provision.models import Alias, Mailbox, Operator, Server
-from provision.signin import actor_of
+from provision.errors import InvalidInput
+from provision.models import Alias, Mailbox, Server
 
 LOG_NAME = "cli.log"
 MAX_NAME = 80  # of whoever did it, in the log
@@ -67,13 +65,7 @@ class Session:
         """`cli:<login name>`, who may everything, for he holds the database; or with --as that operator."""
         if self.as_operator is None:
             return Actor.system(f"cli:{login_name()}"[:MAX_NAME])
-        with self.app.database.read() as session:
-            operator = session.scalar(select(Operator).where(Operator.username == self.as_operator.strip().lower()))
-            if operator is None:
-                raise NotFound(f"There is no operator called {self.as_operator}.", code="OPERATOR_NOT_FOUND")
-            if not operator.enabled:
-                raise AccessDenied(f"The operator {operator.username} is disabled.")
-            actor = actor_of(operator)
+        actor = self.app.sign_in.actor(self.as_operator)
         return replace(actor, name=f"{actor.name} (cli:{login_name()})"[:MAX_NAME])
 
     # ---- what a command names --------------------------------------------------------------

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from provision.cli.output import Json, say, say_json, table
+from provision.cli.output import MAX_DAYS, Json, say, say_json, table
 from provision.cli.session import Code, session_of
 from provision.cli.views import without_ids
 from provision.tokens import in_days, state
@@ -19,7 +19,7 @@ def add(
     scopes: Annotated[list[str], typer.Option("--scope", help="What it may do, e.g. mailbox:write; several times for several.")],
     domains: Annotated[list[str] | None, typer.Option("--domain", help="A domain it may see and change; none: all.")] = None,
     networks: Annotated[list[str] | None, typer.Option("--network", help="Where it may come from, e.g. 10.0.0.0/8.")] = None,
-    days: Annotated[int, typer.Option("--days", min=0, help="How long it lives; 0: until it is revoked.")] = 365,
+    days: Annotated[int, typer.Option("--days", min=0, max=MAX_DAYS, help="How long it lives; 0: until it is revoked.")] = 365,
     as_json: Json = False,
 ) -> int:  # fmt: skip
     """Make a token and print it, this once only."""

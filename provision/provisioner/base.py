@@ -18,7 +18,7 @@ from provision.access import Actor
 from provision.audit import Finish, Subject
 from provision.config import Settings
 from provision.database import Database
-from provision.errors import AccessDenied, Conflict, InvalidInput, NotFound
+from provision.errors import Conflict, InvalidInput, NotFound
 from provision.models import Alias, Domain, IdempotencyKey, LogStatus, Mailbox, Operator, Role, utc_now
 from provision.rules import Rules, in_force
 from provision.sealing import Sealer
@@ -39,11 +39,8 @@ def operation(
     def mark(method: Callable[Concatenate[Any, Actor, P], R]) -> Callable[Concatenate[Any, Actor, P], R]:
         @wraps(method)
         def call(self: Any, actor: Actor, *args: P.args, **kwargs: P.kwargs) -> R:
-            try:
+            with audit.denials(self.database, actor, name):
                 return method(self, actor, *args, **kwargs)
-            except AccessDenied as denial:
-                self._record_denial(actor, name, denial)
-                raise
 
         call.operation = name  # type: ignore[attr-defined]
         return call  # type: ignore[return-value]
@@ -62,10 +59,6 @@ class Base:
         self.settings = settings
         self.sync = sync
         self.deliver = deliver
-
-    def _record_denial(self, actor: Actor, name: str, denial: AccessDenied) -> None:
-        with self.database.write() as session:
-            audit.record_done(session, actor, name, [Subject("access")], {"reason": denial.message}, error=denial.code)
 
     @contextmanager
     def _writing(self) -> Iterator[Session]:

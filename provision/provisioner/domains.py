@@ -85,6 +85,12 @@ class DomainWrites(Base):
             row: Server = self._find(session, Server, uid, "server")
         return self.sync.check(row.kind, row.settings)
 
+    @operation("server.check")
+    def check_settings(self, actor: Actor, kind: str, settings: Mapping[str, Any]) -> list[str]:
+        """The same for a mail server that is not added yet."""
+        actor.require(Permission.SERVER_WRITE)
+        return self.sync.check(kind, dict(settings))
+
     @operation("domain.create")
     def create_domain(
         self, actor: Actor, name: str, server_name: str, *, description: str = "", default_quota_bytes: int | None = None,

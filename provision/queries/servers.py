@@ -25,6 +25,7 @@ HEALTH_COLUMNS = (
     "live",
 )  # fmt: skip
 TABLES: Mapping[Resource, Any] = {Resource.MAILBOX: Mailbox, Resource.ALIAS: Alias}
+AT_ONCE = 5_000  # ids in one statement
 
 # Written out, as PRESENT is, for the partial index of the same text.
 UNUSUAL: ColumnElement[bool] = literal_column("(mailbox.status <> 'ACTIVE' OR mailbox.sync_status <> 'SYNCED')")
@@ -177,6 +178,20 @@ class ServerReads(Reads):
         waits = table.uid.in_(uids), table.sync_status != SyncStatus.SYNCED, *scope(actor, table.domain_id)
         with self.database.read() as session:
             return list(session.scalars(select(table).where(*waits).order_by(table.address)))
+
+    def waiting_of(self, actor: Actor, uids: Sequence[UUID]) -> int:
+        """How many of these mailboxes, and of the aliases that belong to them, are not on their mail server yet."""
+        actor.require(Permission.SYNC_READ)
+        found = 0
+        with self.database.read() as session:
+            for start in range(0, len(uids), AT_ONCE):
+                these = (Mailbox.uid.in_(uids[start : start + AT_ONCE]), *scope(actor, Mailbox.domain_id))
+                mailboxes = select(func.count()).where(*these, Mailbox.sync_status != SyncStatus.SYNCED)
+                aliases = select(func.count()).where(
+                    Alias.mailbox_id.in_(select(Mailbox.id).where(*these)), Alias.sync_status != SyncStatus.SYNCED
+                )
+                found += (session.scalar(mailboxes) or 0) + (session.scalar(aliases) or 0)
+        return found
 
 
 def _with_sums(conditions: Sequence[ColumnElement[bool]], *summed: ColumnElement[bool]) -> Select[Any]:

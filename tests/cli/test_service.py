@@ -19,6 +19,7 @@ from provision.database import ROOT
 from provision.errors import NotSignedIn
 from provision.secret import Secret
 from tests.cli.conftest import Cli, commands
+from tests.conftest import OTHER_HASH
 
 # ---- servers and domains -------------------------------------------------------------------
 
@@ -268,6 +269,14 @@ def test_an_import_while_the_server_is_down_waits(cli: Cli) -> None:
     done = cli("csv", "import", "-", stdin=SHEET.rpartition("ben")[0])
     assert done.code == 3
     assert "python -m provision sync status" in done.out
+
+
+def test_an_import_that_was_delivered_is_done_whatever_else_waits(cli: Cli) -> None:
+    (cli.volume / "postfix-accounts.cf").write_text(f"taken@example.com|{OTHER_HASH.reveal()}\n")
+    assert cli("mailbox", "add", "taken@example.com", "--password-stdin", stdin="Correct-Horse-1\n").code == 3
+    done = cli("csv", "import", "-", "--json", stdin=SHEET.rpartition("ben")[0])
+    assert (done.code, done.json["waiting"]) == (0, 0)
+    assert cli("sync", "status").code == 3
 
 
 def test_an_export_goes_to_a_file_or_to_stdout(cli: Cli) -> None:

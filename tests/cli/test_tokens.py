@@ -28,6 +28,8 @@ def test_what_it_refuses(cli: Cli) -> None:
     assert "DOMAIN_NOT_FOUND" in cli("token", "add", "x", "--scope", "mailbox:read", "--domain", "example.net").err
     assert "INVALID_NETWORK" in cli("token", "add", "x", "--scope", "mailbox:read", "--network", "10.0.0.300").err
     assert "TOKEN_NOT_FOUND" in cli("token", "revoke", "nobody").err
+    assert cli("token", "add", "x", "--scope", "mailbox:read", "--days", "9999999").code == 2
+    assert cli("audit", "archive", "--days", "9999999").code == 2
 
 
 def test_the_token_is_said_once_for_people_too(cli: Cli) -> None:

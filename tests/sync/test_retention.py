@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from provision.access import Actor
-from provision.errors import InvalidInput
+from provision.errors import AccessDenied, InvalidInput
 from provision.jobs import Jobs
 from provision.models import AuditCheckpoint, AuditLink, IdempotencyKey, ProvisionLog, utc_now
 from provision.queries import LogFilter
@@ -87,6 +87,14 @@ def test_young_records_stay(world: World, folder: Path) -> None:
     before = operations(world)
     assert archive_log(world.app.database, folder, utc_now() - timedelta(days=1), SYSTEM) == []
     assert operations(world) == before
+
+
+def test_who_may_not_move_records_is_denied_and_it_is_recorded(world: World, folder: Path) -> None:
+    with pytest.raises(AccessDenied):
+        archive_log(world.app.database, folder, utc_now(), world.vera)
+    (denied,) = world.app.queries.logs(SYSTEM, LogFilter(operation="log.archive")).rows
+    assert (denied["operator"], denied["status"], denied["resource_type"]) == ("vera", "FAILED", "access")
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("change", [("anna", "olga"), ('"SUCCESS"', '"FAILED"'), ('"seq": 3', '"seq": 4')])
