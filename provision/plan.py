@@ -4,8 +4,9 @@ Rules: absence never deletes (only a tombstone does); a never-delivered mailbox 
 an account that somebody else made; a server that lost much is an alarm, not work.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from provision.errors import UnsafePlan
 from provision.passwords import is_hash, verify_password
@@ -64,6 +65,15 @@ class Plan:
     def deletes(self) -> int:
         return sum(isinstance(change, DeleteMailbox | DeleteAlias) for change in self.changes)
 
+    def within(self, belongs: Callable[[str], bool]) -> "Plan":
+        """The part that is about addresses which belong; the numbers stay those of the whole."""
+        part: dict[str, Any] = {}
+        for one in fields(self):
+            entries = getattr(self, one.name)
+            if isinstance(entries, Sequence):
+                part[one.name] = [entry for entry in entries if belongs(_address_of(entry))]
+        return replace(self, **part)
+
     def require_safe(self) -> None:
         """Raises: UnsafePlan when too much would go, or has gone."""
         gone = len(self.missing) + len(self.lost) + self.recreated
@@ -77,6 +87,18 @@ class Plan:
             missing=gone,
             deletes=self.deletes,
         )
+
+
+def _address_of(entry: Change | Key | Difference | Unmanageable | tuple[Key, str]) -> str:
+    match entry:
+        case Difference():
+            return entry.key.address
+        case Unmanageable():
+            return entry.text
+        case (Key() as key, _):
+            return key.address
+        case _:
+            return entry.address
 
 
 def make_plan(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class End(StrEnum):
@@ -17,6 +18,16 @@ class End(StrEnum):
     UNSAFE = "unsafe"
 
 
+class Failed(NamedTuple):
+    """What was refused, and why."""
+
+    address: str
+    error: str
+
+    def __str__(self) -> str:
+        return f"{self.address}: {self.error}"
+
+
 @dataclass(slots=True)
 class PushResult:
     server_id: int
@@ -25,4 +36,4 @@ class PushResult:
     failed: int = 0  # refused in this push; tried again later or given up
     message: str = ""
     retry_at: datetime | None = None
-    failures: list[str] = field(default_factory=list)
+    failures: list[Failed] = field(default_factory=list)
