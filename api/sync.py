@@ -19,7 +19,7 @@ from provision.errors import ForeignDomain, MailServerError, NotFound
 from provision.models import SyncStatus
 from provision.provisioner.adopting import PullResult
 from provision.provisioner.comparing import Finding, Side
-from provision.provisioner.syncing import Winner
+from provision.provisioner.resolving import Winner
 from provision.state import Key, Resource
 
 router = APIRouter(prefix="/provision/sync", tags=["sync"], route_class=OnceRoute)

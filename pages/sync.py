@@ -5,7 +5,7 @@ import streamlit as st
 from provision.access import Permission
 from provision.models import SyncStatus
 from provision.provisioner.comparing import Found
-from provision.provisioner.syncing import Winner
+from provision.provisioner.resolving import Winner
 from webui import compare, live, ui
 from webui.i18n import _
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select, true, update
+from sqlalchemy import ColumnElement, Integer, and_, bindparam, delete, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from provision.database import Database
@@ -28,6 +28,7 @@ OWN_COLUMNS: dict[type[Mailbox] | type[Alias], tuple[str, ...]] = {
     Mailbox: ("status", "quota_bytes", "quota_messages", "sealed_password", "erase_mail"),
     Alias: ("destinations",),
 }
+MARKS = ("failed_generation", "synced_generation")
 TABLES: dict[Resource, type[Mailbox] | type[Alias]] = {Resource.MAILBOX: Mailbox, Resource.ALIAS: Alias}
 
 
@@ -42,6 +43,16 @@ class Item(NamedTuple):
     removing: bool
     confirming: bool  # delivered before; looked at once more, because another writer may have lost it
     last_synced_at: datetime | None
+
+
+class Failure(NamedTuple):
+    """One try that failed; without `retry_at` it is given up until a person retries."""
+
+    item: Item
+    error: str
+    code: str
+    attempts: int
+    retry_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,30 +139,24 @@ def load_whole(session: Session, sealer: Sealer, server_id: int, now: datetime) 
     """Every row of a server, for a preview or a pull; what a person gave up on (FAILED) is not due."""
     mailboxes = {}
     for row in _stream(session, Mailbox, server_id):
-        address, removing, claimed, sync_status, status, quota_bytes, quota_messages, sealed, erase_mail = row
+        address, removing, claimed, sync_status, generation, status, *quotas, sealed, erase_mail = row
         is_due = sync_status == SyncStatus.PENDING
         password = _readable(sealer, sealed) if is_due and sealed else None
         mailboxes[address] = WantedMailbox(
-            _wish(removing, status),
-            quota_bytes,
-            status == Status.ACTIVE,
-            quota_messages,
-            password,
-            claimed,
-            is_due,
-            erase_mail,
-        )
+            _wish(removing, status), quotas[0], status == Status.ACTIVE, quotas[1], password, claimed, is_due, erase_mail,
+            generation,
+        )  # fmt: skip
     aliases = {}
-    for address, removing, claimed, sync_status, destinations in _stream(session, Alias, server_id):
+    for address, removing, claimed, sync_status, generation, destinations in _stream(session, Alias, server_id):
         is_due = sync_status == SyncStatus.PENDING
-        aliases[address] = WantedAlias(_wish(removing), tuple(destinations), claimed, is_due)
+        aliases[address] = WantedAlias(_wish(removing), tuple(destinations), claimed, is_due, generation)
     return DesiredState(mailboxes, aliases)
 
 
 def _stream(session: Session, table: type[Mailbox] | type[Alias], server_id: int) -> Any:
     """Plain tuples of the columns a comparison needs: 100,000 rows of the full kind would take seconds."""
     columns = table.__table__.c
-    names = ("address", "removing", "claimed", "sync_status", *OWN_COLUMNS[table])
+    names = ("address", "removing", "claimed", "sync_status", "generation", *OWN_COLUMNS[table])
     statement = select(*(columns[name] for name in names)).where(columns.server_id == server_id)
     return session.connection().execute(statement, execution_options={"yield_per": 10_000})
 
@@ -250,24 +255,29 @@ def mark_confirmed(session: Session, items: Iterable[Item]) -> None:
         )
 
 
-def mark_failed(
-    session: Session, item: Item, error: str, code: str, attempts: int, next_attempt_at: datetime | None
-) -> None:
-    """One try failed; without `next_attempt_at` it is given up until a person retries.
+def mark_failed(session: Session, failures: Sequence[Failure]) -> None:
+    """One try of each failed. What was delivered and is to be sent once more is no longer SYNCED: it is not there."""
+    for resource, table in TABLES.items():
+        rows = [_failed(failure) for failure in failures if failure.item.key.resource is resource]
+        column = table.__table__.c
+        mine = (column.id == bindparam("row_id"), column.generation == bindparam("row_generation"))
+        values: dict[str, Any] = {
+            name: bindparam(name) for name in ("error", "error_code", "attempts", "next_attempt_at")
+        }
+        marks = {name: func.coalesce(bindparam(f"new_{name}", type_=Integer), column[name]) for name in MARKS}
+        statement = update(table.__table__).where(*mine).values(**values, **marks, confirming=False)  # type: ignore[arg-type]
+        if rows:
+            session.connection().execute(statement, rows)
 
-    What was delivered and is to be sent once more is no longer SYNCED: it is not there.
-    """
-    table = TABLES[item.key.resource]
-    given_up = {} if next_attempt_at else {"failed_generation": item.generation}
-    if item.confirming:
-        given_up["synced_generation"] = item.generation - 1
-    session.execute(
-        update(table)
-        .where(table.id == item.id, table.generation == item.generation)
-        .values(
-            error=error, error_code=code, attempts=attempts, next_attempt_at=next_attempt_at, confirming=False, **given_up
-        )
-    )  # fmt: skip
+
+def _failed(failure: Failure) -> dict[str, Any]:
+    item = failure.item
+    return {
+        "row_id": item.id, "row_generation": item.generation, "error": failure.error, "error_code": failure.code,
+        "attempts": failure.attempts, "next_attempt_at": failure.retry_at,
+        "new_failed_generation": None if failure.retry_at else item.generation,
+        "new_synced_generation": item.generation - 1 if item.confirming else None,
+    }  # fmt: skip
 
 
 def _groups(items: Iterable[Item]) -> Iterator[tuple[type[Mailbox] | type[Alias], int, bool, Sequence[int]]]:

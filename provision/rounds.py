@@ -1,20 +1,21 @@
 """What one round of a push came to, and how that is written into the rows and the log."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 from sqlalchemy.orm import Session
 
 from provision import audit, desired
 from provision.access import Actor
 from provision.audit import Finish, Subject
-from provision.desired import Item, Work
+from provision.desired import Failure, Item, Work
 from provision.models import LogStatus, ProvisionLog
 from provision.plan import Plan
-from provision.pushes import PushResult
+from provision.pushes import Failed, PushResult
 from provision.rules import Rules
 from provision.state import Key, Outcome, key_of
 
@@ -67,23 +68,39 @@ def record_refused(
     session: Session, work: Work, done: Round, rules: Rules, now: datetime, result: PushResult, *, is_last: bool
 ) -> None:
     """What was not done: to be tried again later, or given up."""
-    for key, (error, code, final) in _refusals(work, done, is_last).items():
-        item = work.items[key]
-        if item.confirming and code == "MAILBOX_GONE":  # delivered, and taken away since: a difference, no failure
-            desired.mark_confirmed(session, [item])
-            continue
-        attempts = item.attempts + 1
-        final = final or attempts >= rules.max_attempts
-        retry_at = None if final else now + timedelta(seconds=pause(attempts, rules))
-        desired.mark_failed(session, item, error, code, attempts, retry_at)
-        run = done.outcomes.get(key)
-        uids = [uid for _, uid in desired.pending_logs(session, [item])]
-        if final:
-            audit.record_outcomes(session, [_finish(uid, LogStatus.FAILED, run, error) for uid in uids])
+    refusals = _refusals(work, done, is_last)
+    # Delivered, and taken away since: a difference, no failure.
+    gone = {key for key, why in refusals.items() if work.items[key].confirming and why.code == "MAILBOX_GONE"}
+    desired.mark_confirmed(session, [work.items[key] for key in gone])
+    failures = [_failure(work.items[key], why, rules, now) for key, why in refusals.items() if key not in gone]
+    desired.mark_failed(session, failures)
+    _record_failures(session, failures, done)
+    result.failed += len(failures)
+    result.failures += [Failed(failure.item.key.address, failure.error) for failure in failures]
+
+
+def _failure(item: Item, refusal: Refusal, rules: Rules, now: datetime) -> Failure:
+    attempts = item.attempts + 1
+    final = refusal.final or attempts >= rules.max_attempts
+    retry_at = None if final else now + timedelta(seconds=pause(attempts, rules))
+    return Failure(item, refusal.error, refusal.code, attempts, retry_at)
+
+
+def _record_failures(session: Session, failures: Sequence[Failure], done: Round) -> None:
+    """The records of what is given up are finished; those of what is tried again say why it is not done yet."""
+    by_key = {failure.item.key: failure for failure in failures}
+    finishes, errors = [], []
+    for item, log_uid in desired.pending_logs(session, [failure.item for failure in failures]):
+        failure = by_key[item.key]
+        if failure.retry_at is None:
+            finishes.append(_finish(log_uid, LogStatus.FAILED, done.outcomes.get(item.key), failure.error))
         else:
-            session.execute(update(ProvisionLog).where(ProvisionLog.uid.in_(uids)).values(error=error))
-        result.failed += 1
-        result.failures.append(f"{key.address}: {error}")
+            errors.append({"log_uid": log_uid, "why": failure.error})
+    audit.record_outcomes(session, finishes)
+    if errors:
+        log = ProvisionLog.__table__
+        noted = update(log).where(log.c.uid == bindparam("log_uid")).values(error=bindparam("why"))  # type: ignore[arg-type]
+        session.connection().execute(noted, errors)
 
 
 def pause(attempts: int, rules: Rules) -> float:

@@ -1,6 +1,6 @@
 """What is wanted, what a mail server holds, and the changes that lead from one to the other.
 
-Frozen values without behaviour: the database builds the wanted side, a mail-server kind the other,
+Frozen values: the database builds the wanted side, a mail-server kind the other,
 `provision.plan` compares them. Quotas are bytes, 0 means no limit.
 """
 
@@ -97,6 +97,7 @@ class WantedMailbox(NamedTuple):
     claimed: bool = True  # the account on the server is known to be ours
     due: bool = False  # to be delivered now; otherwise it is only compared
     erase_mail: bool = False
+    generation: int = 0  # of the row that says so, where it matters whether that has moved on since
 
 
 class WantedAlias(NamedTuple):
@@ -104,12 +105,18 @@ class WantedAlias(NamedTuple):
     destinations: tuple[str, ...]
     claimed: bool = True
     due: bool = False
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
     mailboxes: Mapping[str, WantedMailbox] = field(default_factory=dict)
     aliases: Mapping[str, WantedAlias] = field(default_factory=dict)
+
+    def generation(self, key: Key) -> int | None:
+        """Which generation of the row this speaks of; None where there was no row."""
+        entry = (self.aliases if key.resource is Resource.ALIAS else self.mailboxes).get(key.address)
+        return entry.generation if entry else None
 
 
 # ---- changes -------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import streamlit as st
 from provision.access import Permission
 from provision.address import readable
 from provision.provisioner.comparing import Comparison, Finding, Found, Side
-from provision.provisioner.syncing import Winner
+from provision.provisioner.resolving import Winner
 from provision.queries import Page
 from provision.state import Key
 from webui import live, show, ui
@@ -315,7 +315,7 @@ def import_result(server: Row) -> None:
     words += [_("Left alone: {n}.", n=f"{errors:,}")] if errors else []
     words += [_("Gone from the mail server: {n}.", n=f"{missing:,}")] if missing else []
     (st.warning if errors else st.success)(" ".join(words), icon=":material/download_done:")
-    lines = [*error_lines, *(f"{address}: {_('Gone there')}" for address in missing_lines)]
+    lines = [*error_lines, *(f"{readable(address)}: {_('Gone there')}" for address in missing_lines)]
     if lines:
         with st.expander(_("What was left alone, and why"), expanded=errors > 0):
             st.text("\n".join(lines))

@@ -58,6 +58,7 @@ HEADINGS = {
     "OPERATOR_NOT_FOUND": "The operator does not exist",
     "PASSWORD_NEEDED": "A password is needed",
     "RATE_LIMITED": "Too many requests",
+    "SERVER_BUSY": "Changes are being sent just now",
     "SERVER_NOT_FOUND": "The mail server does not exist",
     "SERVER_UNREACHABLE": "The mail server cannot be reached",
     "SYNC_CONFLICT": "The two sides differ",

@@ -13,7 +13,7 @@ from provision.errors import InvalidInput, NotFound
 from provision.models import Server
 from provision.plan import Difference, Plan
 from provision.provisioner.adopting import PullResult
-from provision.provisioner.syncing import Winner
+from provision.provisioner.resolving import Winner
 from provision.pushes import End, PushResult
 from provision.state import Key, Resource
 
@@ -108,7 +108,7 @@ def push(
     else:
         for row, result in results:
             say(f"{row.name}: {_ending(result)}")
-            say(*(f"  {cell(failure)}" for failure in result.failures))
+            say(*(f"  {cell(str(failure))}" for failure in result.failures))
     return Code.DONE if all(r.end in (End.DONE, End.IDLE) and not r.failed for _, r in results) else Code.WAITING
 
 
@@ -119,8 +119,8 @@ def _ending(result: PushResult) -> str:
 
 
 def _result(row: Server, result: PushResult) -> dict[str, Any]:
-    shown = ("end", "delivered", "failed", "message", "retry_at", "failures")
-    return {"server": row.name, **{name: getattr(result, name) for name in shown}}
+    shown = {name: getattr(result, name) for name in ("end", "delivered", "failed", "message", "retry_at")}
+    return {"server": row.name, **shown, "failures": list(map(str, result.failures))}
 
 
 @app.command()

@@ -10,9 +10,10 @@ from uuid6 import uuid7
 
 from provision import address as addresses
 from provision.access import Actor, Permission
+from provision.desired import TABLES
 from provision.models import Alias, Domain, Mailbox, Server, Status, utc_now
 from provision.provisioner.base import Base, subject_of, touch
-from provision.state import Key, MailboxState, Resource, ServerState
+from provision.state import DesiredState, Key, MailboxState, Resource, ServerState
 
 CHUNK = 5_000
 
@@ -28,11 +29,25 @@ class PullResult:
 
 
 class Adoption:
-    """One transaction of taking over from one server."""
+    """One transaction of taking over from one server: what it holds, beside what was wanted when it was read."""
 
-    def __init__(self, base: Base, session: Session, actor: Actor, server: Server, actual: ServerState) -> None:
-        self.base, self.session, self.actor, self.server, self.actual = base, session, actor, server, actual
+    def __init__(
+        self, base: Base, session: Session, actor: Actor, server: Server, wanted: DesiredState, actual: ServerState
+    ) -> None:
+        self.base, self.session, self.actor, self.server = base, session, actor, server
+        self.wanted, self.actual = wanted, actual
         self.now = utc_now()
+
+    def rows(self, keys: Iterable[Key]) -> dict[Key, Any]:
+        """Ours with these keys, locked; the order is that of the addresses, so that two of these cannot block each other."""
+        found: dict[Key, Any] = {}
+        for resource, table in TABLES.items():
+            names = sorted(key.address for key in set(keys) if key.resource is resource)
+            for start in range(0, len(names), CHUNK):
+                chosen: Any = select(table).where(table.address.in_(names[start : start + CHUNK])).order_by(table.address)
+                rows = self.session.scalars(chosen.with_for_update(of=table))
+                found.update((Key(resource, row.address), row) for row in rows)
+        return found
 
     def import_unknown(self, keys: Sequence[Key], result: PullResult) -> None:
         """Rows for entries that are known only to the server; they are SYNCED at once."""
@@ -58,7 +73,7 @@ class Adoption:
         for name in sorted(names):
             domain = known.get(name)
             if domain is None and self.actor.may(Permission.DOMAIN_WRITE):
-                domain = self._new_domain(name)
+                domain = self.new_domain(name)
             if domain is None:
                 result.errors.append(f"{name}: the domain is not set up here, and only a SuperAdmin can add it.")
             elif domain.server_id != self.server.id:
@@ -67,7 +82,7 @@ class Adoption:
                 usable[name] = domain
         return usable
 
-    def _new_domain(self, name: str) -> Domain:
+    def new_domain(self, name: str) -> Domain:
         domain = Domain(uid=uuid7(), name=name, server_id=self.server.id, description="")
         self.session.add(domain)
         self.session.flush()
@@ -99,31 +114,29 @@ class Adoption:
 
     def take_values(self, keys: Sequence[Key], result: PullResult) -> None:
         """Our rows take the server's values; a waiting password is dropped, the server's counts."""
-        changed: list[Mailbox | Alias] = []
-        for key in dict.fromkeys(keys):
-            row = self._find(key)
-            if row is None or not self.actor.may(Permission.SYNC_PULL, row.domain_id):
-                continue
+        rows = self.unmoved(keys, result)
+        rows = {key: row for key, row in rows.items() if self.actor.may(Permission.SYNC_PULL, row.domain_id)}
+        changed = list(rows.values())
+        self.base._give_up(self.session, changed, "Given up: the server's values were taken instead.")
+        for key, row in rows.items():
             if isinstance(row, Alias):
                 row.destinations = list(self.actual.aliases[key.address].destinations)
             else:
                 state = self.actual.mailboxes[key.address]
                 row.status, row.quota_bytes, row.sealed_password = _status(state), state.quota_bytes, None
                 row.quota_messages = state.quota_messages or row.quota_messages
-            self.base._give_up(self.session, [row], "Given up: the server's values were taken instead.")
             settle(row)
             row.last_synced_at = self.now
-            changed.append(row)
         self.session.flush()
         self.base._done(self.session, self.actor, "sync.take_from_server", [subject_of(row) for row in changed], {})
         result.updated += len(changed)
 
-    def _find(self, key: Key) -> Mailbox | Alias | None:
-        table: type[Any] = Mailbox if key.resource is Resource.MAILBOX else Alias
-        row: Mailbox | Alias | None = self.session.scalar(
-            select(table).where(table.address == key.address).with_for_update(of=table)
-        )
-        return row
+    def unmoved(self, keys: Iterable[Key], result: PullResult) -> dict[Key, Any]:
+        """The rows, but those that somebody has changed since the server was read: his wish is newer."""
+        rows = self.rows(keys)
+        moved = [key for key, row in rows.items() if row.generation != self.wanted.generation(key)]
+        result.errors += [f"{key.address}: somebody has changed it meanwhile; look at it again." for key in moved]
+        return {key: row for key, row in rows.items() if key not in set(moved)}
 
 
 def settle(row: Mailbox | Alias) -> None:

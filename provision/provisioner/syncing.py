@@ -1,34 +1,28 @@
 """Sync by a person: push, retry, import, resolve a difference, check a password."""
 
-from collections.abc import Sequence
-from enum import StrEnum
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
-from uuid6 import uuid7
 
 from provision import address as addresses
 from provision.access import Actor, Permission
 from provision.audit import Subject
 from provision.credentials import check_login
-from provision.errors import Conflict, NotFound
-from provision.models import Alias, Domain, Mailbox, Server, Status, SyncStatus
+from provision.desired import TABLES
+from provision.errors import Conflict
+from provision.models import Alias, Domain, Mailbox, Server, SyncStatus
 from provision.plan import Plan
 from provision.provisioner.adopting import Adoption, PullResult
 from provision.provisioner.base import Base, operation, subject_of
 from provision.provisioner.comparing import LIMIT, Comparison, compare
+from provision.provisioner.resolving import Resolution, Winner
 from provision.pushes import PushResult
 from provision.secret import Secret
 from provision.state import Key, Resource
-
-TABLES: dict[Resource, type[Any]] = {Resource.MAILBOX: Mailbox, Resource.ALIAS: Alias}
-
-
-class Winner(StrEnum):
-    DASHBOARD = "dashboard"
-    SERVER = "server"
 
 
 class SyncWrites(Base):
@@ -36,7 +30,9 @@ class SyncWrites(Base):
     def push(self, actor: Actor, server_id: UUID, *, seconds: float | None = None) -> PushResult:
         """Deliver everything that waits for this server, now. `seconds`: longest to wait for it; None: to the end."""
         actor.require(Permission.SYNC_PUSH)
-        return self._push_now(self._server(server_id), seconds)
+        result = self._push_now(self._server(server_id), seconds)
+        mine = self._mine(actor)  # the push is of the whole server; whose addresses it names is not
+        return replace(result, failures=[failure for failure in result.failures if mine(failure.address)])
 
     @operation("sync.force")
     def push_unsafe(self, actor: Actor, server_id: UUID, *, seconds: float | None = None) -> PushResult:
@@ -125,20 +121,29 @@ class SyncWrites(Base):
         """
         actor.require(Permission.SYNC_PULL)
         server = self._server(server_id)
-        plan, actual = self.sync.preview(server.id)
-        result = PullResult()
-        shown = plan if actor.domains is None else self._within(plan, actor)
-        result.errors += [f"{u.where}: {u.text}: {u.reason}." for u in shown.unmanageable]
-        result.missing = [key.address for key in shown.missing]
-        with self._writing() as session:
-            adoption = Adoption(self, session, actor, server, actual)
-            adoption.import_unknown(shown.unmanaged, result)
-            if force:
-                adoption.take_values([d.key for d in (*plan.differing, *plan.conflicts)], result)
-            subject = Subject("server", server.uid, server.name, server_id=server.id)
-            payload = {"force": force, "imported": result.imported, "updated": result.updated}
-            self._done(session, actor, "sync.pull", [subject], payload)
+        with self._only_writer(server):
+            plan, wanted, actual = self.sync.survey(server.id)
+            result = PullResult()
+            shown = plan if actor.domains is None else self._within(plan, actor)
+            result.errors += [f"{u.where}: {u.text}: {u.reason}." for u in shown.unmanageable]
+            result.missing = [key.address for key in shown.missing]
+            with self._writing() as session:
+                adoption = Adoption(self, session, actor, server, wanted, actual)
+                adoption.import_unknown(shown.unmanaged, result)
+                if force:
+                    adoption.take_values([d.key for d in (*plan.differing, *plan.conflicts)], result)
+                subject = Subject("server", server.uid, server.name, server_id=server.id)
+                payload = {"force": force, "imported": result.imported, "updated": result.updated}
+                self._done(session, actor, "sync.pull", [subject], payload)
         return result
+
+    @contextmanager
+    def _only_writer(self, server: Server) -> Iterator[None]:
+        """From reading the server to taking over: a push in between could delete what is just being imported."""
+        with self.database.server_lock(server.id, self.settings.page_budget_seconds) as locked:
+            if not locked:
+                raise Conflict(f"Changes are being sent to {server.name}; try again in a moment.", code="SERVER_BUSY")
+            yield
 
     @operation("sync.resolve")
     def resolve(self, actor: Actor, server_id: UUID, key: Key, winner: Winner) -> None:
@@ -156,68 +161,23 @@ class SyncWrites(Base):
     def resolve_all(self, actor: Actor, server_id: UUID, winner: Winner) -> int:
         """Settle every difference of values one way; what only one side has is left for single choices."""
         actor.require(Permission.SYNC_PUSH)
-        server = self._server(server_id)
-        plan, _ = self.sync.preview(server.id)
-        if actor.domains is not None:
-            plan = self._within(plan, actor)
-        keys = list(dict.fromkeys(d.key for d in (*plan.differing, *plan.conflicts)))
-        if keys:
-            self._resolve(actor, server, keys, winner)
-        return len(keys)
+        return self._resolve(actor, self._server(server_id), None, winner)
 
-    def _resolve(self, actor: Actor, server: Server, keys: Sequence[Key], winner: Winner) -> None:
-        plan, actual = self.sync.preview(server.id)
-        unmanaged, missing = set(plan.unmanaged), set(plan.missing) | set(plan.lost)
-        differing = {d.key for d in (*plan.differing, *plan.conflicts)}
-        with self._writing() as session:
-            adoption = Adoption(self, session, actor, server, actual)
-            for key in keys:
-                self._require_key(session, actor, key)
-                if key not in unmanaged | missing | differing:
-                    raise NotFound(f"{key.address} does not differ any more.", code="NO_DIFFERENCE")
-                if winner is Winner.DASHBOARD:
-                    self._dashboard_wins(
-                        session, actor, server, key, is_unmanaged=key in unmanaged, is_gone=key in missing
-                    )
-                elif key in missing:
-                    self._drop(session, actor, key)
-                elif key in unmanaged:
-                    adoption.import_unknown([key], PullResult())
-            if winner is Winner.SERVER:
-                adoption.take_values([key for key in keys if key in differing], PullResult())
+    def _resolve(self, actor: Actor, server: Server, keys: Sequence[Key] | None, winner: Winner) -> int:
+        """`keys` None: every difference of values in his domains."""
+        with self._only_writer(server):
+            plan, wanted, actual = self.sync.survey(server.id)
+            if keys is None:
+                mine = plan if actor.domains is None else self._within(plan, actor)
+                keys = list(dict.fromkeys(d.key for d in (*mine.differing, *mine.conflicts)))
+            if not keys:
+                return 0
+            with self._writing() as session:
+                adoption = Adoption(self, session, actor, server, wanted, actual)
+                Resolution(self, session, actor, plan, adoption).settle(keys, winner)
         if winner is Winner.DASHBOARD:
             self._push([server.id], hurry=True)
-
-    def _dashboard_wins(
-        self, session: Session, actor: Actor, server: Server, key: Key, *, is_unmanaged: bool, is_gone: bool
-    ) -> None:
-        """What only the server has is removed there; ours is sent again."""
-        if is_unmanaged:
-            row = _tombstone(session, server, key)
-        else:
-            row = self._row_of(session, key)
-            if isinstance(row, Mailbox) and row.sealed_password is None and is_gone:
-                raise Conflict(
-                    f"{key.address} is gone from the mail server, and its password is not kept here. Reset its password: "
-                    "that makes it anew.", code="MAILBOX_GONE",
-                )  # fmt: skip
-            row.claimed = True
-            self._want(row)
-        self._intend(session, actor, "sync.dashboard_wins", [row], [{"removed": is_unmanaged}])
-
-    def _drop(self, session: Session, actor: Actor, key: Key) -> None:
-        """Ours, gone from the server, and the server is right: forget the row."""
-        row = self._row_of(session, key)
-        self._give_up(session, [row], "Given up: it is gone from the mail server, and the server was right.")
-        self._done(session, actor, "sync.server_wins", [subject_of(row)], {"dropped": True})
-        session.delete(row)
-
-    def _row_of(self, session: Session, key: Key) -> Any:
-        table = TABLES[key.resource]
-        row = session.scalar(select(table).where(table.address == key.address).with_for_update(of=table))
-        if row is None:
-            raise NotFound(f"{key.address} is not known here.", code="NOT_FOUND")
-        return row
+        return len(keys)
 
     # ---- passwords -------------------------------------------------------------------------
 
@@ -243,60 +203,14 @@ class SyncWrites(Base):
             row: Server = self._find(session, Server, uid, "server")
         return row
 
-    def _require_key(self, session: Session, actor: Actor, key: Key) -> None:
-        """The domain must be his; one that is not set up here yet is for a SuperAdmin."""
-        domain = session.scalar(select(Domain).where(Domain.name == addresses.domain_of(key.address)))
-        if domain is None:
-            actor.require(Permission.DOMAIN_WRITE, what=key.address)
-        else:
-            actor.require(Permission.SYNC_PUSH, domain.id, what=key.address)
-        if key.resource is Resource.MAILBOX:
-            actor.require_rank(self._holder_role(session, key.address), key.address)
-
     def _within(self, plan: Plan, actor: Actor) -> Plan:
         """The part of a plan that is about the actor's own domains."""
+        return plan.within(self._mine(actor))
+
+    def _mine(self, actor: Actor) -> Callable[[str], bool]:
+        """Whether an address is in a domain of the actor."""
+        if actor.domains is None:
+            return lambda address: True
         with self.database.read() as session:
-            names = set(session.scalars(select(Domain.name).where(Domain.id.in_(actor.domains or ()))))
-
-        def mine(address: str) -> bool:
-            return addresses.domain_of(address) in names
-
-        return Plan(
-            changes=[c for c in plan.changes if mine(c.address)],
-            settled=[k for k in plan.settled if mine(k.address)],
-            conflicts=[d for d in plan.conflicts if mine(d.key.address)],
-            taken=[k for k in plan.taken if mine(k.address)],
-            lost=[k for k in plan.lost if mine(k.address)],
-            missing=[k for k in plan.missing if mine(k.address)],
-            differing=[d for d in plan.differing if mine(d.key.address)],
-            unmanaged=[k for k in plan.unmanaged if mine(k.address)],
-            unmanageable=tuple(u for u in plan.unmanageable if mine(u.text)),
-            unsupported=[u for u in plan.unsupported if mine(u[0].address)],
-            expected=plan.expected,
-        )
-
-
-def _tombstone(session: Session, server: Server, key: Key) -> Mailbox | Alias:
-    """A row whose only purpose is to be deleted on the server."""
-    name = addresses.domain_of(key.address)
-    domain = session.scalar(select(Domain).where(Domain.name == name))
-    if domain is None:
-        domain = Domain(uid=uuid7(), name=name, server_id=server.id, description="")
-        session.add(domain)
-        session.flush()
-    common = {
-        "uid": uuid7(),
-        "address": key.address,
-        "domain_id": domain.id,
-        "server_id": server.id,
-        "removing": True,
-        "claimed": True,
-    }
-    row = (
-        Mailbox(**common, status=Status.DELETED)
-        if key.resource is Resource.MAILBOX
-        else Alias(**common, destinations=[])
-    )
-    row.generation = 1
-    session.add(row)
-    return row
+            names = set(session.scalars(select(Domain.name).where(Domain.id.in_(actor.domains))))
+        return lambda address: addresses.domain_of(address) in names

@@ -1,11 +1,15 @@
 """Pull and resolve: what is on the server and unknown here, or different."""
 
+from dataclasses import replace
+
 import pytest
 import time_machine
 
-from provision.errors import Conflict, NotFound
+from provision.access import Permission
+from provision.errors import AccessDenied, Conflict, NotFound
 from provision.models import Mailbox, Status, SyncStatus
-from provision.provisioner.syncing import Winner
+from provision.provisioner.adopting import Adoption, PullResult
+from provision.provisioner.resolving import Winner
 from provision.state import Key, Resource
 from tests.conftest import HASH, OTHER_HASH, World
 from tests.sync.test_push import NOON
@@ -169,3 +173,50 @@ def test_a_domain_admin_imports_his_own_domain_only(world: World) -> None:
     assert result.imported == 1
     assert not any("boss" in error or "Big" in error for error in result.errors)
     assert [row["address"] for row in world.app.queries.mailboxes(world.alice).rows] == ["anna@example.com"]
+
+
+# ---- at the same time ----------------------------------------------------------------------
+
+
+def test_nothing_is_taken_over_while_something_is_sent(world: World) -> None:
+    world.write(f"anna@example.com|{O}\n")
+    world.app.settings.page_budget_seconds = 1
+    with world.app.database.server_lock(world.server.id, 1), pytest.raises(Conflict, match="try again") as caught:
+        world.app.provisioner.pull(world.alice, world.server.uid)
+    assert caught.value.code == "SERVER_BUSY"
+    assert world.app.provisioner.pull(world.alice, world.server.uid).imported == 1
+
+
+def test_a_wish_that_is_newer_than_the_look_at_the_server_stays(world: World) -> None:
+    row = differ(world)
+    _, wanted, actual = world.app.sync.survey(world.server.id)
+    world.app.provisioner.deliver = False
+    world.app.provisioner.set_quota(world.alice, row.uid, 9 << 20)
+    result = PullResult()
+    with world.app.database.write() as session:
+        adoption = Adoption(world.app.provisioner, session, world.alice, world.server, wanted, actual)
+        adoption.take_values([ANNA], result)
+    assert (result.updated, world.reload(row).quota_bytes) == (0, 9 << 20)
+    assert "anna@example.com" in result.errors[0]
+
+
+def test_an_entry_of_a_domain_that_is_kept_elsewhere_is_refused_aloud(world: World) -> None:
+    world.app.provisioner.create_server(world.alice, "second", "dms_files", {"path": "/elsewhere"})
+    world.app.provisioner.create_domain(world.alice, "example.net", "second")
+    world.write(f"ben@example.net|{O}\n")
+    for winner in Winner:
+        with pytest.raises(Conflict, match="another mail server"):
+            world.app.provisioner.resolve(
+                world.alice, world.server.uid, Key(Resource.MAILBOX, "ben@example.net"), winner
+            )
+    assert "ben@example.net" in world.text()
+
+
+def test_a_token_that_may_only_push_removes_nothing_that_is_not_ours(world: World) -> None:
+    world.write(f"anna@example.com|{O}\n")
+    scopes = frozenset({Permission.SYNC_READ, Permission.SYNC_PUSH})
+    token = replace(world.alice, name="token:push", scopes=scopes)
+    for winner in Winner:
+        with pytest.raises(AccessDenied):
+            world.app.provisioner.resolve(token, world.server.uid, ANNA, winner)
+    assert "anna@" in world.text()

@@ -12,7 +12,7 @@ from provision.errors import AccessDenied, NotFound
 from provision.models import Alias, AuditLink, Domain, Mailbox, Operator, ProvisionLog, Role, SyncStatus
 from provision.provisioner import Provisioner
 from provision.provisioner.newcomers import NewMailbox
-from provision.provisioner.syncing import Winner
+from provision.provisioner.resolving import Winner
 from provision.queries import Page, Queries
 from provision.secret import Secret
 from provision.state import Key, Resource
@@ -151,10 +151,27 @@ def test_what_a_domain_admin_does_with_a_server_neither_shows_nor_changes_other_
     foreign: World, subtests: pytest.Subtests
 ) -> None:
     before = everything(foreign)
-    for name in sorted(NOT_ABOUT_ONE_DOMAIN - {"push"}):
+    for name in sorted(NOT_ABOUT_ONE_DOMAIN):
         with subtests.test(name):
             assert SECRET not in repr(call(foreign, name, foreign.dora)).lower()
             assert everything(foreign) == before
+
+
+def test_a_push_names_what_was_refused_in_ones_own_domains_only(foreign: World) -> None:
+    app = foreign.app
+    quiet = Provisioner(app.database, app.provisioner.sealer, app.settings, app.sync, deliver=False)
+    late = ["anna-late@example.com", "boss-late@boss.example"]
+    foreign.write("".join(f"{a}|{HASH.reveal().replace('h62PO', 'h62PX')}\n" for a in late) + foreign.text())
+    for address in late:
+        quiet.create_mailbox(foreign.alice, NewMailbox(address, password_hash=HASH))
+    result = app.provisioner.push(foreign.dora, foreign.server.uid)
+    assert (result.failed, [failure.address for failure in result.failures]) == (2, late[:1])
+    for address in late:
+        row = app.queries.mailbox_by_address(foreign.alice, address)
+        app.provisioner.edit_mailbox(foreign.alice, row.uid, quota_bytes=1 << 20)
+    quiet.retry_all(foreign.alice)
+    whole = app.provisioner.push(foreign.alice, foreign.server.uid)
+    assert {failure.address for failure in whole.failures} >= set(late)
 
 
 # ---- rank ----------------------------------------------------------------------------------

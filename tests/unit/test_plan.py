@@ -246,7 +246,7 @@ wanted_aliases = st.builds(
 )
 desired_states = st.builds(
     DesiredState, st.dictionaries(names, wanted_mailboxes), st.dictionaries(names, wanted_aliases)
-)
+).filter(lambda desired: not desired.mailboxes.keys() & desired.aliases.keys())
 server_states = st.builds(
     ServerState, st.dictionaries(names, mailboxes), st.dictionaries(names, st.builds(AliasState, targets))
 )
