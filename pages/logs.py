@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from provision.access import Permission
+from provision.address import readable
 from provision.models import LogStatus, utc_now
 from provision.operations import OPERATIONS, RESOURCES
 from provision.queries import LogFilter
@@ -58,7 +59,7 @@ if page.total:
     cells = [
         {
             "at": row["started_at"], "operator": row["operator"], "operation": row["operation"],
-            "resource": row["resource_name"] or "", "status": [show.label(row["status"])], "ms": row["duration_ms"], "ip": row["ip"],
+            "resource": readable(row["resource_name"] or ""), "status": [show.label(row["status"])], "ms": row["duration_ms"], "ip": row["ip"],
         }
         for row in page.rows
     ]  # fmt: skip

@@ -125,6 +125,16 @@ def readable(address: str) -> str:
         return address
 
 
+def as_stored(part: str) -> str:
+    """A part of an address that somebody looks for, in lower case, with the domain as it is stored."""
+    local, at, domain = part.rpartition("@")
+    try:
+        ascii_name = domain if domain.isascii() else idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
+        return part
+    return local + at + ascii_name if "xn--" in ascii_name else part  # else it is no domain, but letters that look alike
+
+
 def shorten(text: str, width: int = 80) -> str:
     """`text` fit for a message: printable, and no longer than `width`."""
     shown = "".join(c if c.isprintable() else "?" for c in text)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Subquery, Text, bindparam, literal_column, or_, text
 from sqlalchemy.orm import Session
 
+from provision.address import as_stored
 from provision.models import Alias, Mailbox
 
 TRIGRAM = 3
@@ -27,20 +28,29 @@ class Search:
 
 
 def matches(session: Session, needle: str) -> Search:
-    """The search for `needle`, in lower case."""
-    needle = needle.replace("\0", "\ufffd")  # SQLite stops reading there, PostgreSQL refuses it; this stands nowhere
-    if len(needle) < TRIGRAM:
+    """The search for `needle`, in lower case: in names as it is, in addresses also as domains are stored."""
+    needle = without_nul(needle)
+    spellings = [one for one in dict.fromkeys((needle, as_stored(needle))) if len(one) >= TRIGRAM]
+    if not spellings:
         begins = Mailbox.address.between(needle, needle + LAST)
         return Search(begins, begins)
-    pattern = "%" + needle.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    compared = literal_column("(mailbox.address || ' ' || lower(mailbox.display_name))", Text).like(
-        pattern, escape="\\"
-    )
+    whole = literal_column("(mailbox.address || ' ' || lower(mailbox.display_name))", Text)
+    compared = or_(*(whole.like(f"%{escaped(one)}%", escape="\\") for one in spellings))
     if session.get_bind().dialect.name != "sqlite":
         return Search(compared, compared)
-    phrase = '"' + needle.replace('"', '""') + '"'
+    phrase = " OR ".join('"' + one.replace('"', '""') + '"' for one in spellings)
     ids = text(FTS).bindparams(bindparam("phrase", phrase)).columns(Mailbox.id)
     return Search(compared, Mailbox.id.in_(ids), ids.subquery("found"))
+
+
+def without_nul(text: str) -> str:
+    """SQLite stops reading there, PostgreSQL refuses it; what it becomes stands nowhere."""
+    return text.replace("\0", "\ufffd")
+
+
+def escaped(pattern: str) -> str:
+    """For LIKE."""
+    return without_nul(pattern).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def leads_to(addresses: Iterable[str]) -> ColumnElement[bool]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from provision.address import readable
 from provision.errors import NotFound
 from provision.models import Mailbox, SyncStatus
 from provision.provisioner.bulk import BulkResult
@@ -38,7 +39,9 @@ def done_many(who: SignedIn, text: str, result: BulkResult, *, delivered: bool =
     if result.errors:
         first = result.errors[0]
         reason = problems.sentence(first.error.code, first.error.message)
-        more.append(_("{n} left out, e.g. {name}: {reason}", n=len(result.errors), name=first.name, reason=reason))
+        more.append(
+            _("{n} left out, e.g. {name}: {reason}", n=len(result.errors), name=readable(first.name), reason=reason)
+        )
     ui.done(text, " ".join(more))
 
 
@@ -46,7 +49,7 @@ def show_once(who: SignedIn, place: Any, text: str, row: Mailbox, secret: Secret
     """The same, and a one-time password, in place of the dialog's form."""
     with place.container():
         st.success(ui.plain(f"{text} {outcome(who, row)[1]}"), icon=":material/check:")
-        ui.show_once(secret, row.address)
+        ui.show_once(secret, readable(row.address))
 
 
 def outcome(who: SignedIn, row: Mailbox) -> tuple[bool, str]:

@@ -50,7 +50,7 @@ def attention(rows: Sequence[Mapping[str, Any]]) -> None:
     """What failed and why, and what waits."""
     cells = [
         {
-            "address": row["address"], "status": [show.label(row["sync_status"])],
+            "address": readable(row["address"]), "status": [show.label(row["sync_status"])],
             "reason": live.reason(row),
         }
         for row in rows
@@ -102,7 +102,7 @@ def operation_table(rows: Sequence[Mapping[str, Any]]) -> None:
     cells = [
         {
             "at": show.ago(row["started_at"]), "operator": row["operator"], "operation": row["operation"],
-            "name": row["resource_name"] or "", "status": [show.label(row["status"])],
+            "name": readable(row["resource_name"] or ""), "status": [show.label(row["status"])],
         }
         for row in rows
     ]  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from provision.access import Permission
+from provision.address import readable
 from webui import show, ui
 from webui.i18n import _, counted
 
@@ -29,7 +30,7 @@ def detail(row: Mapping[str, Any]) -> None:
     with st.container(border=True):
         left, right = st.columns([2, 3])
         with left:
-            st.markdown(f"**{ui.plain(row['operation'])}** {ui.plain(row['resource_name'] or '')}")
+            st.markdown(f"**{ui.plain(row['operation'])}** {ui.plain(readable(row['resource_name'] or ''))}")
             lines = [
                 f"{_('Operator')}: {ui.plain(row['operator'])} ({ui.plain(row['ip'] or '–')})",
                 f"{_('Started')}: {show.local(row['started_at'])}",

@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from provision.address import readable
 from provision.models import Mailbox, Status, SyncStatus
 from provision.provisioner.bulk import BulkResult
 from provision.signin import SignedIn
@@ -88,6 +89,6 @@ def retry(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
     mine.clear_selection()
     if len(rows) == 1:
         fresh: Mailbox = ui.app().queries.mailbox(who.actor, rows[0]["uid"])
-        delivery.done(who, _("{address} was tried again.", address=fresh.address), fresh)
+        delivery.done(who, _("{address} was tried again.", address=readable(fresh.address)), fresh)
     said = counted(len(rows), "{n} mailbox was tried again.", "{n} mailboxes were tried again.")
     delivery.done_many(who, said, BulkResult([row["uid"] for row in rows]))

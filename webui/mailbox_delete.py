@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from provision.access import Permission
+from provision.address import readable
 from provision.models import Status
 from provision.signin import SignedIn
 from webui import delivery, ui
@@ -82,7 +83,7 @@ def _delete(who: SignedIn, rows: Sequence[Row], mine: ui.Listing, erase: bool) -
     if len(rows) == 1:
         row = write.delete_mailbox(who.actor, rows[0]["uid"], force=True, erase_mail=erase)
         mine.clear_selection()
-        delivery.done(who, _("{address} is deleted for good.", address=row.address), row)
+        delivery.done(who, _("{address} is deleted for good.", address=readable(row.address)), row)
         return
     result = write.delete_mailboxes(who.actor, [row["uid"] for row in rows], force=True, erase_mail=erase)
     mine.clear_selection()
@@ -111,4 +112,4 @@ def _tell(removed: set[str], changed: set[str]) -> None:
 def _names(addresses: set[str]) -> str:
     shown = sorted(addresses)
     more = f" … (+{len(shown) - NAMED})" if len(shown) > NAMED else ""
-    return ", ".join(ui.plain(address) for address in shown[:NAMED]) + more
+    return ", ".join(ui.plain(readable(address)) for address in shown[:NAMED]) + more

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from provision.access import Permission
+from provision.address import readable
 from provision.models import LogStatus, Mailbox, Status, SyncStatus
 from provision.queries import LogFilter
 from provision.signin import SignedIn
@@ -44,7 +45,7 @@ def dialog(uid: UUID) -> None:
 
 def _show(who: SignedIn, row: Mailbox) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{ui.plain(row.address)}** {ui.plain(row.display_name)}", width="content")
+        st.markdown(f"**{ui.plain(readable(row.address))}** {ui.plain(row.display_name)}", width="content")
         if row.status != Status.DELETED or row.removing:
             show.sync_badge(row.sync_status, ui.plain(row.error) if row.error else None)
         if row.status != Status.ACTIVE:
@@ -93,7 +94,11 @@ def _aliases(who: SignedIn, row: Mailbox) -> None:
         "sync": show.sync_column(_("Sync")),
     }
     cells = [
-        {"address": a["address"], "to": a["destinations"], "sync": [show.label(SyncStatus(a["sync_status"]))]}
+        {
+            "address": readable(a["address"]),
+            "to": list(map(readable, a["destinations"])),
+            "sync": [show.label(SyncStatus(a["sync_status"]))],
+        }
         for a in found
     ]
     st.dataframe(pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, alt=_("Aliases"))

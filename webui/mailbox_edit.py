@@ -28,7 +28,7 @@ Row = Mapping[str, Any]
 def create_dialog(domains: Sequence[str]) -> None:
     """One mailbox for one opened dialog, however often its button is pressed."""
     st.session_state[KEY] = uuid4().hex
-    form, place = ui.dialog_key(), domains[0] if domains else "example.com"
+    form, place = ui.dialog_key(), readable(domains[0]) if domains else "example.com"
 
     @st.dialog(_("Create mailbox"), icon=":material/add:")
     def create() -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 from uuid6 import uuid7
 
 from provision.access import Permission
+from provision.address import readable
 from provision.csvfile import ImportResult, plan_import
 from provision.imports import ImportProgress, cancel_import, dismiss_import, import_job, import_jobs, start_import
 from provision.models import JobStatus
@@ -87,8 +88,8 @@ def _plan(who: SignedIn, file: Any) -> Preview:
 def _preview(file_id: str, result: ImportResult) -> Preview:
     rows = [
         {
-            "address": new.address, "name": new.display_name, "quota": _("default") if new.quota_bytes is None else show.size(new.quota_bytes),
-            "aliases": list(new.aliases), "enabled": new.enabled,
+            "address": readable(new.address), "name": new.display_name, "quota": _("default") if new.quota_bytes is None else show.size(new.quota_bytes),
+            "aliases": list(map(readable, new.aliases)), "enabled": new.enabled,
         }
         for new in result.accepted[:SHOWN]
     ]  # fmt: skip

@@ -74,7 +74,7 @@ def table(mine: ui.Listing, page: Page, servers: Sequence[Mapping[str, Any]], *,
 def _cells(row: Mapping[str, Any], servers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     share = row["used_percent"]
     return {
-        "address": row["address"], "name": row["display_name"], "state": states(row),
+        "address": readable(row["address"]), "name": row["display_name"], "state": states(row),
         "share": None if share is None else min(share / 100, 1.0), "used": show.quota(row["used_bytes"], row["quota_bytes"]),
         "last": show.ago(row["last_synced_at"]), "reason": delivery.reason_of(row, servers),
     }  # fmt: skip

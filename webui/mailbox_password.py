@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from provision.access import Permission
+from provision.address import readable
 from provision.errors import InvalidInput
 from provision.secret import Secret
 from provision.signin import SignedIn
@@ -27,7 +28,7 @@ def reset_dialog(row: Row) -> None:
         ways = {"once": _("One-time password"), "typed": _("Type a password")}
         whole = st.empty()
         with whole.container():
-            st.markdown(f"**{ui.plain(row['address'])}**")
+            st.markdown(f"**{ui.plain(readable(row['address']))}**")
             way = st.segmented_control(
                 _("How"), list(ways), default="once", required=True, format_func=ways.__getitem__, key=f"mb_reset_{key}",
                 label_visibility="collapsed",
@@ -58,7 +59,7 @@ def _typed(who: SignedIn, row: Row, key: str) -> bool:
             if password is None:
                 raise InvalidInput(_("Type a password."))
             made, _none = ui.app().provisioner.reset_password(who.actor, row["uid"], password)
-            delivery.done(who, _("The password of {address} is changed.", address=made.address), made)
+            delivery.done(who, _("The password of {address} is changed.", address=readable(made.address)), made)
     return False
 
 
@@ -73,7 +74,7 @@ def verify_dialog(row: Row) -> None:
             st.write(
                 _(
                     "The mail server is asked to let {address} in with this password.",
-                    address=f"**{ui.plain(row['address'])}**",
+                    address=f"**{ui.plain(readable(row['address']))}**",
                 )
             )
             typed = st.text_input(_("Password"), type="password", autocomplete="off")

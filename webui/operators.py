@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from provision.access import Permission
+from provision.address import readable
 from provision.models import Role, utc_now
 from provision.secret import Secret
 from webui import show, ui
@@ -37,7 +38,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     cells = [
         {
             "username": row["username"], "name": row["display_name"], "role": show.label(Role(row["role"])),
-            "domains": ", ".join(row["domains"]) or (_("none") if row["role"] == Role.DOMAIN_ADMIN else _("all")), "state": [word(state(row))], "last": row["last_login_at"],
+            "domains": ", ".join(map(readable, row["domains"])) or (_("none") if row["role"] == Role.DOMAIN_ADMIN else _("all")), "state": [word(state(row))], "last": row["last_login_at"],
         }
         for row in rows
     ]  # fmt: skip
@@ -98,7 +99,7 @@ def _fields(row: Mapping[str, Any], domains: Sequence[str]) -> dict[str, Any]:
         "display_name": st.text_input(_("Name"), row.get("display_name", ""), max_chars=200) or "",
         "role": st.selectbox(_("Role"), ROLES, index=ROLES.index(role), format_func=show.label),
         "domains": st.multiselect(
-            _("Domains"), list(domains), row.get("domains", []), placeholder=_("Choose domains"),
+            _("Domains"), list(domains), row.get("domains", []), format_func=readable, placeholder=_("Choose domains"),
             help=_("What a domain admin works on. A viewer sees these only; empty: all."),
         ),
         "email": st.text_input(_("Own mailbox"), row.get("email") or "", help=_("Nobody of a lower role can change it.")) or None,

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from provision.access import Permission
+from provision.address import readable
 from provision.secret import Secret
 from provision.tokens import SCOPES, in_days, state
 from webui import show, ui
@@ -29,7 +30,7 @@ def table(rows: Sequence[Row]) -> Row | None:
     cells = [
         {
             "name": row["name"], "scopes": ", ".join(row["scopes"]), "state": [word(state(row))], "last": row["last_used_at"],
-            "domains": _("all") if row["everywhere"] else ", ".join(row["domains"]), "until": row["expires_at"], "by": row["created_by"],
+            "domains": _("all") if row["everywhere"] else ", ".join(map(readable, row["domains"])), "until": row["expires_at"], "by": row["created_by"],
         }
         for row in rows
     ]  # fmt: skip
@@ -68,7 +69,11 @@ def _fields(domains: Sequence[str]) -> dict[str, Any]:
         _("Scopes"), [str(scope) for scope in SCOPES], help=_("Changing a thing includes reading it.")
     )
     chosen = st.multiselect(
-        _("Domains"), list(domains), placeholder=_("all"), help=_("It sees and changes these only.")
+        _("Domains"),
+        list(domains),
+        format_func=readable,
+        placeholder=_("all"),
+        help=_("It sees and changes these only."),
     )
     networks = st.text_input(
         _("Networks"), placeholder="10.0.0.0/8 192.0.2.7", help=_("Where calls may come from; empty: anywhere.")

@@ -10,6 +10,7 @@ from enum import StrEnum
 from itertools import chain, islice
 from typing import NamedTuple
 
+from provision.address import as_stored
 from provision.models import utc_now
 from provision.plan import Difference, Plan
 from provision.state import (
@@ -97,8 +98,10 @@ def compare(plan: Plan, wanted: DesiredState, actual: ServerState, search: str =
 def _kinds(
     plan: Plan, wanted: DesiredState, actual: ServerState, needle: str
 ) -> Iterator[tuple[Found, Iterator[Finding]]]:
+    stored = as_stored(needle)
+
     def sides(keys: Mapping[Key, list[str]]) -> Iterator[Finding]:
-        for key in sorted((key for key in keys if needle in key.address), key=_order):
+        for key in sorted((key for key in keys if stored in key.address), key=_order):
             yield Finding(key, tuple(keys[key]), _ours(wanted, key), _theirs(actual, key))
 
     yield Found.CLASHES, sides(_fields_of(plan.conflicts))
@@ -109,7 +112,7 @@ def _kinds(
     for found in (Found.CREATE, Found.CHANGE, Found.DELETE):
         yield found, sides(changes[found])
     impossible = chain(plan.unsupported, ((key, TAKEN) for key in plan.taken))
-    yield Found.UNSUPPORTED, (Finding(key, reason=what) for key, what in impossible if needle in key.address)
+    yield Found.UNSUPPORTED, (Finding(key, reason=what) for key, what in impossible if stored in key.address)
     left_alone = (u for u in plan.unmanageable if needle in u.text.lower())
     yield Found.UNMANAGEABLE, (Finding(None, text=f"{u.where}: {u.text}", reason=u.reason) for u in left_alone)
 

@@ -188,8 +188,3 @@ def stored_domain(name: str) -> str:
         return addresses.normalise_domain(name)
     except InvalidInput:
         return name
-
-
-def escaped(pattern: str) -> str:
-    """For LIKE. NUL, at which SQLite stops reading and which PostgreSQL refuses, becomes what stands nowhere."""
-    return pattern.replace("\0", "\ufffd").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

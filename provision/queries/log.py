@@ -6,14 +6,16 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from provision import audit
 from provision.access import Actor, Permission
+from provision.address import as_stored
 from provision.errors import NotFound
 from provision.models import Domain, LogStatus, ProvisionLog, utc_now
 from provision.queries.lists import Page, Reads, Walk, count, kept_to_pages
+from provision.search import LAST
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,5 +108,6 @@ def _log_conditions(session: Session, actor: Actor, where: LogFilter) -> list[Co
     if where.until:
         found.append(ProvisionLog.started_at < where.until)
     if start := where.search.strip().lower():
-        found.append(and_(ProvisionLog.resource_name >= start, ProvisionLog.resource_name < start + "\U0010ffff"))
+        name = ProvisionLog.resource_name
+        found.append(or_(*(and_(name >= one, name < one + LAST) for one in dict.fromkeys((start, as_stored(start))))))
     return found

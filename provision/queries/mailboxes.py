@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Text, func, or_, select
 from sqlalchemy.orm import Session
 
 from provision.access import Actor, Permission
+from provision.address import as_stored
 from provision.errors import InvalidInput
 from provision.models import Alias, Mailbox, Status, SyncStatus
 from provision.queries.lists import (
@@ -21,14 +22,13 @@ from provision.queries.lists import (
     Walk,
     count,
     domain_id,
-    escaped,
     joined,
     kept_to_pages,
     page,
     rows_of,
     scope,
 )
-from provision.search import Search, leads_to, matches
+from provision.search import Search, escaped, leads_to, matches
 
 MAILBOX_SORTS: Mapping[str, Any] = {
     "address": Mailbox.address, "display_name": Mailbox.display_name, "quota": Mailbox.quota_bytes, "used": Mailbox.used_bytes,
@@ -126,7 +126,7 @@ class MailboxReads(Reads):
                     Alias.mailbox_id == select(Mailbox.id).where(Mailbox.uid == mailbox_id).scalar_subquery()
                 )
             if search.strip():
-                needle = search.strip().lower()
+                needle = as_stored(search.strip().lower())
                 like = f"%{escaped(needle)}%"
                 in_destinations = func.lower(Alias.destinations.cast(Text)).like(like, escape="\\")
                 is_sign = set(needle) & JSON_SIGNS  # of the list, not of an address in it
