@@ -31,8 +31,7 @@ def render() -> None:
     """One run of the dashboard."""
     # An entry of our own makes Streamlit show its menu, in which light, dark or the system's theme is chosen.
     st.set_page_config("Postroom", str(ICON), layout="wide", menu_items={"About": _("Mail administration")})
-    with ui.attempt():
-        who = session.current()
+    with ui.attempt(), session.whole_run() as who:
         sidebar.choose_language(who)
         if who is None:
             _everywhere(login.sign_in_page)
@@ -60,7 +59,7 @@ def _pages(who: SignedIn, section: str) -> list[st.Page]:
             default=name == "overview",
         )
         for name, title, icon, permission in SECTIONS[section]
-        if who.may(permission) and (ui.PAGES / f"{name}.py").exists()
+        if who.may(permission)
     ]
 
 

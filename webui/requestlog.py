@@ -8,6 +8,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from provision import serverlog
+from webui.basepath import path_below
 
 log = structlog.get_logger(__name__)
 HEADER = b"x-request-id"
@@ -16,7 +17,8 @@ UNTOLD = ("/_stcore/", "/static/", "/app/static/", "/health", "/favicon", "/comp
 
 
 class RequestLog:
-    """Outside of everything that answers; the query stays out of the log, for it may hold a ticket or a search."""
+    """Of each request that the headers let through, for they hide some of Streamlit's paths. The query stays out of the
+    log, for it may hold a ticket or a search."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -39,7 +41,7 @@ class RequestLog:
         try:
             await self.app(scope, receive, send_with_id)
         finally:
-            if status >= 500 or not scope["path"].startswith(UNTOLD):
+            if status >= 500 or not path_below(scope["path"]).startswith(UNTOLD):
                 took = round((time.perf_counter() - started) * 1000)
                 log.info("request", method=scope["method"], path=scope["path"], status=status, duration_ms=took)
 

@@ -6,6 +6,9 @@ one-time ticket; the route `/auth/session` takes it back from the same browser a
 
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import Lock
 from urllib.parse import urlencode, urlsplit
@@ -34,6 +37,8 @@ class Ticket:
     expires: float
 
 
+_looker: ContextVar[tuple[SignedIn | None] | None] = ContextVar("looker", default=None)
+_numbered: ContextVar[tuple[object, str]] = ContextVar("numbered", default=(None, ""))
 _tickets: dict[str, Ticket] = {}
 _tickets_lock = Lock()
 
@@ -41,12 +46,40 @@ _tickets_lock = Lock()
 # ---- of a Streamlit run --------------------------------------------------------------------
 
 
+@contextmanager
+def whole_run() -> Iterator[SignedIn | None]:
+    """One run of the whole dashboard: who looks at it is looked up once, and holds until the run ends."""
+    who = _looked_up(seen=True)
+    before = _looker.set((who,))
+    try:
+        yield who
+    finally:
+        _looker.reset(before)
+
+
 def current(*, seen: bool = True) -> SignedIn | None:
-    """Who looks at this page. `seen` False: the page refreshes itself."""
+    """Who looks at this page. A dialog or fragment that runs by itself looks it up anew each time it asks.
+
+    `seen` False: the page refreshes itself.
+    """
+    known = _looker.get()
+    return known[0] if known else _looked_up(seen=seen)
+
+
+def _looked_up(*, seen: bool) -> SignedIn | None:
     token = st.session_state.get(TEST_TOKEN) or cookie(COOKIE)
     who = postroom().sign_in.current(Secret(token), ip_address(), seen=seen) if token else None
-    serverlog.begin(run_id=secrets.token_hex(8), ip=ip_address(), operator=who.actor.name if who else None)
+    serverlog.begin(run_id=_run_id(), ip=ip_address(), operator=who.actor.name if who else None)
     return who
+
+
+def _run_id() -> str:
+    """One for each run; a run of Streamlit begins with new cursors."""
+    context = get_script_run_ctx()
+    run = context.cursors if context else None
+    if run is None or _numbered.get()[0] is not run:
+        _numbered.set((run, secrets.token_hex(8)))
+    return _numbered.get()[1]
 
 
 def cookie(name: str) -> str:
