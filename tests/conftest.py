@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import structlog
@@ -19,6 +18,7 @@ from provision.passwords import PasswordRules
 from provision.provisioner.newcomers import NewMailbox
 from provision.secret import Secret
 from tests.browser import chromium, context, page
+from tests.databases import Databases
 from tests.postgres import PostgresServer, start_postgres
 
 STANDARD = PasswordRules(8, 32, 3)
@@ -55,6 +55,11 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
+def databases(postgres: PostgresServer) -> Databases:
+    return Databases(postgres, "template_postroom")
+
+
+@pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
     database = Database(f"sqlite:///{path}")
@@ -80,19 +85,15 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    name = f"postroom_{uuid4().hex}"
-    with _janitor(server, name):
-        yield server.url(name)
+    with request.getfixturevalue("databases").one() as url:
+        yield url
 
 
 @pytest.fixture
-def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def postgres_url(databases: Databases) -> Iterator[str]:
     """One more PostgreSQL database, empty and migrated."""
-    server: PostgresServer = request.getfixturevalue("postgres")
-    name = f"postroom_{uuid4().hex}"
-    with _janitor(server, name):
-        yield server.url(name)
+    with databases.one() as url:
+        yield url
 
 
 @pytest.fixture
