@@ -135,6 +135,7 @@ class Sync:
         """Raises: Unreachable before anything was written, UnsafePlan."""
         timeout = max(1.0, deadline - time.monotonic())
         with closing(self.open_kind(server.kind, server.settings, timeout)) as mail_server:
+            mail_server.recover()
             actual = mail_server.read()
             plan = make_plan(work.desired, actual, mail_server.supports, survey=False)
             plan.expected += sum(map(len, work.others.values()))

@@ -24,6 +24,9 @@ class MailServer(Protocol):
 
     supports: Collection[str]
 
+    def recover(self) -> None:
+        """Put right what a push that was killed has left; only the one push that may write asks. Raises: Unreachable."""
+
     def read(self) -> ServerState:
         """What the server holds now. Raises: Unreachable."""
 

@@ -64,6 +64,9 @@ class DmsExec:
     def close(self) -> None:
         self.container.close()
 
+    def recover(self) -> None:
+        """Nothing to do: the script in the container finishes or undoes an exchange also when its caller is killed."""
+
     def check(self) -> list[str]:
         if trouble := self.container.trouble():
             return [trouble]

@@ -57,6 +57,15 @@ class DmsFiles:
                 if _is_mounted(self.folder / name):
                     yield f"{name} is mounted as a single file, so it cannot be replaced; mount the whole folder instead."
 
+    def recover(self) -> None:
+        for name in FILES:
+            try:
+                clean_up(self.folder / name)
+            except OSError as error:
+                raise Unreachable(
+                    f"What a broken-off push left of {name} cannot be put right: {error.strerror}."
+                ) from None
+
     # ---- reading ---------------------------------------------------------------------------
 
     def read(self) -> ServerState:
@@ -86,7 +95,6 @@ class DmsFiles:
         started = time.monotonic()
         if problems := list(self._folder_problems()):
             raise Unreachable(problems[0])
-        self._clean_up()
         for _ in range(TRIES):
             texts = self._texts()
             config = self._parse(texts).copy()
@@ -105,23 +113,13 @@ class DmsFiles:
                 outcome.change, outcome.command, outcome.exit_code, duration_ms=duration_ms, error=outcome.error
             )
 
-    def _clean_up(self) -> None:
-        """After a push that was killed; the lock of the push says that no other one runs."""
-        for name in FILES:
-            try:
-                clean_up(self.folder / name)
-            except OSError as error:
-                raise Unreachable(
-                    f"What a broken-off push left of {name} cannot be put right: {error.strerror}."
-                ) from None
-
     def _write(self, name: str, old: str, new: str) -> None:
         """Raises: Changed when somebody else wrote the file since it was read."""
         try:
             swap_in(self.folder / name, _bytes(old), _bytes(new))
         except OSError as error:
             raise Unreachable(
-                f"{self.folder / name} cannot be written: {error.strerror}. Nothing in it was changed."
+                f"{self.folder / name} cannot be written: {error.strerror}. Nothing in it was lost."
             ) from None
 
 

@@ -44,8 +44,10 @@ def swap_in(path: Path, expected: bytes, new: bytes) -> None:
         else:
             os.replace(held, path)
         _sync_folder(path.parent)
-    finally:
-        held.unlink(missing_ok=True)
+    except Changed:
+        held.unlink()
+        raise
+    held.unlink(missing_ok=True)  # not after an OSError: what the other wrote may be nowhere else, and `clean_up` finds it
 
 
 def clean_up(path: Path) -> None:

@@ -23,7 +23,9 @@ ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="Only root may mount fi
 
 
 def apply(folder: Path, *changes: Change) -> list[Outcome]:
-    return list(DmsFiles({"path": str(folder)}, 10).apply(changes))
+    server = DmsFiles({"path": str(folder)}, 10)
+    server.recover()
+    return list(server.apply(changes))
 
 
 def text(folder: Path, name: str = ACCOUNTS) -> str:
@@ -187,7 +189,7 @@ def test_a_full_disk_is_a_sentence_and_nothing_changes(volume: Path, options: st
             (volume / name).write_text("")
         (volume / ACCOUNTS).write_text(f"a@x.io|{H}\n")
         before = contents(volume)
-        with pytest.raises(Unreachable, match=r"No space left.*Nothing in it was changed"):
+        with pytest.raises(Unreachable, match=r"No space left.*Nothing in it was lost"):
             apply(volume, *(CreateMailbox(f"b{n}@x.io", OTHER_HASH) for n in range(100)))
         assert contents(volume) == before
 
