@@ -55,14 +55,14 @@ class SyncWrites(Base):
         actor.require(Permission.SYNC_READ)
         server = self._server(server_id)
         plan, _ = self.sync.preview(server.id)
-        return plan if actor.domains is None else self._within(plan, actor)
+        return plan.within(self._mine(actor))
 
     @operation("sync.preview")
     def compare(self, actor: Actor, server_id: UUID, *, search: str = "", limit: int = LIMIT) -> Comparison:
         """The preview with the values of both sides, for reading. `limit`: entries of each kind. Raises: Unreachable."""
         actor.require(Permission.SYNC_READ)
         plan, wanted, actual = self.sync.survey(self._server(server_id).id)
-        shown = plan if actor.domains is None else self._within(plan, actor)
+        shown = plan.within(self._mine(actor))
         return compare(shown, wanted, actual, search, limit)
 
     @operation("sync.retry")
@@ -124,7 +124,7 @@ class SyncWrites(Base):
         with self._only_writer(server):
             plan, wanted, actual = self.sync.survey(server.id)
             result = PullResult()
-            shown = plan if actor.domains is None else self._within(plan, actor)
+            shown = plan.within(self._mine(actor))
             result.errors += [f"{u.where}: {u.text}: {u.reason}." for u in shown.unmanageable]
             result.missing = [key.address for key in shown.missing]
             with self._writing() as session:
@@ -168,7 +168,7 @@ class SyncWrites(Base):
         with self._only_writer(server):
             plan, wanted, actual = self.sync.survey(server.id)
             if keys is None:
-                mine = plan if actor.domains is None else self._within(plan, actor)
+                mine = plan.within(self._mine(actor))
                 keys = list(dict.fromkeys(d.key for d in (*mine.differing, *mine.conflicts)))
             if not keys:
                 return 0
@@ -202,10 +202,6 @@ class SyncWrites(Base):
         with self.database.read() as session:
             row: Server = self._find(session, Server, uid, "server")
         return row
-
-    def _within(self, plan: Plan, actor: Actor) -> Plan:
-        """The part of a plan that is about the actor's own domains."""
-        return plan.within(self._mine(actor))
 
     def _mine(self, actor: Actor) -> Callable[[str], bool]:
         """Whether an address is in a domain of the actor."""
