@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
 
 import pytest
 from starlette.testclient import TestClient
@@ -15,19 +14,16 @@ from api.app import create_api, document
 from provision.sheet import COLUMNS, unguard
 from tests.api.conftest import BASE, Api, client
 from tests.attack.naughty import ALL, hard
-from tests.conftest import HASH, World, _janitor
+from tests.conftest import HASH, World
 
 UID = "01a0b1c2-0000-7000-8000-000000000001"
 SPEC = document(create_api(lambda: None))  # type: ignore[arg-type,return-value]
 
 
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def database_url(postgres_url: str) -> str:
     """PostgreSQL alone: it refuses more."""
-    server = request.getfixturevalue("postgres")
-    name = f"postroom_{uuid4().hex}"
-    with _janitor(server, name):
-        yield server.url(name)
+    return postgres_url
 
 
 @pytest.fixture
