@@ -39,13 +39,13 @@ if part == "servers":
 if part == "operators":
     people = app.queries.operators(who.actor)
     if adding.button(_("Add operator"), type="primary", icon=":material/person_add:"):
-        operators.create_dialog([row["name"] for row in app.queries.domains(who.actor)])
+        operators.create_dialog(app.queries.domain_names(who.actor))
     bar = st.container(horizontal=True)
     person = operators.table(people)
     locked = bool(person and person["locked_until"] and person["locked_until"] > utc_now())
     nobody = person is None
     if bar.button(_("Edit"), icon=":material/edit:", disabled=nobody) and person:
-        operators.edit_dialog(person, [row["name"] for row in app.queries.domains(who.actor)])
+        operators.edit_dialog(person, app.queries.domain_names(who.actor))
     if bar.button(_("Reset password"), icon=":material/key:", disabled=nobody) and person:
         operators.reset_dialog(person)
     if bar.button(_("Unlock"), icon=":material/lock_open:", disabled=not locked) and person:

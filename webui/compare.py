@@ -10,7 +10,7 @@ from provision.access import Permission
 from provision.address import readable
 from provision.provisioner.comparing import Comparison, Finding, Found, Side
 from provision.provisioner.resolving import Winner
-from provision.queries import Page
+from provision.queries import Page, kept_to_pages
 from provision.state import Key
 from webui import live, show, ui
 from webui.i18n import _, counted
@@ -98,7 +98,7 @@ def choose_kind(found: Comparison) -> Found | None:
 def table(listing: ui.Listing, found: Comparison, kind: Found, *, selectable: bool) -> list[Finding]:
     """One kind of finding, paged; returns the selected ones."""
     entries, size = found.entries[kind], listing.size
-    number = max(1, min(listing.number, -(-len(entries) // size)))
+    number = kept_to_pages(listing.number, len(entries), size)
     part = entries[(number - 1) * size : number * size]
     page = Page(
         [{"uid": f"{kind}{entry.key or entry.text}", "entry": entry} for entry in part], len(entries), number, size

@@ -8,7 +8,7 @@ import streamlit as st
 
 from provision.access import Permission
 from provision.address import normalise_domain, readable
-from provision.queries import Page
+from provision.queries import Page, kept_to_pages
 from webui import editing, show, ui
 from webui.i18n import _
 
@@ -24,7 +24,7 @@ def page_of(rows: Sequence[Row], search: str, number: int, size: int) -> Page:
         row for row in rows
         if needle in row["name"] or needle in readable(row["name"]) or needle in row["description"].lower()
     ]  # fmt: skip
-    number = max(1, min(number, -(-len(found) // size)))
+    number = kept_to_pages(number, len(found), size)
     return Page(found[(number - 1) * size : number * size], len(found), number, size)
 
 
@@ -76,10 +76,10 @@ def default_quota(row: Row, standard: int) -> str:
 def _follow(page: Page) -> None:
     """One click leads to what is in a domain."""
     for name, key in CLICKS.items():
-        click, path = st.session_state.get(key), ui.PAGES / f"{name}.py"
-        if click and path.exists() and click["row"] < len(page.rows):
+        click = st.session_state.get(key)
+        if click and click["row"] < len(page.rows):
             prefix = "mb" if name == "mailboxes" else "al"
-            st.switch_page(path, query_params={f"{prefix}_domain": page.rows[click["row"]]["name"]})
+            st.switch_page(ui.PAGES / f"{name}.py", query_params={f"{prefix}_domain": page.rows[click["row"]]["name"]})
 
 
 # ---- dialogs -------------------------------------------------------------------------------

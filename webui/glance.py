@@ -27,23 +27,12 @@ def server_row(server: Server) -> None:
     with st.container(border=True, gap="xxsmall"):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(f"**{ui.plain(server.name)}**", width="content")
-            state, icon, colour = _health(server)
-            st.badge(state, icon=icon, color=colour)
+            show.server_badge(server.alarm, server.error, server.last_read_at)
         st.caption(show.last_read(server.last_read_at, server.accounts))
         show.live_report(server.live)
         problem = server.alarm or server.error
         if problem:
             st.caption(ui.plain(problem))
-
-
-def _health(server: Server) -> tuple[str, str, Any]:
-    if server.alarm:
-        return _("Halted"), ":material/warning:", "orange"
-    if server.error:
-        return _("Unreachable"), ":material/cloud_off:", "red"
-    if server.last_read_at is None:
-        return _("Not read yet"), ":material/schedule:", "gray"
-    return _("Reachable"), ":material/check_circle:", "green"
 
 
 def attention(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -155,6 +155,18 @@ class Listing:
         event = st.dataframe(frame, key=self._table_key(page.rows), on_select="rerun", selection_mode=select, **options)
         return selected(event, page.rows)
 
+    def one_of(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        cells: Sequence[Mapping[str, Any]],
+        columns: Mapping[str, Any],
+        *,
+        alt: str,
+    ) -> Mapping[str, Any] | None:
+        """A list that is short enough for one page; returns the row that is selected."""
+        page = Page(rows, len(rows), 1, max(1, len(rows)))
+        return next(iter(self.table(page, cells, columns, alt=alt, select="single-row")), None)
+
     def clear_selection(self) -> None:
         """After an action on the selected rows."""
         name = self._key("generation")

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from provision.access import Permission
+from provision.access import Actor, Permission
 from provision.address import readable
 from provision.models import SyncStatus
 from provision.provisioner.comparing import Found
@@ -43,8 +43,7 @@ def server_card(row: Row) -> None:
     with st.container(border=True, gap="xxsmall", height="stretch"):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(f"**{ui.plain(row['name'])}**", width="content")
-            state, icon, colour = _state(row)
-            st.badge(state, icon=icon, color=colour)
+            show.server_badge(row["alarm"], row["error"], row["last_read_at"])
         if row["last_read_at"]:
             st.caption(show.last_read(row["last_read_at"], row["accounts"]))
         show.live_report(row["live"])
@@ -58,16 +57,6 @@ def server_card(row: Row) -> None:
             st.caption(_("Next attempt {ago}", ago=show.due(row["next_attempt_at"])))
         if row["gathering_until"]:
             st.caption(_("Gathers changes until {time}", time=show.local(row["gathering_until"])[11:]))
-
-
-def _state(row: Row) -> tuple[str, str, Any]:
-    if row["alarm"]:
-        return _("Halted"), ":material/warning:", "orange"
-    if row["error"]:
-        return _("Unreachable"), ":material/cloud_off:", "red"
-    if row["last_read_at"] is None:
-        return _("Not read yet"), ":material/schedule:", "gray"
-    return _("Reachable"), ":material/check_circle:", "green"
 
 
 # ---- what waits ----------------------------------------------------------------------------
@@ -145,7 +134,7 @@ def _retry_buttons(bar: Any, listing: ui.Listing, chosen: Sequence[Row]) -> None
     if bar.button(_("Retry"), icon=":material/refresh:", disabled=not chosen, key="sy_retry"):
         with ui.attempt():
             write.retry_many(actor, [(Resource(row["resource"]), row["uid"]) for row in chosen])
-            _say_left(listing)
+            _say_left(listing, _became(actor, chosen))
     if bar.button(_("Retry all"), icon=":material/restart_alt:", key="sy_retry_all"):
         with ui.attempt():
             write.retry_all(actor)
@@ -154,11 +143,27 @@ def _retry_buttons(bar: Any, listing: ui.Listing, chosen: Sequence[Row]) -> None
         bar.caption(_("{n} selected", n=len(chosen)))
 
 
-def _say_left(listing: ui.Listing) -> None:
+def _became(actor: Actor, chosen: Sequence[Row]) -> str:
+    """Of the changes that were tried again: how many are done."""
+    late = sum(
+        len(ui.app().queries.late(actor, resource, [row["uid"] for row in chosen if row["resource"] == resource]))
+        for resource in Resource
+    )
+    if len(chosen) > 1:
+        done = f"{len(chosen) - late:,}"
+        return _("{done} of {n} are done on the mail server.", done=done, n=f"{len(chosen):,}")
+    name = readable(chosen[0]["address"])
+    if late:
+        return _("{name} is not done yet; the list says why.", name=name)
+    return _("{name} is done on the mail server.", name=name)
+
+
+def _say_left(listing: ui.Listing, became: str = "") -> None:
     actor = ui.signed_in(Permission.SYNC_READ).actor
     left = ui.app().queries.waiting(actor, size=1).total
     listing.clear_selection()
-    ui.done(_("Tried again; still waiting: {n}.", n=f"{left:,}") if left else _("Tried again; nothing waits any more."))
+    said = _("Tried again; still waiting: {n}.", n=f"{left:,}") if left else _("Tried again; nothing waits any more.")
+    ui.done(f"{became} {said}".strip())
 
 
 # ---- the alarm -----------------------------------------------------------------------------

@@ -8,13 +8,12 @@ import streamlit as st
 
 from provision.address import readable
 from provision.models import Status, SyncStatus
-from provision.queries import MailboxFilter, Page
+from provision.queries import FULL_PERCENT, MailboxFilter, Page
 from provision.signin import SignedIn
 from webui import delivery, show, ui
 from webui.basepath import place
 from webui.i18n import _, counted
 
-FULL = 90  # percent of the quota
 SIZE = 50
 
 
@@ -40,7 +39,7 @@ def filters(who: SignedIn, mine: ui.Listing) -> tuple[MailboxFilter, str, bool]:
         sync = mine.choice("sync", _("Sync"), list(SyncStatus))
         full = mine.choice("full", _("Usage"), ["true"], words=lambda _value: _("Over 90 %"))
         sort, descending = mine.sort(_sorts(), "address")
-    return MailboxFilter(search, domain, status, sync, FULL if full else None), sort, descending
+    return MailboxFilter(search, domain, status, sync, FULL_PERCENT if full else None), sort, descending
 
 
 def _sorts() -> dict[str, str]:

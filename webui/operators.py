@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-import pandas as pd
 import streamlit as st
 
 from provision.access import Permission
@@ -13,7 +12,6 @@ from provision.models import Role, utc_now
 from provision.secret import Secret
 from webui import show, ui
 from webui.i18n import _, word
-from webui.listing import selected
 
 STATES = {"Active": "green", "Locked": "orange", "One-time password": "blue", "Disabled": "gray"}
 ROLES = [Role.SUPER_ADMIN, Role.DOMAIN_ADMIN, Role.VIEWER]
@@ -42,11 +40,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
         }
         for row in rows
     ]  # fmt: skip
-    event = st.dataframe(
-        pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, placeholder="–",
-        alt=_("Operators"), on_select="rerun", selection_mode="single-row", key=f"st_operators_{len(rows)}",
-    )  # fmt: skip
-    return next(iter(selected(event, rows)), None)
+    return ui.Listing("st_operators").one_of(rows, cells, columns, alt=_("Operators"))
 
 
 def create_dialog(domains: Sequence[str]) -> None:

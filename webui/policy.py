@@ -148,7 +148,7 @@ def _group(shown: Shown, heading: str) -> dict[str, Any]:
     names = GROUPS[heading]
     return {
         name: _field(shown[name], word(text), place)
-        for (name, text), place in zip(names.items(), st.columns(3), strict=False)
+        for (name, text), place in zip(names.items(), st.columns(3)[: len(names)], strict=True)
     }
 
 

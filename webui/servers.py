@@ -4,48 +4,38 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-import pandas as pd
 import streamlit as st
 
 from provision.access import Permission
 from provision.models import Server
 from webui import show, ui
 from webui.i18n import _, word
-from webui.listing import selected
 
 Kinds = Mapping[str, tuple[str, dict[str, str]]]
-STATES = {"Reachable": "green", "Unreachable": "red", "Halted": "orange", "Not read yet": "gray"}
 SECRET_WORDS = ("key", "password", "token", "secret")
-
-
-def state(server: Server) -> str:
-    """One word, in English: see STATES."""
-    if server.alarm:
-        return "Halted"
-    if server.error:
-        return "Unreachable"
-    return "Reachable" if server.last_read_at else "Not read yet"
 
 
 def table(rows: Sequence[Server], kinds: Kinds) -> Server | None:
     """The servers; returns the one that is chosen."""
+    states = show.SERVER_STATES
     columns = {
         "name": _("Name"), "kind": _("Kind"),
-        "state": st.column_config.MultiselectColumn(_("Status"), options=[word(s) for s in STATES], color=list(STATES.values())),
+        "state": st.column_config.MultiselectColumn(
+            _("Status"), options=[word(s) for s in states], color=[colour for _icon, colour in states.values()]
+        ),
         "read": show.time_column(_("Last read")), "accounts": _("Accounts"), "problem": _("Problem"),
     }  # fmt: skip
     cells = [
         {
-            "name": row.name, "kind": word(kinds[row.kind][0]) if row.kind in kinds else row.kind, "state": [word(state(row))],
+            "name": row.name, "kind": word(kinds[row.kind][0]) if row.kind in kinds else row.kind,
+            "state": [word(show.server_state(row.alarm, row.error, row.last_read_at))],
             "read": row.last_read_at, "accounts": row.accounts, "problem": row.alarm or row.error or "",
         }
         for row in rows
     ]  # fmt: skip
-    event = st.dataframe(
-        pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, placeholder="–",
-        alt=_("Mail servers"), on_select="rerun", selection_mode="single-row", key=f"st_servers_{len(rows)}",
-    )  # fmt: skip
-    return next(iter(selected(event, rows)), None)
+    entries = [{"uid": row.uid, "server": row} for row in rows]
+    chosen = ui.Listing("st_servers").one_of(entries, cells, columns, alt=_("Mail servers"))
+    return chosen["server"] if chosen else None
 
 
 def create_dialog(kinds: Kinds) -> None:

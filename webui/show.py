@@ -4,13 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
 from provision.models import LogStatus, Role, Status, SyncStatus, utc_now
-from webui.i18n import _, counted
+from webui.i18n import _, counted, word
 from webui.markup import plain
 
+SERVER_STATES: dict[str, tuple[str, Any]] = {
+    "Reachable": (":material/check_circle:", "green"), "Unreachable": (":material/cloud_off:", "red"),
+    "Halted": (":material/warning:", "orange"), "Not read yet": (":material/schedule:", "gray"),
+}  # fmt: skip
 UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 SYNC_COLOURS = {SyncStatus.SYNCED: "green", SyncStatus.PENDING: "orange", SyncStatus.FAILED: "red"}
 STATUS_COLOURS = {Status.ACTIVE: "green", Status.DISABLED: "gray", Status.DELETED: "red"}
@@ -19,6 +24,21 @@ ICONS = {
     SyncStatus.SYNCED: ":material/check_circle:", SyncStatus.PENDING: ":material/schedule:",
     SyncStatus.FAILED: ":material/error:",
 }  # fmt: skip
+
+
+def server_state(alarm: str | None, error: str | None, last_read_at: datetime | None) -> str:
+    """How a mail server is, in one English word: see SERVER_STATES."""
+    if alarm:
+        return "Halted"
+    if error:
+        return "Unreachable"
+    return "Reachable" if last_read_at else "Not read yet"
+
+
+def server_badge(alarm: str | None, error: str | None, last_read_at: datetime | None) -> None:
+    state = server_state(alarm, error, last_read_at)
+    icon, colour = SERVER_STATES[state]
+    st.badge(word(state), icon=icon, color=colour)
 
 
 def label(value: StrEnum | str) -> str:
@@ -85,8 +105,6 @@ def local(at: datetime | None) -> str:
 
 def zone() -> Any:
     """The reader's time zone; UTC where the browser does not say."""
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
     name = st.context.timezone
     try:
         return ZoneInfo(name if isinstance(name, str) and name else "UTC")

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from provision.access import Permission
@@ -13,7 +12,6 @@ from provision.tokens import SCOPES, in_days, state
 from webui import show, ui
 from webui.basepath import place
 from webui.i18n import _, word
-from webui.listing import selected
 
 STATES = {"Active": "green", "Expired": "orange", "Revoked": "gray"}
 LIVES = {30: "30 days", 90: "90 days", 365: "A year", 0: "Until it is revoked"}
@@ -34,11 +32,7 @@ def table(rows: Sequence[Row]) -> Row | None:
         }
         for row in rows
     ]  # fmt: skip
-    event = st.dataframe(
-        pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, placeholder="–",
-        alt=_("API tokens"), on_select="rerun", selection_mode="single-row", key=f"st_tokens_{len(rows)}",
-    )  # fmt: skip
-    return next(iter(selected(event, rows)), None)
+    return ui.Listing("st_tokens").one_of(rows, cells, columns, alt=_("API tokens"))
 
 
 def create_dialog(domains: Sequence[str]) -> None:

@@ -1,6 +1,5 @@
 """What pages are made of: the gate, actions that may fail, messages, confirmation. See docs/ui-conventions.md."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -147,9 +146,8 @@ def empty(text: str, icon: str = ":material/inbox:") -> None:
 def link(page: str, text: str, *, icon: str | None = None, **filters: str | None) -> None:
     """A link to another page's list: `ui.link("mailboxes", "3", mb_sync=SyncStatus.FAILED)`."""
     known = {name: value for name, value in filters.items() if value is not None}
-    path = PAGES / f"{page}.py"
-    if path.exists():
-        st.page_link(str(path), label=text, icon=icon, icon_position="right", query_params=known or None)
+    path = str(PAGES / f"{page}.py")
+    st.page_link(path, label=text, icon=icon, icon_position="right", query_params=known or None)
 
 
 def dialog_key() -> str:
@@ -223,7 +221,6 @@ def _close_dialog() -> None:
 
 def on_script_error(error: Exception) -> bool:
     """For st.App: what no page caught, e.g. in a callback. True: Streamlit shows nothing of its own."""
-    sys.stderr.flush()
     if isinstance(error, ProvisionError):
         show_error(error)
     else:

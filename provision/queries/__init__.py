@@ -1,17 +1,18 @@
 """The front door for reading. Every list takes the Actor and shows what he may see; filtering, sorting and paging
-happen in SQL, so a page of 50 out of 100,000 costs milliseconds.
+happen in SQL, so a page of 50 out of 100,000 costs milliseconds. Only domains, mail servers and operators, of which
+there are few, come all at once.
 
 Lists come as `Page` of plain dicts (for tables and JSON); one thing comes as its row.
 """
 
-from provision.queries.lists import Page
+from provision.queries.lists import Page, kept_to_pages
 from provision.queries.log import LogFilter, LogReads
 from provision.queries.mailboxes import MAILBOX_SORTS, MailboxFilter, MailboxReads
-from provision.queries.servers import ServerReads
+from provision.queries.servers import FULL_PERCENT, ServerReads
 
 
 class Queries(MailboxReads, ServerReads, LogReads):
     """Everything that can be looked at."""
 
 
-__all__ = ["MAILBOX_SORTS", "LogFilter", "MailboxFilter", "Page", "Queries"]
+__all__ = ["FULL_PERCENT", "MAILBOX_SORTS", "LogFilter", "MailboxFilter", "Page", "Queries", "kept_to_pages"]

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from provision.access import Actor, Permission
 from provision.errors import NotFound
 from provision.models import Alias, Domain, Mailbox, Operator, Server, Status, SyncStatus, operator_domain, utc_now
-from provision.queries.lists import PRESENT, Page, Reads, domain_id, scope, stored_domain
+from provision.queries.lists import PRESENT, Page, Reads, domain_id, kept_to_pages, scope, stored_domain
 from provision.servers import KINDS, LOGIN_SETTINGS, server_class
 from provision.state import Resource
 from provision.sync import quiet_seconds
@@ -24,6 +24,7 @@ HEALTH_COLUMNS = (
     "id", "uid", "name", "kind", "accounts", "attempts", "next_attempt_at", "last_read_at", "last_write_at", "error", "alarm",
     "live",
 )  # fmt: skip
+FULL_PERCENT = 90  # of its quota: from there on a mailbox is counted as nearly full
 TABLES: Mapping[Resource, Any] = {Resource.MAILBOX: Mailbox, Resource.ALIAS: Alias}
 AT_ONCE = 5_000  # ids in one statement
 
@@ -124,7 +125,9 @@ class ServerReads(Reads):
             by_sync = select(Alias.sync_status, func.count()).where(*scope(actor, Alias.domain_id))
             for sync_status, number in session.execute(by_sync.group_by(Alias.sync_status)):
                 found[f"alias.{sync_status}"] = number
-            over = select(func.count()).where(PRESENT, Mailbox.used_percent >= 90, *scope(actor, Mailbox.domain_id))
+            over = select(func.count()).where(
+                PRESENT, Mailbox.used_percent >= FULL_PERCENT, *scope(actor, Mailbox.domain_id)
+            )
             found["mailbox.over_90_percent"] = session.scalar(over) or 0
         return found
 
@@ -167,7 +170,7 @@ class ServerReads(Reads):
         )
         with self.database.read() as session:
             total = session.scalar(select(func.count()).select_from(rows)) or 0
-            number = max(1, min(number, -(-total // size)))
+            number = kept_to_pages(number, total, size)
             page = session.execute(statement.limit(size).offset((number - 1) * size)).mappings()
             return Page([dict(row) for row in page], total, number, size)
 

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from provision.config import Settings
-from webui import entry, operators, policy, problems, servers, tokens
+from webui import entry, operators, policy, problems, show, tokens
 from webui.i18n import STATE, catalogue
 from webui.texts import problems as texts_of_problems
 
@@ -40,7 +40,7 @@ def test_tables_of_texts_are_known_too() -> None:
         *titles,
         *filter(None, entry.SECTIONS),
         *problems.HEADINGS.values(),
-        *servers.STATES,
+        *show.SERVER_STATES,
         *operators.STATES,
         *tokens.STATES,
         *tokens.LIVES.values(),

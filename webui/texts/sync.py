@@ -14,6 +14,15 @@ TEXTS = {
     "{n} waiting": ("{n} 件待機中", "{n} 项等待中"),
     "{n} pending": ("保留 {n} 件", "待同步 {n} 项"),
     "{n} failed": ("失敗 {n} 件", "失败 {n} 项"),
+    "{done} of {n} are done on the mail server.": (
+        "{n} 件中 {done} 件がメールサーバーに反映されました。",
+        "{n} 项中有 {done} 项已在邮件服务器上完成。",
+    ),
+    "{name} is done on the mail server.": ("{name} はメールサーバーに反映されました。", "{name} 已在邮件服务器上完成。"),
+    "{name} is not done yet; the list says why.": (
+        "{name} はまだ反映されていません。理由は一覧にあります。",
+        "{name} 尚未完成，原因见列表。",
+    ),
     "Tried again; still waiting: {n}.": ("再試行しました。待機中: {n} 件。", "已重试，仍在等待：{n} 项。"),
     "Tried again; nothing waits any more.": ("再試行しました。待機中の項目はありません。", "已重试，没有等待项了。"),
     "Gathers changes until {time}": ("{time} まで変更をまとめています", "正在汇集更改，直到 {time}"),
