@@ -8,6 +8,10 @@ never hold a secret.
 from typing import Any
 
 MAX_MESSAGE = 1_000
+UNSAFE_ADVICE = (
+    "Nothing was done: check that this is the right server and that its volume is mounted; if it is meant, push again "
+    "with force."
+)
 
 
 class ProvisionError(Exception):
@@ -79,9 +83,13 @@ class Conflict(ProvisionError):
 
 
 class UnsafePlan(Conflict):
-    """A plan that would remove, or finds missing, so much that a person must confirm it."""
+    """A plan that would remove, or finds missing, so much that a person must confirm it. `facts`: without the advice."""
 
     code = "UNSAFE_PLAN"
+
+    def __init__(self, facts: str, **details: Any) -> None:
+        super().__init__(f"{facts} {UNSAFE_ADVICE}", **details)
+        self.facts = facts
 
 
 class MailServerError(ProvisionError):

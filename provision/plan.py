@@ -81,8 +81,7 @@ class Plan:
             return
         raise UnsafePlan(
             f"Of {self.expected:,} entries that should be on the mail server, {gone:,} are missing there and "
-            f"{self.deletes:,} would be deleted. Nothing was done: check that this is the right server and that its "
-            "volume is mounted; if it is meant, push again with force.",
+            f"{self.deletes:,} would be deleted.",
             expected=self.expected,
             missing=gone,
             deletes=self.deletes,

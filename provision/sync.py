@@ -116,7 +116,7 @@ class Sync:
         except Unreachable as error:
             return self._back_off(server, error.message), False
         except UnsafePlan as error:
-            return self._raise_alarm(server, error.message), False
+            return self._raise_alarm(server, error), False
         return self._record(server, work, done, is_last or time.monotonic() > deadline)
 
     @staticmethod
@@ -194,11 +194,13 @@ class Sync:
         log.warning("mail server unreachable", server=server.name, attempts=attempts, reason=reason)
         return PushResult(server.id, End.UNREACHABLE, message=reason, retry_at=retry_at)
 
-    def _raise_alarm(self, server: Server, reason: str) -> PushResult:
+    def _raise_alarm(self, server: Server, unsafe: UnsafePlan) -> PushResult:
         with self.database.write() as session:
-            session.execute(update(Server).where(Server.id == server.id).values(alarm=reason, last_read_at=utc_now()))
-        log.error("unsafe plan", server=server.name, reason=reason)
-        return PushResult(server.id, End.UNSAFE, message=reason)
+            session.execute(
+                update(Server).where(Server.id == server.id).values(alarm=unsafe.facts, last_read_at=utc_now())
+            )
+        log.error("unsafe plan", server=server.name, reason=unsafe.facts)
+        return PushResult(server.id, End.UNSAFE, message=unsafe.message)
 
     # ---- reading ---------------------------------------------------------------------------
 

@@ -204,7 +204,7 @@ def force_dialog(row: Row) -> None:
         _("Send to {name} all the same", name=name),
         _("{reason}\n\nWhat waits to be deleted is deleted there, what waits to be written is written, over whatever "
           "is there now. Mailboxes that are missing there do not come back by this. It is recorded under your name.",
-          reason=ui.plain(row["alarm"].partition(" Nothing was done")[0])),
+          reason=ui.plain(row["alarm"])),
         _("Send all the same"), force, word=row["name"], permission=Permission.SYNC_FORCE,
     )  # fmt: skip
 

@@ -53,7 +53,9 @@ def test_what_failed_is_mended_retried_and_synced(own_site: Site, page: Page) ->
     choose_row(page, 1)
     expect(page.get_by_text("choose which one counts").last).to_be_visible()
     page.get_by_role("button", name="Retry", exact=True).click()
-    expect(page.get_by_text("info@example.com is done on the mail server. Tried again; still waiting: 7.")).to_be_visible()
+    expect(
+        page.get_by_text("info@example.com is done on the mail server. Tried again; still waiting: 7.")
+    ).to_be_visible()
     assert own_site.app.queries.mailbox_by_address(SYSTEM, "info@example.com").sync_status == SyncStatus.SYNCED
     expect(page.get_by_text("Everything has reached the mail servers.")).to_be_visible()
 
