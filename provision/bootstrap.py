@@ -10,11 +10,11 @@ from provision.answers import Answers
 from provision.config import Settings, get_settings
 from provision.database import Database
 from provision.errors import Conflict
+from provision.keys import open_sealer
 from provision.models import Operator, Role
 from provision.policy import Policies
 from provision.provisioner import Provisioner
 from provision.queries import Queries
-from provision.sealing import Sealer
 from provision.secret import Secret
 from provision.signin import FIRST_ADMIN, SignIn
 from provision.sync import Sync
@@ -46,7 +46,7 @@ def open_postroom(settings: Settings | None = None, *, migrate: bool = True, del
     database = Database(settings.url)
     if migrate:
         database.migrate()
-    sealer = Sealer.from_file(settings.key_file)
+    sealer = open_sealer(settings.key_file, database)
     sync = Sync(database, sealer, settings)
     provisioner = Provisioner(database, sealer, settings, sync, deliver=deliver)
     return Postroom(

@@ -54,11 +54,16 @@ class Database:
     @contextmanager
     def _session(self, immediate: bool) -> Iterator[Session]:
         self._require_same_file()
+        with self._translated(), self._connect() as connection:
+            connection = connection.execution_options(immediate=immediate)
+            with Session(connection, expire_on_commit=False) as session:
+                yield session
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """What the driver says, as a sentence. Raises: DatabaseUnavailable, InvalidInput."""
         try:
-            with self._connect() as connection:
-                connection = connection.execution_options(immediate=immediate)
-                with Session(connection, expire_on_commit=False) as session:
-                    yield session
+            yield
         except OperationalError as error:
             raise DatabaseUnavailable(f"The database cannot be used now: {_reason(error)}.") from error
         except DataError:  # PostgreSQL takes no NUL, and no more than a column holds
@@ -98,7 +103,9 @@ class Database:
         if self.is_sqlite and self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         config = _alembic()
-        with self._lock("migration", MIGRATION_SECONDS), self.engine.connect() as connection:
+        with self._lock("migration", MIGRATION_SECONDS) as locked, self._translated(), self._connect() as connection:
+            if not locked:
+                raise DatabaseUnavailable("Another process is changing the tables; start again when it is done.")
             config.attributes["connection"] = connection.execution_options(immediate=True)
             command.upgrade(config, revision)
 

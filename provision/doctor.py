@@ -4,7 +4,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,13 +17,17 @@ from provision.bootstrap import Postroom, open_postroom
 from provision.config import Settings
 from provision.database import Database
 from provision.errors import ProvisionError
-from provision.keys import unreadable
+from provision.keys import is_needed, unreadable
 from provision.models import Alias, Mailbox, ProvisionLog, Server, SyncStatus, utc_now
 from provision.sealing import Sealer
 
 LOW_DISK = 500 << 20  # bytes
 LATE = timedelta(minutes=5)
 CLOCK_TOLERANCE = timedelta(seconds=5)
+
+
+WAITING = "waiting passwords"
+PUT_BACK = "Put the file back; if it is lost for good: python -m provision key new, then reset those passwords."
 
 
 class Verdict(StrEnum):
@@ -46,12 +50,18 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Every check there is, in the order in which one needs the other; what cannot be looked at is not listed."""
     with closing(Database(settings.url)) as database:
         found = [*_data_folder(settings.data_dir), *_key_file(settings.key_file), *_database(database)]
+        if not settings.key_file.exists() and not _has_problem(found) and is_needed(database):
+            found.append(_problem(WAITING, "The key that they were sealed with is gone.", PUT_BACK))
     yield from found
-    if any(finding.verdict is Verdict.PROBLEM for finding in found):
+    if _has_problem(found):
         return  # the product does not start
     with closing(open_postroom(settings, migrate=False)) as app:
         for check in (_waiting_secrets, _clock, _delivery, _mail_servers):
             yield from check(app)
+
+
+def _has_problem(found: Iterable[Finding]) -> bool:
+    return any(finding.verdict is Verdict.PROBLEM for finding in found)
 
 
 def _well(about: str, text: str) -> Finding:
@@ -89,7 +99,7 @@ def _data_folder(folder: Path) -> Iterator[Finding]:
 def _key_file(path: Path) -> Iterator[Finding]:
     about = "key"
     if not path.exists():
-        yield _warning(about, f"{path} is not there.", "It is made at the next start. If there was one, put it back.")
+        yield _warning(about, f"{path} is not there.", "It is made at the first start. If there was one, put it back.")
         return
     try:
         Sealer.from_file(path)
@@ -136,9 +146,9 @@ def _waiting_secrets(app: Postroom) -> Iterator[Finding]:
     count = unreadable(app.database, Sealer.from_file(app.settings.key_file))
     if count:
         advice = "Put the old key back as a further line of the key file, or reset those passwords."
-        yield _problem("waiting passwords", f"{count} were sealed with another key.", advice)
+        yield _problem(WAITING, f"{count} were sealed with another key.", advice)
     else:
-        yield _well("waiting passwords", "All can be read.")
+        yield _well(WAITING, "All can be read.")
 
 
 def _clock(app: Postroom) -> Iterator[Finding]:

@@ -5,14 +5,15 @@ a moment before with the old key must still be readable. So `rotate` keeps the o
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select, update
 
 from provision import audit
 from provision.access import Actor, Permission
-from provision.bootstrap import Postroom
 from provision.database import Database
+from provision.errors import Conflict, ProvisionError
 from provision.models import ApiAnswer, ImportJob, Mailbox
 from provision.sealing import Sealer, add_key, keep_first_key
 
@@ -25,21 +26,44 @@ SEALED: tuple[tuple[Any, Any, str], ...] = (
 CHUNK = 500
 
 
-def rotate(app: Postroom, actor: Actor) -> int:
+def open_sealer(path: Path, database: Database) -> Sealer:
+    """With the keys of that file, which is made at the first start. Raises: ProvisionError where it is gone, and needed."""
+    if not path.exists() and is_needed(database):
+        raise ProvisionError(
+            f"The key file {path} is gone, and what waits in the database was sealed with it. Put it back. If it is lost "
+            "for good: python -m provision key new; what waits must be set anew then.",
+            code="KEY_UNUSABLE",
+        )
+    return Sealer.from_file(path)
+
+
+def is_needed(database: Database) -> bool:
+    """Whether something waits that was sealed."""
+    return any(found for _, found in _sealed(database))
+
+
+def make_new(path: Path) -> None:
+    """A key file in place of one that is lost for good. Raises: Conflict where there is one."""
+    if path.exists():
+        raise Conflict(f"{path} is there; to change the key: python -m provision key rotate", code="FILE_EXISTS")
+    Sealer.from_file(path)
+
+
+def rotate(path: Path, database: Database, actor: Actor) -> int:
     """Put a new key in front and seal everything with it; how many were sealed anew. Raises: ProvisionError."""
     actor.require(Permission.SERVER_WRITE)
-    add_key(app.settings.key_file)
-    count = reseal(app.database, Sealer.from_file(app.settings.key_file))
-    _record(app.database, actor, "key.rotate", count)
+    add_key(path)
+    count = reseal(database, Sealer.from_file(path))
+    _record(database, actor, "key.rotate", count)
     return count
 
 
-def retire(app: Postroom, actor: Actor) -> int:
+def retire(path: Path, database: Database, actor: Actor) -> int:
     """Seal anew what still needs an old key, then forget the old keys. Raises: ProvisionError."""
     actor.require(Permission.SERVER_WRITE)
-    count = reseal(app.database, Sealer.from_file(app.settings.key_file))
-    keep_first_key(app.settings.key_file)
-    _record(app.database, actor, "key.retire", count)
+    count = reseal(database, Sealer.from_file(path))
+    keep_first_key(path)
+    _record(database, actor, "key.retire", count)
     return count
 
 

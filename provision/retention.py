@@ -88,9 +88,22 @@ def _archive_batch(database: Database, folder: Path, before: datetime, actor: Ac
 
 
 def _last_finished(session: Session, begin: int, before: datetime) -> int:
-    """The last link up to which every operation has both its links."""
-    old = select(func.max(AuditLink.seq)).where(AuditLink.at < before, AuditLink.seq <= begin + BATCH)
-    last = session.scalar(old) or 0
+    """The last link of a batch up to which every operation has both its links.
+
+    One operation on many things writes all its intents before its outcomes, so a batch is made as large as it takes.
+    """
+    size = BATCH
+    while True:
+        last = session.scalar(
+            select(func.max(AuditLink.seq)).where(AuditLink.at < before, AuditLink.seq <= begin + size)
+        )
+        finished = _finished(session, begin, last or 0)
+        if finished > begin or (last or 0) < begin + size:
+            return finished
+        size *= 2
+
+
+def _finished(session: Session, begin: int, last: int) -> int:
     intent, outcome = aliased(AuditLink), aliased(AuditLink)
     while last > begin:
         ended = select(outcome.seq).where(

@@ -4,10 +4,13 @@ import os
 import tempfile
 from pathlib import Path
 
+import structlog
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from provision.errors import InvalidInput, ProvisionError
 from provision.secret import Secret
+
+log = structlog.get_logger(__name__)
 
 
 class Sealer:
@@ -21,9 +24,9 @@ class Sealer:
     @classmethod
     def from_file(cls, path: Path) -> "Sealer":
         """Keys of a file, one a line; made with mode 0600 when it is not there."""
-        if not path.exists():
-            _make_key(path)
         try:
+            if not path.exists():
+                _make_key(path)
             sealer = cls(path.read_text().split())
         except (ValueError, OSError) as error:
             raise ProvisionError(f"The key file {path} cannot be used: {error}.", code="KEY_UNUSABLE") from None
@@ -32,11 +35,17 @@ class Sealer:
 
     @property
     def _fernet(self) -> MultiFernet:
-        """The keys as they are in the file now: a rotation must reach every running process at once."""
+        """The keys as they are in the file now: a rotation must reach every running process at once.
+
+        A file that cannot be used for a moment loses nothing: the keys in memory still serve.
+        """
         if self._path:
             stamp = _stamp(self._path)
             if stamp and stamp != self._stamp:
-                self._keys, self._stamp = Sealer.from_file(self._path)._keys, stamp
+                try:
+                    self._keys, self._stamp = Sealer.from_file(self._path)._keys, stamp
+                except ProvisionError as error:
+                    log.warning("the keys in memory are used", reason=error.message)
         return self._keys
 
     def seal(self, secret: Secret) -> str:

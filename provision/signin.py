@@ -6,19 +6,21 @@ name, a wrong password and a disabled operator cannot be told apart, neither by 
 
 import hashlib
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import bcrypt
 from sqlalchemy import delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, selectinload
 
 from provision import audit
 from provision.access import Actor, Permission
 from provision.audit import Subject
 from provision.config import Settings
-from provision.database import Database
+from provision.database import Database, DatabaseUnavailable
 from provision.errors import AccessDenied, NotFound, NotSignedIn, WeakPassword
 from provision.models import AdminSession, Operator, Role, SignInGuard, utc_now
 from provision.passwords import PasswordRules, check_password
@@ -98,8 +100,10 @@ class SignIn:
     def _count(self, session: Session, key: str, limit: int) -> int:
         """One more try for this name or address; failures count for a while. Raises: NotSignedIn LOCKED."""
         now, window = utc_now(), self._window
-        guard = session.get(SignInGuard, key, with_for_update=True) or SignInGuard(key=key, failures=0, since=now)
-        session.add(guard)
+        # Two first tries at once: the database lets one of them in, and the other waits for it.
+        insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+        session.execute(insert(SignInGuard).values(key=key, failures=0, since=now).on_conflict_do_nothing())
+        guard = session.get_one(SignInGuard, key, with_for_update=True)
         over = guard.locked_until <= now if guard.locked_until else guard.since < now - window
         if over:
             guard.failures, guard.since, guard.locked_until = 0, now, None
@@ -162,8 +166,10 @@ class SignIn:
             row = session.scalar(statement)
         if row is None or not self._lives(row, now):
             return None
-        if seen and (now - row.last_seen_at).total_seconds() > SEEN_SECONDS:
-            with self.database.write() as session:
+        if seen and (now - row.last_seen_at).total_seconds() > min(
+            SEEN_SECONDS, 6 * self.settings.session_idle_minutes
+        ):
+            with suppress(DatabaseUnavailable), self.database.write() as session:  # nobody waits for a busy one
                 session.execute(update(AdminSession).where(AdminSession.id == row.id).values(last_seen_at=now))
         operator = row.operator
         return SignedIn(

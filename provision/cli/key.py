@@ -1,10 +1,11 @@
-"""The key that seals waiting passwords: rotate, retire."""
+"""The key that seals waiting passwords: rotate, retire, new."""
 
 import typer
 
 from provision import keys
 from provision.cli.output import say
 from provision.cli.session import Code, session_of
+from provision.config import get_settings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -12,9 +13,9 @@ app = typer.Typer(no_args_is_help=True)
 @app.command()
 def rotate(context: typer.Context) -> int:
     """Put a new key in front and seal everything with it; the old ones stay for what is under way."""
-    session = session_of(context)
-    count = keys.rotate(session.app, session.actor)
-    say(f"A new key is in {session.app.settings.key_file}; {count} waiting secrets were sealed with it.")
+    session, path = session_of(context), get_settings().key_file
+    count = keys.rotate(path, session.app.database, session.actor)
+    say(f"A new key is in {path}; {count} waiting secrets were sealed with it.")
     say("When every process has run on for a minute, drop the old keys: python -m provision key retire")
     return Code.DONE
 
@@ -22,7 +23,16 @@ def rotate(context: typer.Context) -> int:
 @app.command()
 def retire(context: typer.Context) -> int:
     """Seal anew what still needs an old key, and drop the old keys."""
-    session = session_of(context)
-    keys.retire(session.app, session.actor)
-    say(f"Only the newest key is left in {session.app.settings.key_file}.")
+    session, path = session_of(context), get_settings().key_file
+    keys.retire(path, session.app.database, session.actor)
+    say(f"Only the newest key is left in {path}.")
+    return Code.DONE
+
+
+@app.command()
+def new() -> int:
+    """Make a key in place of one that is lost for good; what waits with the old one must be set anew."""
+    path = get_settings().key_file
+    keys.make_new(path)
+    say(f"A new key is in {path}. Passwords that wait are FAILED at their next try: reset them.")
     return Code.DONE

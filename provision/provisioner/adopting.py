@@ -44,7 +44,9 @@ class Adoption:
         for resource, table in TABLES.items():
             names = sorted(key.address for key in set(keys) if key.resource is resource)
             for start in range(0, len(names), CHUNK):
-                chosen: Any = select(table).where(table.address.in_(names[start : start + CHUNK])).order_by(table.address)
+                chosen: Any = (
+                    select(table).where(table.address.in_(names[start : start + CHUNK])).order_by(table.address)
+                )
                 rows = self.session.scalars(chosen.with_for_update(of=table))
                 found.update((Key(resource, row.address), row) for row in rows)
         return found

@@ -11,7 +11,7 @@ from provision import address as addresses
 from provision.access import Actor, Permission
 from provision.errors import Conflict, InvalidInput, NotFound, ProvisionError
 from provision.models import Alias, Domain, Mailbox
-from provision.provisioner.base import Base, operation, touch
+from provision.provisioner.base import Base, operation, subject_of, touch
 from provision.provisioner.newcomers import NewMailbox, find_domains, taken_addresses
 
 MAX_DESTINATIONS = 100
@@ -95,7 +95,9 @@ class AliasWrites(Base):
             row = self._writable_alias(session, actor, uid)
             row.mailbox_id = self._owner(session, actor, mailbox_id, [])
             touch(row)
-            session.flush()
+            owner = session.get(Mailbox, row.mailbox_id) if row.mailbox_id else None
+            payload = {"mailbox": owner.address if owner else None}
+            self._done(session, actor, "alias.assign", [subject_of(row)], payload)
             session.refresh(row)
         return row
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from provision import address as addresses
 from provision.access import Actor, Permission
 from provision.audit import Subject
-from provision.errors import Conflict, InvalidInput, NotFound
+from provision.errors import Conflict, InvalidInput
 from provision.models import Domain, Operator, Role
 from provision.passwords import generate_password
 from provision.provisioner.base import HIDDEN, Base, check_display_name, operation, touch
@@ -33,12 +33,14 @@ class OperatorWrites(Base):
                 return self._operator(session, UUID(before[0])), None
             if session.scalar(select(Operator.id).where(Operator.username == name)):
                 raise Conflict(f"An operator called {name} exists already.", code="DUPLICATE_OPERATOR")
+            own = addresses.normalise(email) if email else None
+            _refuse_taken_email(session, own)
             rules = self._rules(session).passwords
             given = password or generate_password(rules)
             made = None if password else given
             row = Operator(
                 username=name, role=checked_role, display_name=check_display_name(display_name), must_change_password=made is not None,
-                email=addresses.normalise(email) if email else None, password_hash=hash_operator_password(given, rules),
+                email=own, password_hash=hash_operator_password(given, rules),
                 domains=self._domains(session, domains),
             )  # fmt: skip
             session.add(row)
@@ -56,6 +58,7 @@ class OperatorWrites(Base):
         """Change what is given; an empty `email` clears it. The last SuperAdmin stays one."""
         actor.require(Permission.OPERATOR_WRITE)
         with self._writing() as session:
+            _lock_super_admins(session)
             row = self._operator(session, uid)
             self._check_version(row, expected_version, role=row.role, enabled=row.enabled)
             was_super_admin = row.role == Role.SUPER_ADMIN and row.enabled
@@ -71,18 +74,14 @@ class OperatorWrites(Base):
                 row.display_name = check_display_name(display_name)
             if email is not None:
                 row.email = addresses.normalise(email) if email else None
+                _refuse_taken_email(session, row.email, row.id)
             touch(row)
             session.flush()
             if was_super_admin:
                 _require_super_admin(session)
             names = sorted(domain.name for domain in row.domains)
-            self._done(
-                session,
-                actor,
-                "operator.edit",
-                [_subject(row)],
-                {"role": row.role, "domains": names, "enabled": row.enabled},
-            )
+            now = {"role": row.role, "domains": names, "enabled": row.enabled, "email": row.email}
+            self._done(session, actor, "operator.edit", [_subject(row)], {**now, "display_name": row.display_name})
         return row
 
     @operation("operator.set_password")
@@ -133,11 +132,8 @@ class OperatorWrites(Base):
             self._done(session, actor, "operator.end_sessions", [_subject(row)], {})
         return row
 
-    @staticmethod
-    def _operator(session: Session, uid: UUID) -> Operator:
-        row = session.scalar(select(Operator).where(Operator.uid == uid))
-        if row is None:
-            raise NotFound("This operator does not exist any more.", code="OPERATOR_NOT_FOUND")
+    def _operator(self, session: Session, uid: UUID) -> Operator:
+        row: Operator = self._find(session, Operator, uid, "operator")
         return row
 
     def _domains(self, session: Session, names: Sequence[str]) -> list[Domain]:
@@ -160,6 +156,19 @@ def _check_role(role: str) -> Role:
         return Role(role)
     except ValueError:
         raise InvalidInput(f"There is no role {role!r}; there are: {', '.join(Role)}.", code="INVALID_ROLE") from None
+
+
+def _refuse_taken_email(session: Session, email: str | None, own_id: int | None = None) -> None:
+    """An operator's own mailbox is his alone: it decides whose password nobody below him may set."""
+    holder = session.scalar(select(Operator).where(Operator.email == email)) if email else None
+    if holder and holder.id != own_id:
+        raise Conflict(f"{email} is the address of {holder.username} already.", code="DUPLICATE_OPERATOR")
+
+
+def _lock_super_admins(session: Session) -> None:
+    """Two who take each other's role away at once: the second finds that he is the last."""
+    chosen = select(Operator.id).where(Operator.role == Role.SUPER_ADMIN).order_by(Operator.id)
+    session.execute(chosen.with_for_update())
 
 
 def _require_super_admin(session: Session) -> None:

@@ -47,7 +47,8 @@ def swap_in(path: Path, expected: bytes, new: bytes) -> None:
     except Changed:
         held.unlink()
         raise
-    held.unlink(missing_ok=True)  # not after an OSError: what the other wrote may be nowhere else, and `clean_up` finds it
+    # Not after an OSError: what the other wrote may be nowhere else, and `clean_up` finds it.
+    held.unlink(missing_ok=True)
 
 
 def clean_up(path: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_key_that_is_not_the_one(cli: Cli) -> None:
     cli.break_server()
     cli("mailbox", "add", "anna@example.com", "--password-stdin", stdin="Correct-Horse-1\n")
     (cli.folder / "data" / "secret.key").unlink()
-    cli("mailbox", "list")  # makes another
+    cli("key", "new")
     assert findings(cli)["waiting passwords"] == ("problem", "1 were sealed with another key.")
 
 
@@ -181,6 +181,25 @@ def test_a_process_that_runs_notices_the_new_key(cli: Cli) -> None:
     sealed = running.seal(Secret("x"))
     keep_first_key(key)
     assert Sealer.from_file(key).unseal(sealed) == Secret("x")
+
+
+def test_a_lost_key_is_not_replaced_silently(cli: Cli) -> None:
+    key = cli.folder / "data" / "secret.key"
+    cli.break_server()
+    cli("mailbox", "add", "anna@example.com", "--password-stdin", stdin="Correct-Horse-1\n")
+    key.rename(key.with_name("kept"))
+    refused = cli("mailbox", "list")
+    assert (refused.code, key.exists()) == (1, False)
+    assert "key new" in refused.err
+    assert findings(cli)["waiting passwords"] == ("problem", "The key that they were sealed with is gone.")
+    key.with_name("kept").rename(key)
+    cli.ok("mailbox", "list")
+    assert cli("key", "new").code == 1
+    key.unlink()
+    cli.ok("key", "new")
+    cli.mend_server()
+    cli("sync", "push")
+    assert "reset the password" in cli.ok("mailbox", "show", "anna@example.com").out
 
 
 # ---- the log -------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from provision.errors import Conflict, InvalidInput, NotFound, ProvisionError
 from provision.jobs import Jobs
 from provision.models import Mailbox, ProvisionLog, Status, SyncStatus
 from provision.provisioner.newcomers import NewMailbox
-from provision.queries import MailboxFilter
+from provision.queries import LogFilter, MailboxFilter
 from tests.conftest import HASH, PASSWORD, World
 from tests.sync.test_push import NOON
 
@@ -352,3 +352,22 @@ def test_a_mail_server_is_forgotten_only_without_domains(world: World) -> None:
 def test_settings_that_cannot_be_right_are_refused(world: World, wrong: dict[str, str]) -> None:
     with pytest.raises(InvalidInput):
         world.app.provisioner.create_server(world.alice, "second", "dms_files", {"path": "/x", **wrong})
+
+
+def test_who_an_alias_belongs_to_is_recorded(world: World) -> None:
+    row = world.add("anna@example.com")
+    alias = world.app.provisioner.create_alias(world.alice, "info@example.com", ["x@elsewhere.net"])
+    for owner in (row.uid, None):
+        world.app.provisioner.assign_alias(world.alice, alias.uid, owner)
+    found = world.app.queries.logs(world.alice, LogFilter(operation="alias.assign")).rows
+    assert [record["payload"]["mailbox"] for record in found] == [None, "anna@example.com"]
+
+
+def test_the_own_address_of_an_operator_is_his_alone_and_recorded(world: World) -> None:
+    app = world.app.provisioner
+    olga, _ = app.create_operator(world.alice, "olga", "Viewer", email="olga@example.com")
+    with pytest.raises(Conflict, match="address of olga"):
+        app.create_operator(world.alice, "otto", "Viewer", email="olga@example.com")
+    app.edit_operator(world.alice, olga.uid, email="o@example.com")
+    (record,) = world.app.queries.logs(world.alice, LogFilter(operation="operator.edit")).rows
+    assert record["payload"]["email"] == "o@example.com"

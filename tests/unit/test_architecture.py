@@ -30,9 +30,9 @@ PURE = (
 LAYERS = [
     ("dashboard",),
     ("pages", "webui", "api", "provision.cli", "provision.__main__", "provision.jobs"),
-    ("provision.backup", "provision.doctor", "provision.firststart", "provision.keys", "provision.retention"),
+    ("provision.backup", "provision.doctor", "provision.firststart", "provision.retention"),
     ("provision.bootstrap", "provision.csvfile", "provision.sheet", "provision.sample", "provision.imports", "provision.health"),
-    ("provision.provisioner", "provision.queries", "provision.signin", "provision.tokens", "provision.answers", "provision.policy"),
+    ("provision.provisioner", "provision.queries", "provision.signin", "provision.tokens", "provision.answers", "provision.policy", "provision.keys"),
     ("provision.sync",),
     ("provision.rounds",),
     ("provision.plan", "provision.desired", "provision.servers", "provision.audit", "provision.credentials"),

@@ -75,3 +75,14 @@ def test_it_names_a_key_file_that_is_no_key(tmp_path: Path, content: str) -> Non
     with pytest.raises(ProvisionError, match=r"secret\.key") as caught:
         Sealer.from_file(path)
     assert caught.value.code == "KEY_UNUSABLE"
+
+
+def test_a_key_file_that_is_broken_for_a_moment_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "secret.key"
+    sealer = Sealer.from_file(path)
+    sealed, key = sealer.seal(Secret("x")), path.read_text()
+    path.write_text("half a k")
+    assert sealer.unseal(sealed) == Secret("x")
+    path.write_text(Fernet.generate_key().decode() + "\n" + key)
+    assert sealer.unseal(sealed) == Secret("x")
+    assert sealer.reseal(sealed) != sealed

@@ -1,5 +1,6 @@
 """Signing in, sessions, locks."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ import time_machine
 from provision.access import Actor
 from provision.bootstrap import Postroom, create_first_admin
 from provision.errors import NotSignedIn, WeakPassword
-from provision.models import Operator, Role, utc_now
+from provision.models import Operator, Role, SignInGuard, utc_now
 from provision.queries import LogFilter
 from provision.secret import Secret
 
@@ -173,3 +174,24 @@ def test_roles_come_from_the_database_not_from_the_sign_in(postroom: Postroom, a
     who = postroom.sign_in.current(token)
     assert who is not None
     assert (who.actor.role, who.actor.domains) == (Role.DOMAIN_ADMIN, frozenset())
+
+
+def test_a_short_idle_time_is_kept_by_clicking(postroom: Postroom, alice: Operator) -> None:
+    postroom.settings.session_idle_minutes = 1
+    with time_machine.travel(utc_now(), tick=False) as clock:
+        token = postroom.sign_in.open_session(alice.uid, None)
+        for _ in range(8):
+            clock.shift(30)
+            assert postroom.sign_in.current(token)
+
+
+def test_many_first_tries_at_once_are_all_counted(postroom: Postroom, alice: Operator) -> None:
+    def guess(number: int) -> str:
+        with pytest.raises(NotSignedIn) as caught:
+            postroom.sign_in.check(f"somebody{number}", Secret("wrong"), "192.0.2.1")
+        return caught.value.code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(guess, range(8))) == {"WRONG_CREDENTIALS"}
+    with postroom.database.read() as session:
+        assert session.get_one(SignInGuard, "ip:192.0.2.1").failures == 8
