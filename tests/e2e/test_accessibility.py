@@ -6,6 +6,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from provision.sample import MAIN
+from tests.e2e.hands import choose_row
 from tests.e2e.site import Site, serve, sign_in
 
 pytestmark = pytest.mark.browser
@@ -68,6 +70,30 @@ def test_pages(chromium: Browser, company: Site, scheme: str) -> None:
     for part in ("Operators", "API tokens", "Rules"):
         page.get_by_role("radio", name=part).click()
         wrong += [f"{part}: {what}" for what in found(page, scheme)]
+    page.context.close()
+    assert not wrong, "\n".join(wrong)
+
+
+OF_A_ROW = {
+    f"mailboxes?mb_q=anna.abe@{MAIN}": ("Details", "Edit", "Reset password", "Delete"),
+    "aliases?al_q=jobs": ("Edit", "Owner", "Delete"), "domains": ("Edit", "Delete"), "settings": ("Edit", "Delete"),
+    "settings?st_part=operators": ("Edit", "Reset password"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_dialogs_of_a_row(chromium: Browser, company: Site, scheme: str) -> None:
+    page, wrong = signed_in(chromium, company, scheme), []
+    for path, buttons in OF_A_ROW.items():
+        for button in buttons:
+            page.goto(f"{company.url}/{path}")
+            choose_row(page, 1)
+            page.get_by_role("button", name=button, exact=True).click()
+            expect(page.get_by_role("dialog")).to_be_visible()
+            wrong += [f"{path} {button}: {what}" for what in found(page, scheme)]
+            if path.startswith("mailboxes") and button == "Delete":
+                page.get_by_role("dialog").get_by_text("Delete for good").first.click()
+                wrong += [f"{path} {button} for good: {what}" for what in found(page, scheme)]
     page.context.close()
     assert not wrong, "\n".join(wrong)
 
