@@ -163,10 +163,9 @@ class BulkWrites(MailboxWrites):
             self._give_up(session, rows, DELETED_FIRST)
             if force:
                 payload = {"force": True, "erase_mail": erase_mail}
-                aliases = [alias for row in rows for alias in self.bury(session, row, erase_mail)]
+                aliases = self.bury(session, rows, erase_mail)
                 self._intend(session, actor, "mailbox.delete", rows, [payload] * len(rows))
-                distinct = list({alias.id: alias for alias in aliases}.values())
-                self._intend(session, actor, "alias.follow", distinct, [{}] * len(distinct))
+                self._intend(session, actor, "alias.follow", aliases, [{}] * len(aliases))
                 servers = {row.server_id for row in rows}
             else:
                 for row in rows:

@@ -1,5 +1,6 @@
 """Mailboxes, one at a time: create, edit, password, quota, disable, delete, restore."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,8 @@ from provision.search import leads_to
 from provision.secret import Secret
 from provision.servers import server_class
 
+FEW = 20
+CHUNK = 5_000
 DELETED_FIRST = "Given up: the mailbox was deleted before this reached the mail server."
 
 
@@ -155,27 +158,27 @@ class MailboxWrites(Base):
                 return row
             if erase_mail and (reason := erase_refusal(row)):
                 raise reason
-            aliases = self.bury(session, row, erase_mail)
+            aliases = self.bury(session, [row], erase_mail)
             payload = {"force": True, "erase_mail": erase_mail}
             self._intend(session, actor, "mailbox.delete", [row], [payload])
             self._intend(session, actor, "alias.follow", aliases, [{"mailbox": row.address}] * len(aliases))
             session.refresh(row)  # it may be gone from the database when it is returned
         return self._pushed(row)
 
-    def bury(self, session: Session, row: Mailbox, erase_mail: bool) -> list[Alias]:
-        """Make the row a tombstone; aliases that point to it lose it, or go too. Returns those aliases."""
-        row.status, row.removing, row.erase_mail = Status.DELETED, True, erase_mail
-        if row.claimed:
-            row.sealed_password = None  # otherwise it tells our account from one that somebody else made there
-        self._want(row)
-        touched = []
-        pointing = Alias.server_id == row.server_id, Alias.removing.is_(False), leads_to([row.address])
-        for alias in session.scalars(select(Alias).where(*pointing)):
-            others = [d for d in alias.destinations if d != row.address]
+    def bury(self, session: Session, rows: Sequence[Mailbox], erase_mail: bool) -> list[Alias]:
+        """Make the rows tombstones; aliases that point to them lose them, or go too. Returns those aliases."""
+        for row in rows:
+            row.status, row.removing, row.erase_mail = Status.DELETED, True, erase_mail
+            if row.claimed:
+                row.sealed_password = None  # otherwise it tells our account from one that somebody else made there
+            self._want(row)
+        gone = {row.address for row in rows}
+        aliases = _aliases_to(session, gone, {row.server_id for row in rows})
+        for alias in aliases:
+            others = [d for d in alias.destinations if d not in gone]
             alias.destinations, alias.removing = others or alias.destinations, not others
             self._want(alias)
-            touched.append(alias)
-        return touched
+        return aliases
 
     @operation("mailbox.restore")
     def restore_mailbox(self, actor: Actor, uid: UUID, *, expected_version: int | None = None) -> Mailbox:
@@ -249,3 +252,16 @@ def restore_refusal(row: Mailbox) -> Conflict | None:
     if not row.removing:
         return None
     return Conflict(f"{row.address} is being removed from the mail server; it cannot be restored.")
+
+
+def _aliases_to(session: Session, gone: set[str], server_ids: set[int]) -> list[Alias]:
+    """Aliases that point to one of these addresses, locked."""
+    listed = select(Alias.id, Alias.destinations).where(Alias.server_id.in_(server_ids), Alias.removing.is_(False))
+    if len(gone) <= FEW:  # many are compared here: for each of them the database would look through all aliases
+        listed = listed.where(leads_to(gone))
+    ids = [alias.id for alias in session.execute(listed) if not gone.isdisjoint(alias.destinations)]
+    found: list[Alias] = []
+    for start in range(0, len(ids), CHUNK):
+        chosen = select(Alias).where(Alias.id.in_(ids[start : start + CHUNK])).order_by(Alias.id)
+        found += session.scalars(chosen.with_for_update(of=Alias))
+    return found

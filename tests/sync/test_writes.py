@@ -371,3 +371,19 @@ def test_the_own_address_of_an_operator_is_his_alone_and_recorded(world: World) 
     app.edit_operator(world.alice, olga.uid, email="o@example.com")
     (record,) = world.app.queries.logs(world.alice, LogFilter(operation="operator.edit")).rows
     assert record["payload"]["email"] == "o@example.com"
+
+
+@pytest.mark.parametrize("count", [2, 40])
+def test_many_deleted_mailboxes_leave_the_aliases_that_name_them(world: World, count: int) -> None:
+    app = world.app.provisioner
+    news = [NewMailbox(f"u{n}@example.com", password_hash=HASH) for n in range(count + 1)]
+    uids = app.create_mailboxes(world.alice, news).done
+    everybody = app.create_alias(world.alice, "all@example.com", [new.address for new in news])
+    some = app.create_alias(world.alice, "some@example.com", ["u0@example.com", "u1@example.com"])
+    app.delete_mailboxes(world.alice, uids[:count], force=True)
+    app.push_unsafe(world.alice, world.server.uid)
+    left = world.app.queries.alias(world.alice, everybody.uid)
+    assert left.destinations == [f"u{count}@example.com"]
+    with pytest.raises(NotFound):
+        world.app.queries.alias(world.alice, some.uid)
+    assert world.text("postfix-virtual.cf") == f"all@example.com u{count}@example.com\n"
