@@ -170,16 +170,18 @@ class DmsConfig:
                 self.virtual.put(address, f"{address} {address}")
 
     def complete_quotas(self) -> None:
-        """Give every account a quota line of its own, `0` where there was none.
+        """Give a quota line of its own, `0`, to every account that has none and would be found in another's.
 
-        Without it docker-mailserver's substring search hands an account the quota of a longer address.
-        Only when the quotas are written anyway: a write has a price.
+        docker-mailserver's substring search hands such an account the quota of the longer address. The others keep
+        what the server gives by default. Only when the quotas are written anyway: a write has a price.
         """
-        if self.quotas.edited:
-            accounts = [*self.accounts.entries, *self.accounts.added]
-            bare = set(accounts).difference(self.quotas.entries, self.quotas.added)
-            for address in filter(bare.__contains__, accounts) if bare else ():
-                self._put_quota(address, 0)
+        if not self.quotas.edited:
+            return
+        accounts = [*self.accounts.entries, *self.accounts.added]
+        bare = set(accounts).difference(self.quotas.entries, self.quotas.added)
+        hidden = self.quotas.found_elsewhere(bare) if bare else set()
+        for address in filter(hidden.__contains__, accounts):
+            self._put_quota(address, 0)
 
     def _account(self, address: str) -> str:
         self._refuse_doubled(self.accounts, address)

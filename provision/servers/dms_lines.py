@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Self
 
 from provision import address as addresses
-from provision.servers.dms_order import FEW, first_hit, own_line_first
+from provision.servers.dms_order import FEW, find_pairs, first_hit, own_line_first
 from provision.state import Unmanageable
 
 HASH = re.compile(r"(\{[A-Za-z0-9.-]+\}|\$\w{1,12}\$)\S*")
@@ -174,6 +174,13 @@ class QuotasFile(ConfigFile):
             others = (n for n, line in enumerate(self.lines) if line and line[0] != "#" and self._split(line)[0] == key)
             for number in others:
                 self.lines[number] = None
+
+    def found_elsewhere(self, addresses: set[str]) -> set[str]:
+        """Those of these addresses without a line that a search finds all the same: in another's, or in a comment."""
+        texts = dict.fromkeys(map(str.lower, (*self.entries, *self.added)), 0)
+        comments = (line.lower() for line in self.lines if line and "@" in line and not self._key_of(line))
+        texts |= dict.fromkeys((address for line in comments for address in self.mention.findall(line)), 0)
+        return {address for _, address in find_pairs(addresses, texts)}
 
     def _place(self, kept: list[str], added: list[str]) -> list[str]:
         return own_line_first(kept + added, self._key_of, self._to_be_placed(), self.mention)
