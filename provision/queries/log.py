@@ -17,6 +17,8 @@ from provision.models import Domain, LogStatus, ProvisionLog, utc_now
 from provision.queries.lists import Page, Reads, Walk, count, kept_to_pages
 from provision.search import LAST
 
+FEW = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
@@ -38,7 +40,9 @@ class LogReads(Reads):
             conditions = _log_conditions(session, actor, where)
             total = count(session, ProvisionLog, conditions)
             number = kept_to_pages(number, total, size)
-            walk = Walk(select(ProvisionLog.id).where(*conditions), (ProvisionLog.id,), total, descending=True)
+            # SQLite would walk along the ids, through a million of others, rather than sort a few that it can find.
+            key = ProvisionLog.id if total > FEW else ProvisionLog.id + 0
+            walk = Walk(select(ProvisionLog.id).where(*conditions), (key,), total, descending=True)
             ids = walk.ids(session, (number - 1) * size, size)
             chosen = select(ProvisionLog.__table__).where(ProvisionLog.id.in_(ids)).order_by(ProvisionLog.id.desc())
             return Page([dict(row) for row in session.execute(chosen).mappings()], total, number, size)
