@@ -132,7 +132,8 @@ def as_stored(part: str) -> str:
         ascii_name = domain if domain.isascii() else idna.encode(domain, uts46=True).decode()
     except idna.IDNAError:
         return part
-    return local + at + ascii_name if "xn--" in ascii_name else part  # else it is no domain, but letters that look alike
+    is_name = "xn--" in ascii_name  # else it is no domain, but letters that look alike
+    return local + at + ascii_name if is_name else part
 
 
 def shorten(text: str, width: int = 80) -> str:

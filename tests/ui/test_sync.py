@@ -9,7 +9,7 @@ from provision.bootstrap import Postroom
 from provision.models import SyncStatus
 from provision.plan import make_plan
 from provision.provisioner.comparing import LIMIT, Found, compare
-from provision.provisioner.syncing import Winner
+from provision.provisioner.resolving import Winner
 from provision.state import DesiredState, Key, MailboxState, Resource, ServerState
 from tests.conftest import HASH, World
 from tests.ui.conftest import SYSTEM
