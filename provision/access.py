@@ -8,7 +8,7 @@ from provision.models import Role
 
 
 class Permission(StrEnum):
-    """`thing:verb`; each public method of the Provisioner asks for exactly one."""
+    """`thing:verb`; each public method of the Provisioner asks for one; some for a second about what they touch."""
 
     MAILBOX_READ = "mailbox:read"
     MAILBOX_WRITE = "mailbox:write"

@@ -94,7 +94,7 @@ class Database:
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """One moment of the whole database, however long the reading takes."""
-        with self._connect() as connection:
+        with self._translated(), self._connect() as connection:
             isolation = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
             yield connection.execution_options(**isolation)
 

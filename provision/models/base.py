@@ -83,7 +83,7 @@ class Base(DeclarativeBase):
 
 
 class Row:
-    """What every table has: an integer inside, a UUIDv7 outside."""
+    """What tables of things have that people speak of: an integer inside, a UUIDv7 outside."""
 
     id: Mapped[int] = mapped_column(primary_key=True)
     uid: Mapped[UUID] = mapped_column(unique=True, default=uuid7, insert_sentinel=True)  # many INSERTs in one

@@ -139,9 +139,15 @@ def check_destinations(destinations: Sequence[str]) -> list[str]:
 
 
 def _refuse_taken(session: Session, alias: str) -> None:
+    there = session.scalar(select(Alias).where(Alias.address == alias))
+    if there and there.removing:
+        raise Conflict(
+            f"The old alias {alias} is still being removed from the mail server; try again when it is gone.",
+            code="DUPLICATE_ALIAS",
+        )
+    if there:
+        raise Conflict(f"The alias {alias} exists already; edit it to add destinations.", code="DUPLICATE_ALIAS")
     if reason := taken_addresses(session, [alias]).get(alias):
-        if reason == "an alias has this address":
-            raise Conflict(f"The alias {alias} exists already; edit it to add destinations.", code="DUPLICATE_ALIAS")
         raise Conflict(f"{alias} cannot be an alias: a mailbox has this address ({reason}).", code="DUPLICATE_MAILBOX")
 
 

@@ -139,10 +139,10 @@ class Base:
         return row
 
     @staticmethod
-    def _holder_role(session: Session, address: str) -> Role | None:
-        """The role of the operator whose own mailbox this is."""
-        role = session.scalar(select(Operator.role).where(Operator.email == address, Operator.enabled.is_(True)))
-        return Role(role) if role else None
+    def ranks(session: Session) -> dict[str, Role]:
+        """The roles of the operators, by the address of their own mailbox."""
+        holders = select(Operator.email, Operator.role).where(Operator.email.is_not(None), Operator.enabled.is_(True))
+        return {email: Role(role) for email, role in session.execute(holders).tuples() if email}
 
     @staticmethod
     def _check_version(row: Any, expected: int | None, **theirs: Any) -> None:

@@ -204,7 +204,7 @@ class MailboxWrites(Base):
         actor.require(Permission.MAILBOX_WRITE)
         row = self._mailbox(session, uid)
         actor.require(Permission.MAILBOX_WRITE, row.domain_id, what=row.address)
-        actor.require_rank(self._holder_role(session, row.address), row.address)
+        actor.require_rank(self.ranks(session).get(row.address), row.address)
         if row.status == Status.DELETED and not deleted_too:
             raise Conflict(f"{row.address} is deleted; restore it first.", code="MAILBOX_DELETED")
         return row

@@ -11,7 +11,7 @@ from uuid6 import uuid7
 from provision import address as addresses
 from provision.access import Actor, Permission
 from provision.errors import Conflict, NotFound
-from provision.models import Alias, Domain, Mailbox, Operator, Role, Server, Status
+from provision.models import Alias, Domain, Mailbox, Server, Status
 from provision.plan import Plan
 from provision.provisioner.adopting import Adoption, PullResult
 from provision.provisioner.base import Base, subject_of
@@ -49,7 +49,7 @@ class Resolution:
     def _require(self, keys: Sequence[Key], winner: Winner) -> None:
         """The domain must be his, and on this server; one that is not set up here yet is for a SuperAdmin."""
         domains = find_domains(self.session, {addresses.domain_of(key.address) for key in keys})
-        ranks = self._ranks()
+        ranks = self.base.ranks(self.session)
         for key in keys:
             domain = domains.get(addresses.domain_of(key.address))
             for permission in self._permissions(key, winner, domain):
@@ -65,11 +65,6 @@ class Resolution:
         needed = [Permission.SYNC_PUSH if domain else Permission.DOMAIN_WRITE]
         needed += [Permission.SYNC_PULL] if winner is Winner.SERVER and not removes else []
         return [*needed, WRITING[key.resource]] if removes else needed
-
-    def _ranks(self) -> dict[str, Role]:
-        """Operators whose own mailboxes these may be."""
-        holders = select(Operator.email, Operator.role).where(Operator.email.is_not(None), Operator.enabled.is_(True))
-        return {email: Role(role) for email, role in self.session.execute(holders).tuples() if email}
 
     def _dashboard_wins(self, keys: Sequence[Key]) -> None:
         """What only the server has is removed there; ours is sent again."""

@@ -188,7 +188,7 @@ class SyncWrites(Base):
         with self.database.read() as session:
             row: Mailbox = self._find(session, Mailbox, uid, "mailbox")
             settings = row.domain.server.settings
-            holder = self._holder_role(session, row.address)
+            holder = self.ranks(session).get(row.address)
         actor.require(Permission.MAILBOX_WRITE, row.domain_id, what=row.address)
         actor.require_rank(holder, row.address)
         accepted = check_login(settings, row.address, password, self.settings.page_budget_seconds)
