@@ -17,9 +17,10 @@ from uuid import UUID
 from provision import address as addresses
 from provision.access import Actor, Permission
 from provision.bootstrap import Postroom
-from provision.errors import ProvisionError
+from provision.errors import AccessDenied, ProvisionError
 from provision.models import Status
 from provision.provisioner import Provisioner
+from provision.provisioner.bulk import Foreign
 from provision.provisioner.newcomers import NewMailbox
 from provision.queries import MailboxFilter
 from provision.sheet import COLUMNS, ERROR, MB, SECRET_COLUMNS, Row, RowError, Sheet, guard, read_rows, unguard
@@ -68,8 +69,7 @@ def _import(app: Postroom, actor: Actor, data: bytes, **how: Any) -> ImportResul
 
 def import_sheet(app: Postroom, actor: Actor, sheet: Sheet, provisioner: Provisioner, **how: Any) -> ImportResult:
     """The good rows of a sheet that was read; `how` is for `create_mailboxes`."""
-    _refuse_foreign(app, actor, sheet)
-    bulk = provisioner.create_mailboxes(actor, sheet.news, **how)
+    bulk = provisioner.create_mailboxes(actor, sheet.news, foreign=_foreign(app, actor), **how)
     refused = {item.index for item in bulk.errors}
     errors = [
         *sheet.errors,
@@ -79,21 +79,20 @@ def import_sheet(app: Postroom, actor: Actor, sheet: Sheet, provisioner: Provisi
     return ImportResult(sheet.columns, accepted, bulk.done, sorted(errors, key=lambda error: error.number))
 
 
-def _refuse_foreign(app: Postroom, actor: Actor, sheet: Sheet) -> None:
+def _foreign(app: Postroom, actor: Actor) -> Foreign:
     """A DomainAdmin's rows outside his domains are refused one by one, so that the others can go on."""
     if actor.domains is None or not actor.may(Permission.MAILBOX_WRITE):
-        return
+        return lambda new: None
     own = set(app.queries.domain_names(actor))
-    kept = []
-    for row, new in zip(sheet.rows, sheet.news, strict=True):
+
+    def reason(new: NewMailbox) -> AccessDenied | None:
         outside = [a for a in (new.address, *new.aliases) if addresses.domain_of(a) not in own]
-        if outside:
-            column = "email" if outside[0] == new.address else "aliases"
-            message = f"{outside[0]} is in a domain that is not yours."
-            sheet.errors.append(RowError(row, column, "INSUFFICIENT_PERMISSION", message))
-        else:
-            kept.append((row, new))
-    sheet.rows, sheet.news = [row for row, _ in kept], [new for _, new in kept]
+        if not outside:
+            return None
+        which = {} if outside[0] == new.address else {"alias": outside[0]}
+        return AccessDenied(f"{outside[0]} is in a domain that is not yours.", **which)
+
+    return reason
 
 
 def _column(error: ProvisionError) -> str:

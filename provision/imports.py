@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import structlog
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 from uuid6 import uuid7
 
@@ -72,19 +73,22 @@ def start_import(app: Postroom, actor: Actor, data: bytes, *, uid: UUID | None =
         actor.require(Permission.MAILBOX_WRITE)
     if actor.operator_id is None:
         raise InvalidInput("An import in the background belongs to an operator; import the file directly.")
-    rows = _rows(read_rows(data, app.policy.now().passwords))
+    rows = _rows(read_rows(data, None))
     if not rows:
         raise InvalidInput("The file has no rows below its header.", code="CSV_UNREADABLE")
     job = ImportJob(
         uid=uid or uuid7(), operator_id=actor.operator_id, operator=actor.name, ip=actor.ip, total=rows, sealed_upload=_seal(app, data)
     )  # fmt: skip
-    with app.database.write() as session:
-        if uid and session.scalar(select(ImportJob.id).where(ImportJob.uid == uid, _own(actor))):
-            return uid
-        _refuse_too_many(session, actor)
-        session.add(job)
-        session.flush()
-        audit.record_done(session, actor, "mailbox.import", [Subject("import", job.uid)], {"rows": rows})
+    try:
+        with app.database.write() as session:
+            if uid and session.scalar(select(ImportJob.id).where(ImportJob.uid == uid, _own(actor))):
+                return uid
+            _refuse_too_many(session, actor)
+            session.add(job)
+            session.flush()
+            audit.record_done(session, actor, "mailbox.import", [Subject("import", job.uid)], {"rows": rows})
+    except IntegrityError:  # the same call came twice at one moment, and the other one was quicker
+        return import_job(app, actor, job.uid).uid
     return job.uid
 
 
@@ -187,11 +191,8 @@ def run_next_import(app: Postroom, *, chunk: int = CHUNK) -> bool:
         log.warning("import taken over by another process", job=str(job.uid))
     except DatabaseUnavailable:
         raise  # left as it is, and taken up again later
-    except ProvisionError as error:
-        _end(app, job, JobStatus.FAILED, error=error.message)
     except Exception as error:
-        number = serverlog.unexpected("import failed", error)
-        _end(app, job, JobStatus.FAILED, error=f"Something went wrong. The log tells more under the number {number}.")
+        _end(app, job, JobStatus.FAILED, error=_told(error))
     return True
 
 
@@ -214,28 +215,46 @@ def _claim(app: Postroom) -> ImportJob | None:
 
 
 def _run(app: Postroom, job: ImportJob, chunk: int) -> None:
+    """Walk the file. The chunks depend on it alone: rules and rights are those of the moment, and may have changed since
+    the job was begun. A chunk that was done tells what came of it then.
+    """
     if job.claims > MAX_CLAIMS or job.sealed_upload is None:
         raise ProvisionError(f"It was begun {job.claims - 1} times and never came to its end.")
-    sheet = read_rows(_unseal(app, job.sealed_upload), app.policy.now().passwords)
+    sheet = read_rows(_unseal(app, job.sealed_upload), None)
     errors = list(sheet.errors)
-    done, created, names = _refused(errors), 0, set[str]()
+    done, created, names, failure = _refused(errors), 0, set[str](), None
     cancelled = job.cancelling
     for start in range(0, len(sheet.news), chunk):
         if cancelled:
             break
         rows = slice(start, start + chunk)
-        sheet_part = Sheet(sheet.columns, sheet.rows[rows], sheet.news[rows])
-        part = _import_chunk(app, job, sheet_part, f"import-{job.uid}-{start}")
+        try:
+            sheet_part = Sheet(sheet.columns, sheet.rows[rows], sheet.news[rows])
+            part = _import_chunk(app, job, sheet_part, f"import-{job.uid}-{start}")
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            failure = _told(error)
+            errors += [RowError(row, "", "NOT_DONE", failure) for row in sheet.rows[start:]]
+            break
         errors += part.errors
         done += len(sheet_part.news)
         created += len(part.created)
         names.update(new.address.rpartition("@")[2] for new in part.accepted)
         cancelled = _beat(app, job, done, created, _refused(errors))
     _push(app, names)
-    ended = JobStatus.CANCELLED if cancelled else JobStatus.DONE
-    counts = {"done": done, "created": created, "refused": _refused(errors)}
+    ended = JobStatus.FAILED if failure else JobStatus.CANCELLED if cancelled else JobStatus.DONE
+    values = {"done": done, "created": created, "refused": _refused(errors), "error": failure}
     result = ImportResult(sheet.columns, [], [], sorted(errors, key=lambda error: error.number))
-    _end(app, job, ended, **counts, sealed_rejected=_seal(app, rejected_csv(result).encode()) if errors else None)
+    _end(app, job, ended, **values, sealed_rejected=_seal(app, rejected_csv(result).encode()) if errors else None)
+
+
+def _told(error: Exception) -> str:
+    """Why an import failed, for its owner."""
+    if isinstance(error, ProvisionError):
+        return error.message
+    number = serverlog.unexpected("import failed", error)
+    return f"Something went wrong. The log tells more under the number {number}."
 
 
 def _import_chunk(app: Postroom, job: ImportJob, part: Sheet, key: str) -> ImportResult:

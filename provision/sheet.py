@@ -68,8 +68,11 @@ class Sheet:
     errors: list[RowError] = field(default_factory=list)
 
 
-def read_rows(data: bytes, rules: PasswordRules) -> Sheet:
-    """Read a file. What is wrong with a row is in `errors`; what is wrong with the whole file raises InvalidInput."""
+def read_rows(data: bytes, rules: PasswordRules | None) -> Sheet:
+    """Read a file. What is wrong with a row is in `errors`; what is wrong with the whole file raises InvalidInput.
+
+    Without `rules` what comes of it depends on the file alone; its passwords are then checked where they are used.
+    """
     text = _decode(data)
     reader = csv.DictReader(
         io.StringIO(text, newline=""), strict=True, restkey=REST, restval=None, delimiter=_delimiter(text)
@@ -163,10 +166,11 @@ def _new_mailbox(row: Row, parsers: Mapping[str, Parser], errors: list[RowError]
     return None if wrong else NewMailbox(**found)
 
 
-def _password(rules: PasswordRules, cell: str) -> Secret | None:
+def _password(rules: PasswordRules | None, cell: str) -> Secret | None:
     if not cell:
         return None
-    check_password(Secret(cell), rules)
+    if rules:
+        check_password(Secret(cell), rules)
     return Secret(cell)
 
 
@@ -189,7 +193,7 @@ def _aliases(cell: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(addresses.normalise_alias(unguard(part)) for part in re.split(r"[;\s]+", cell) if part))
 
 
-def _parsers(rules: PasswordRules) -> dict[str, Parser]:
+def _parsers(rules: PasswordRules | None) -> dict[str, Parser]:
     return {
         "email": ("address", addresses.normalise),
         "password": ("password", partial(_password, rules)),

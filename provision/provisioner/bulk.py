@@ -32,6 +32,7 @@ PART = 1_000
 PROGRESS_EVERY = 100
 Progress = Callable[[int, int], None]
 Refusal = Callable[[Mailbox], ProvisionError | None]
+Foreign = Callable[[NewMailbox], ProvisionError | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +68,13 @@ class BulkWrites(MailboxWrites):
     @operation("mailbox.create_many")
     def create_mailboxes(
         self, actor: Actor, news: Sequence[NewMailbox], *, dry_run: bool = False, idempotency_key: str | None = None,
-        progress: Progress | None = None,
+        progress: Progress | None = None, foreign: Foreign = lambda new: None,
     ) -> BulkResult:  # fmt: skip
         """Make many mailboxes with their aliases. `dry_run`: only report what would be refused.
 
         A thousand in one transaction (with an idempotency key: all), and one push of all. `progress(done, of)` is
-        called while passwords are hashed, which takes nearly all of the time.
+        called while passwords are hashed, which takes nearly all of the time. `foreign`: why an item is none of the
+        actor's; it alone is refused then, not the whole call.
         """
         actor.require(Permission.MAILBOX_WRITE)
         result = BulkResult()
@@ -82,7 +84,7 @@ class BulkWrites(MailboxWrites):
             if earlier:
                 refused = [ItemError.told(kept) for kept in earlier.refusals]
                 return BulkResult([UUID(uid) for uid in earlier.resource_ids], errors=refused)
-            checked = _checked(news, self._rules(session).passwords, result)
+            checked = _checked(news, self._rules(session).passwords, foreign, result)
             good = self._acceptable(session, actor, checked, result)
         if dry_run:
             return result
@@ -239,11 +241,16 @@ def _accepted(rows: Sequence[Mailbox], uids: Sequence[UUID], refusal: Refusal, r
     return good
 
 
-def _checked(news: Sequence[NewMailbox], rules: PasswordRules, result: BulkResult) -> list[tuple[int, NewMailbox]]:
+def _checked(
+    news: Sequence[NewMailbox], rules: PasswordRules, foreign: Foreign, result: BulkResult
+) -> list[tuple[int, NewMailbox]]:
     good = []
     for index, new in enumerate(news):
         try:
-            good.append((index, new.checked(rules)))
+            checked = new.checked(rules)
+            if reason := foreign(checked):
+                raise reason
+            good.append((index, checked))
         except ProvisionError as error:
             result.errors.append(ItemError(index, new.address, error))
     return good

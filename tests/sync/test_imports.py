@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from threading import Barrier
 from uuid import UUID, uuid4
 
 import pytest
@@ -103,6 +104,20 @@ def test_the_same_uid_is_the_same_job(world: World, admin: Actor) -> None:
     assert run_next_import(world.app) is False
 
 
+def test_the_same_uid_many_times_at_one_moment_is_one_job(world: World, admin: Actor) -> None:
+    for _ in range(10):
+        uid, together = uuid4(), Barrier(2)
+
+        def start(uid: UUID = uid, together: Barrier = together) -> UUID:
+            together.wait()
+            return start_import(world.app, admin, table(*many(3)), uid=uid)
+
+        with ThreadPoolExecutor(2) as pool:
+            answers = [pool.submit(start) for _ in range(2)]
+        assert {answer.result() for answer in answers} == {uid}
+        cancel_import(world.app, admin, uid)
+
+
 def test_what_cannot_be_read_is_refused_at_once(world: World, admin: Actor) -> None:
     for data in (b"\x89PNG\r\n\x1a\n\0\0", b"", HEADER.encode(), b"name\nx\n"):
         with pytest.raises(InvalidInput):
@@ -123,12 +138,8 @@ class Killed(BaseException):
     """As if the process were gone: nothing of ours catches it."""
 
 
-@pytest.mark.parametrize("commits", range(1, 11))
-def test_resumed_after_a_kill_nothing_is_doubled(world: World, admin: Actor, commits: int) -> None:
-    """The process is gone when it has so many transactions behind it and the next one is not yet committed."""
-    world.add("user0003@example.com")  # refused in the first chunk, also when that is replayed
-    addresses = [*many(17), "user0001@example.com", "x y@example.com"]
-    uid = start_import(world.app, admin, table(*addresses))
+def killed_after(world: World, commits: int) -> None:
+    """A run whose process is gone when it has so many transactions behind it and the next one is not yet committed."""
     left = commits
 
     def die(connection: Connection) -> None:
@@ -143,9 +154,22 @@ def test_resumed_after_a_kill_nothing_is_doubled(world: World, admin: Actor, com
         run_next_import(world.app, chunk=5)
     event.remove(world.app.database.engine, "commit", die)
 
+
+@contextmanager
+def taken_for_dead() -> Iterator[None]:
+    with time_machine.travel(utc_now() + imports.HEARTBEAT_TIMEOUT + timedelta(seconds=1), tick=True):
+        yield
+
+
+@pytest.mark.parametrize("commits", range(1, 11))
+def test_resumed_after_a_kill_nothing_is_doubled(world: World, admin: Actor, commits: int) -> None:
+    world.add("user0003@example.com")  # refused in the first chunk, also when that is replayed
+    addresses = [*many(17), "user0001@example.com", "x y@example.com"]
+    uid = start_import(world.app, admin, table(*addresses))
+    killed_after(world, commits)
     assert run_next_import(world.app, chunk=5) is False  # its process may still live
     shown = import_job(world.app, admin, uid).done
-    with time_machine.travel(utc_now() + imports.HEARTBEAT_TIMEOUT + timedelta(seconds=1), tick=True):
+    with taken_for_dead():
         assert run_next_import(world.app, chunk=5) is True
         job = import_job(world.app, admin, uid)
         assert job.done >= shown
@@ -155,6 +179,50 @@ def test_resumed_after_a_kill_nothing_is_doubled(world: World, admin: Actor, com
     assert rejected.count("\n") == 4
     assert "user0003@example.com" in rejected
     assert "user0001@example.com" in rejected
+
+
+@pytest.mark.parametrize("commits", [1, 2, 3, 4])
+def test_resumed_under_other_rules_and_rights_no_row_is_lost(world: World, admin: Actor, commits: int) -> None:
+    """What was done stays; the rest goes by the rules of now."""
+    dom = operator(world, "dom", Role.DOMAIN_ADMIN, ("example.com", "example.org"))
+    short, long = "Aa1-bcdefg", "Aa1-bcdefg-hijklmn"
+    rows = [(f"user{n:02}@example.{'org' if n % 3 == 0 else 'com'}", long if n % 4 else short) for n in range(15)]
+    rows.insert(2, ("weak@example.com", "weak"))
+    data = "email,password\n" + "".join(f"{address},{password}\n" for address, password in rows)
+    uid = start_import(world.app, dom, data.encode())
+    killed_after(world, commits)
+    before = mailboxes(world)
+    assert (before > 0) == (commits > 1)
+
+    world.app.policy.edit(world.alice, {"password_min_length": len(long)})
+    row = next(o for o in world.app.queries.operators(world.alice) if o["username"] == "dom")
+    world.app.provisioner.edit_operator(world.alice, row["uid"], domains=["example.com"])
+    with taken_for_dead():
+        assert run_next_import(world.app, chunk=5) is True
+        job = import_job(world.app, dom, uid)
+        assert (job.status, job.done, job.created + job.refused) == (JobStatus.DONE, 16, 16)
+        assert before <= job.created == mailboxes(world) < 15
+        rejected = rejected_rows(world.app, dom, uid)
+    with world.app.database.read() as session:
+        made = set(session.scalars(select(Mailbox.address)))
+    assert {address for address, _ in rows if address in rejected} == {address for address, _ in rows} - made
+    assert "needs 18 to" in rejected
+    assert "not yours" in rejected
+
+
+def test_what_a_failed_import_did_not_get_to_is_among_the_refused_rows(world: World, admin: Actor) -> None:
+    dom = operator(world, "dom", Role.DOMAIN_ADMIN, ("example.com",))
+    uid = start_import(world.app, dom, table(*many(12), "x y@example.com"))
+    killed_after(world, 2)
+    made = mailboxes(world)
+    row = next(o for o in world.app.queries.operators(world.alice) if o["username"] == "dom")
+    world.app.provisioner.edit_operator(world.alice, row["uid"], enabled=False)
+    with taken_for_dead():
+        run_next_import(world.app, chunk=5)
+        job = import_job(world.app, admin, uid)
+        assert (job.status, job.refused) == (JobStatus.FAILED, 13)
+        assert rejected_rows(world.app, admin, uid).count("may not sign in any more") == 12
+    assert mailboxes(world) == made == 5
 
 
 CHILD = """
