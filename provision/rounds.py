@@ -44,8 +44,27 @@ class Round:
     unreachable: str | None = None
 
 
-def record_held(session: Session, work: Work, done: Round, now: datetime, result: PushResult) -> None:
-    """What is on the server as wanted: new there, sent once more, or seen there for the second time."""
+def record(
+    session: Session, work: Work, done: Round, rules: Rules, now: datetime, result: PushResult, *, is_last: bool
+) -> None:
+    """Write down how far each row has come. Rows, their records, then the chain: in another order than everybody else's
+    this and somebody who edits could wait for each other."""
+    fresh, repaired = _mark_held(session, work, done, now)
+    failures = _mark_refused(session, work, done, rules, now, is_last)
+    finishes = [
+        _finish(log_uid, LogStatus.SUCCESS, done.outcomes.get(item.key))
+        for item, log_uid in desired.pending_logs(session, fresh)
+    ]
+    audit.record_outcomes(session, finishes + _finish_failures(session, failures, done))
+    for item in repaired:
+        _record_repair(session, item, done.outcomes[item.key])
+    result.delivered += len(fresh) + len(repaired)
+    result.failed += len(failures)
+    result.failures += [Failed(failure.item.key.address, failure.error) for failure in failures]
+
+
+def _mark_held(session: Session, work: Work, done: Round, now: datetime) -> tuple[list[Item], list[Item]]:
+    """What is on the server as wanted; of this what is new there, and what was sent once more."""
     held = [work.items[key] for key in done.held]
     fresh = [item for item in held if not item.confirming]
     repaired = [item for item in held if item.confirming and item.key in done.outcomes]
@@ -54,19 +73,12 @@ def record_held(session: Session, work: Work, done: Round, now: datetime, result
     desired.mark_confirmed(
         session, [i for i in confirmed if i.last_synced_at and now - i.last_synced_at >= desired.CONFIRM_AFTER]
     )
-    finishes = [
-        _finish(log_uid, LogStatus.SUCCESS, done.outcomes.get(item.key))
-        for item, log_uid in desired.pending_logs(session, fresh)
-    ]
-    audit.record_outcomes(session, finishes)
-    for item in repaired:
-        _record_repair(session, item, done.outcomes[item.key])
-    result.delivered += len(fresh) + len(repaired)
+    return fresh, repaired
 
 
-def record_refused(
-    session: Session, work: Work, done: Round, rules: Rules, now: datetime, result: PushResult, *, is_last: bool
-) -> None:
+def _mark_refused(
+    session: Session, work: Work, done: Round, rules: Rules, now: datetime, is_last: bool
+) -> list[Failure]:
     """What was not done: to be tried again later, or given up."""
     refusals = _refusals(work, done, is_last)
     # Delivered, and taken away since: a difference, no failure.
@@ -74,9 +86,7 @@ def record_refused(
     desired.mark_confirmed(session, [work.items[key] for key in gone])
     failures = [_failure(work.items[key], why, rules, now) for key, why in refusals.items() if key not in gone]
     desired.mark_failed(session, failures)
-    _record_failures(session, failures, done)
-    result.failed += len(failures)
-    result.failures += [Failed(failure.item.key.address, failure.error) for failure in failures]
+    return failures
 
 
 def _failure(item: Item, refusal: Refusal, rules: Rules, now: datetime) -> Failure:
@@ -86,8 +96,8 @@ def _failure(item: Item, refusal: Refusal, rules: Rules, now: datetime) -> Failu
     return Failure(item, refusal.error, refusal.code, attempts, retry_at)
 
 
-def _record_failures(session: Session, failures: Sequence[Failure], done: Round) -> None:
-    """The records of what is given up are finished; those of what is tried again say why it is not done yet."""
+def _finish_failures(session: Session, failures: Sequence[Failure], done: Round) -> list[Finish]:
+    """The ends of what is given up; the records of what is tried again say why it is not done yet."""
     by_key = {failure.item.key: failure for failure in failures}
     finishes, errors = [], []
     for item, log_uid in desired.pending_logs(session, [failure.item for failure in failures]):
@@ -96,11 +106,11 @@ def _record_failures(session: Session, failures: Sequence[Failure], done: Round)
             finishes.append(_finish(log_uid, LogStatus.FAILED, done.outcomes.get(item.key), failure.error))
         else:
             errors.append({"log_uid": log_uid, "why": failure.error})
-    audit.record_outcomes(session, finishes)
     if errors:
         log = ProvisionLog.__table__
         noted = update(log).where(log.c.uid == bindparam("log_uid")).values(error=bindparam("why"))  # type: ignore[arg-type]
         session.connection().execute(noted, errors)
+    return finishes
 
 
 def pause(attempts: int, rules: Rules) -> float:

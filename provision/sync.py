@@ -26,7 +26,7 @@ from provision.errors import MailServerError, NotFound, Unreachable, UnsafePlan
 from provision.models import Server, utc_now
 from provision.plan import Plan, make_plan
 from provision.pushes import End, PushResult
-from provision.rounds import Round, note, pause, record_held, record_refused
+from provision.rounds import Round, note, pause, record
 from provision.rules import in_force
 from provision.sealing import Sealer
 from provision.servers import MailServer, open_server
@@ -168,13 +168,12 @@ class Sync:
         now = utc_now()
         result = PushResult(server.id, End.DONE)
         with self.database.write() as session:
-            record_held(session, work, done, now, result)
-            record_refused(session, work, done, in_force(session, self.settings), now, result, is_last=is_last)
             wrote = {"last_write_at": now} if done.outcomes else {}
             values = {"last_read_at": now, "accounts": done.accounts, "error": None, "alarm": None, "attempts": 0}
             session.execute(
                 update(Server).where(Server.id == server.id).values(next_attempt_at=None, **values, **wrote)
             )
+            record(session, work, done, in_force(session, self.settings), now, result, is_last=is_last)
         if done.unreachable:
             backed_off = self._back_off(server, done.unreachable)
             result.end, result.message, result.retry_at = backed_off.end, backed_off.message, backed_off.retry_at
