@@ -14,7 +14,7 @@ from api.mailboxes import Domain
 from provision.csvfile import ImportResult, export_csv, import_csv, plan_import, template
 from provision.errors import InvalidInput
 from provision.models import Status, SyncStatus
-from provision.queries import MailboxFilter
+from provision.queries import MailboxFilter, begun
 
 router = APIRouter(prefix="/provision/mailboxes", tags=["csv"], route_class=OnceRoute)
 CSV: dict[int | str, dict[str, Any]] = {
@@ -31,7 +31,7 @@ def export_mailboxes(
     sync_status: Annotated[SyncStatus | None, Query(alias="syncStatus")] = None,
 ) -> Response:  # fmt: skip
     """The list as CSV, never with passwords or hashes."""
-    lines = export_csv(product, actor, MailboxFilter(search, domain, status, sync_status))
+    lines = begun(export_csv(product, actor, MailboxFilter(search, domain, status, sync_status)))
     headers = {"content-disposition": 'attachment; filename="mailboxes.csv"', "cache-control": "no-store"}
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 

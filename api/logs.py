@@ -15,7 +15,7 @@ from api.context import Number, Size
 from api.idempotency import IdempotencyKey, OnceRoute
 from provision.errors import InvalidInput
 from provision.models import LogStatus
-from provision.queries import LogFilter
+from provision.queries import LogFilter, begun
 
 router = APIRouter(prefix="/provision", tags=["logs"], route_class=OnceRoute)
 Word = Annotated[str | None, Query(max_length=80, pattern=models.PLAIN)]
@@ -70,7 +70,7 @@ def stream_logs(
         for row in product.queries.each_log(actor, where):
             yield models.LogRecord(**rows.log_record(row)).model_dump_json(by_alias=True) + "\n"
 
-    return StreamingResponse(lines(), media_type="application/x-ndjson")
+    return StreamingResponse(begun(lines()), media_type="application/x-ndjson")
 
 
 @router.get("/logs/{id}", response_model=models.LogRecord)

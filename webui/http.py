@@ -5,7 +5,6 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import chain, islice
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -17,7 +16,7 @@ from provision.csvfile import export_csv
 from provision.errors import InvalidInput, NotSignedIn, ProvisionError
 from provision.health import look
 from provision.models import LogStatus, Status, SyncStatus
-from provision.queries import LogFilter, MailboxFilter
+from provision.queries import LogFilter, MailboxFilter, begun
 from provision.sheet import guard
 from provision.signin import SignedIn
 from webui import session
@@ -95,17 +94,11 @@ async def _stream(
         if who is None or who.must_change_password:
             raise NotSignedIn("Sign in first.")
         who.actor.require(permission)
-        body = await run_in_threadpool(_begun, lines, who)
+        body = await run_in_threadpool(lambda: begun(lines(who)))
     except ProvisionError as error:
         return PlainTextResponse(error.message, error.status)
     headers = {"content-disposition": f'attachment; filename="{filename}"', "cache-control": "no-store"}
     return StreamingResponse(body, media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _begun(lines: Callable[[SignedIn], Iterator[str]], who: SignedIn) -> Iterator[str]:
-    """The lines, of which the first two are here already: what is refused, is refused before the answer begins."""
-    rest = lines(who)
-    return chain(list(islice(rest, 2)), rest)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,11 @@ MAILBOX_COLUMNS = (
     *COMMON_COLUMNS, "display_name", "status", "quota_bytes", "quota_messages", "used_bytes", "used_messages", "used_percent", "used_at",
 )  # fmt: skip
 ALIAS_COLUMNS = (*COMMON_COLUMNS, "destinations", "mailbox_id")
+
+
+def begun(lines: Iterator[str]) -> Iterator[str]:
+    """The lines, the first two fetched already: what is refused or fails is told before an answer has begun."""
+    return chain(list(islice(lines, 2)), lines)
 
 
 @dataclass(frozen=True, slots=True)

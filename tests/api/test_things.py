@@ -4,6 +4,9 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
+from sqlalchemy import text
+
 from provision.models import Server
 from tests.api.conftest import PASSWORD, Api, client
 from tests.conftest import HASH
@@ -189,6 +192,15 @@ def test_logs_by_filter_page_and_stream(api: Api, com_token: str) -> None:
     ]
     assert "dora@" not in api("GET", "/logs/stream", token=com_token).text
     api.refused("GET", f"/logs/{first['items'][0]['id']}", 404, "LOG_NOT_FOUND", token=com_token)
+
+
+@pytest.mark.parametrize(("path", "table"), [("/logs/stream", "provision_log"), ("/mailboxes/export", "mailbox")])
+def test_a_stream_that_cannot_be_begun_is_an_error(api: Api, path: str, table: str) -> None:
+    with api.world.app.database.write() as session:
+        session.execute(text(f"ALTER TABLE {table} RENAME TO elsewhere"))
+    answer = api("GET", path)
+    assert answer.status_code in (500, 503)
+    assert answer.json().keys() == {"error", "code", "details"}
 
 
 def test_the_audit_chain(api: Api) -> None:
