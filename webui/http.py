@@ -133,7 +133,7 @@ def _percent(text: str) -> int:
 def _log_filter(request: Request) -> LogFilter:
     """Raises: InvalidInput."""
     given = {name: value for name, value in request.query_params.items() if value}
-    times = {name: _time(given[name]) for name in ("since", "until") if name in given}
+    times: dict[str, Any] = {name: _time(given[name]) for name in ("since", "until") if name in given}
     return LogFilter(
         operation=given.get("operation"), resource_type=given.get("resource_type"), operator=given.get("operator"),
         status=LogStatus(given["status"]) if "status" in given else None, search=given.get("search", ""), **times,
