@@ -13,17 +13,17 @@ from functools import cached_property
 from typing import Any
 
 from provision.errors import Unreachable
+from provision.servers.dms_addresses import end_sessions, erase_mail
 from provision.servers.dms_config import FILES, DmsConfig
 from provision.servers.dms_live import DmsLive
-from provision.servers.dms_scripts import AGAIN, ERASE_MAIL, KICK, READ_FILES, WRITE_FILE
+from provision.servers.dms_scripts import AGAIN, READ_FILES, WRITE_FILE
 from provision.servers.dms_setup import NO_MAIL_FOLDER, SetupCommand, commands_for, delete, with_command, with_hashes
 from provision.servers.docker_exec import Container, Ran
-from provision.state import Change, DeleteMailbox, LiveReport, Outcome, ServerState, SetEnabled
+from provision.state import Change, LiveReport, Outcome, ServerState
 
 FOLDER = "/tmp/docker-mailserver"  # noqa: S108  inside the container
 TRIES = 20
 SNAPSHOT_BYTES = 256 << 20
-KICKED_AT_ONCE = 50  # beyond that the rebuild, some seconds later, ends the sessions
 NOT_WRITABLE = ("Read-only file system", "No space left on device", "Permission denied", "Disk quota exceeded")
 
 
@@ -126,7 +126,7 @@ class DmsExec:
         outcome = Outcome(change, "")
         for command in commands:
             outcome = self._setup(outcome, command)
-            if outcome.error and NO_MAIL_FOLDER in outcome.stderr:
+            if outcome.error and NO_MAIL_FOLDER.search(outcome.stderr):
                 # A mailbox so new that it has no folder yet: `-y` refuses, and there is no mail to erase.
                 command = delete(change.address, erase_mail=False)
                 outcome = self._setup(outcome, command)
@@ -149,9 +149,7 @@ class DmsExec:
     def _by_files(self, changes: Sequence[Change], snapshot: Snapshot) -> Iterator[Outcome]:
         delivered, texts, duration_ms = with_hashes(changes), dict(snapshot.texts), 0
         for _ in range(TRIES):
-            config = self._parse(texts).copy()
-            outcomes = config.edit_all(delivered)
-            self._erase_mail(outcomes)
+            config, outcomes = self._edited(texts, delivered)
             again = False
             for name, text in config.changed().items():
                 ran = self._write(name, texts[name], text)
@@ -163,10 +161,22 @@ class DmsExec:
                 break
         else:
             raise Unreachable(f"The files in {FOLDER} are being changed all the time by something else.")
-        disabled = [o.change.address for o in outcomes if isinstance(o.change, SetEnabled) and not o.change.enabled]
-        self._for_addresses(KICK, disabled[:KICKED_AT_ONCE])
+        end_sessions(self.container, outcomes)
         for change, outcome in zip(changes, outcomes, strict=True):
             yield replace(outcome, change=change, duration_ms=duration_ms)
+
+    def _edited(self, texts: Mapping[str, str], changes: Sequence[Change]) -> tuple[DmsConfig, list[Outcome]]:
+        """The batch carried out in the texts, the mail erased. Where that fails the account stays, to be tried again:
+        whoever were given the address next would find the mail.
+        """
+        config = self._parse(texts).copy()
+        outcomes = config.edit_all(changes)
+        left = erase_mail(self.container, outcomes)
+        if left:
+            config = self._parse(texts).copy()
+            others = iter(config.edit_all([change for place, change in enumerate(changes) if place not in left]))
+            outcomes = [left[place] if place in left else next(others) for place in range(len(changes))]
+        return config, outcomes
 
     def _write(self, name: str, old: str, new: str) -> Ran:
         """Exit code AGAIN, with the file as it is now, when somebody else wrote it or the text did not arrive whole."""
@@ -178,16 +188,6 @@ class DmsExec:
         if ran.exit_code not in (0, AGAIN):
             raise Unreachable(f"{name} in the container {self.container.name} cannot be written: {ran.errors[:200]}.")
         return ran
-
-    def _erase_mail(self, outcomes: Sequence[Outcome]) -> None:
-        """Before the account goes, as `setup` does it: were it broken off afterwards, nobody would do it again."""
-        wanted = [o.change for o in outcomes if isinstance(o.change, DeleteMailbox) and not o.error]
-        self._for_addresses(ERASE_MAIL, [change.address for change in wanted if change.erase_mail])
-
-    def _for_addresses(self, script: str, addresses: Sequence[str]) -> None:
-        if addresses:
-            lines = "".join(f"{address}\n" for address in addresses)
-            self.container.run(["sh", "-c", script, "addresses", str(len(addresses))], lines.encode())
 
 
 def _text(raw: bytes) -> str:

@@ -68,14 +68,18 @@ exit 0
 """
 
 # The same; an address that could name anything but one folder below its domain's is left alone.
+# Whatever is left is named on standard output: the address, a tab, why.
 ERASE_MAIL = r"""
 n=$1
 while [ "$n" -gt 0 ] && read -r address; do
   n=$((n - 1)); user=${address%%@*} domain=${address#*@}
-  case $user:$domain in *[!a-z0-9._+=:-]* | .* | *:.* | *..* | :* | *:) continue ;; esac
-  rm -rf -- "/var/mail/$domain/$user"
+  case $user:$domain in *[!a-z0-9._+=:-]* | .* | *:.* | *..* | :* | *:)
+    printf '%s\tit does not name one folder of mail\n' "$address"
+    continue ;;
+  esac
+  why=$(rm -rf -- "/var/mail/$domain/$user" 2>&1) || printf '%s\t%s\n' "$address" "$(printf '%s' "$why" | head -n 1)"
 done
-exit 0
+[ "$n" -eq 0 ]
 """
 
 # One fact on a line, its kind first. $1: the account whose being in effect is asked about, or nothing.

@@ -18,7 +18,7 @@ from provision.state import Change, CreateMailbox, DeleteMailbox, Outcome, SetPa
 
 # A rejected `update` prints the new hash in its error message.
 SECRETS = re.compile(r"(\{[A-Z0-9.-]+\})?\$[0-9a-z]+\$[^\s|:]+|\{[A-Z0-9.-]{3,}\}[^\s|:]{8,}")
-NO_MAIL_FOLDER = "directory '/var/mail/"
+NO_MAIL_FOLDER = re.compile(r"directory '/var/mail/[^']*' does not exist")  # and not that it cannot be removed
 LOG_LINE = re.compile(r"^(?:\S+ \S+ )?\[?\s*ERROR\s*\]?\s*", re.MULTILINE)
 
 
@@ -120,7 +120,9 @@ def with_command(
     """The outcome with one more command added, as it was run, nothing secret in it."""
     shown = shlex.join(command.argv)
     stdout, stderr = _without_secrets(stdout, command), _without_secrets(stderr, command)
-    gone = isinstance(so_far.change, DeleteMailbox) and "' does not exist" in stderr and NO_MAIL_FOLDER not in stderr
+    gone = (
+        isinstance(so_far.change, DeleteMailbox) and "' does not exist" in stderr and not NO_MAIL_FOLDER.search(stderr)
+    )
     return replace(
         so_far,
         command="; ".join(

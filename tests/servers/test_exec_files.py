@@ -170,3 +170,36 @@ def test_nothing_half_written_is_left_by_a_writer_that_was_killed(container: Con
     subprocess.run(["touch", "-d", "10 minutes ago", str(leftover)], check=True)
     assert written(container.open(), BATCH) == [None, None]
     assert not leftover.exists()
+
+
+# ---- mail ----------------------------------------------------------------------------------
+
+
+def test_an_account_whose_mail_cannot_be_erased_stays(new_container: Make, tmp_path: Path) -> None:
+    names = ("ann", "bob", "cy", "dan")
+    put_files(tmp_path, {ACCOUNTS: "".join(f"{name}@example.com|{HASH.reveal()}\n" for name in names)})
+    mail = "/var/mail/example.com"
+    one = new_container(tmpfs={f"{mail}/ann/cur": ""})  # a mount point cannot be removed
+    one.run("sh", "-c", f"mkdir -p {mail}/bob {mail}/cy && touch {mail}/ann/cur/1 {mail}/bob/1 {mail}/cy/1")
+    gone, also, bare, kept = (
+        DeleteMailbox("bob@example.com", erase_mail=True), DeleteMailbox("ann@example.com", erase_mail=True),
+        DeleteMailbox("dan@example.com", erase_mail=True), DeleteMailbox("cy@example.com"),
+    )  # fmt: skip
+    outcomes = list(one.open().apply([gone, also, bare, kept]))
+    assert [outcome.change for outcome in outcomes] == [gone, also, bare, kept]
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True, True]
+    assert "The mail of ann@example.com could not be erased, so the account stays: rm: " in str(outcomes[1].error)
+    assert list(one.open().read().mailboxes) == ["ann@example.com"]
+    assert one.run("ls", mail).output.split() == ["ann", "cy"]
+
+
+def test_an_address_that_names_no_folder_of_mail_keeps_its_account(container: ContainerRig) -> None:
+    container.put({ACCOUNTS: ANN + f"o'neil@example.com|{HASH.reveal()}\n"})
+    changes: list[Change] = [
+        DeleteMailbox("o'neil@example.com", erase_mail=True),
+        CreateMailbox("bob@example.com", HASH),
+    ]
+    error, none = written(container.open(), changes)
+    assert none is None
+    assert "o'neil@example.com could not be erased" in str(error)
+    assert "o'neil@example.com|" in container.text(ACCOUNTS)
