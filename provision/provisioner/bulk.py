@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from provision import address as addresses
 from provision.access import Actor, Permission
 from provision.errors import ProvisionError
-from provision.models import Mailbox, Operator, Role, Status
+from provision.models import Mailbox, Status
 from provision.passwords import PasswordRules, hash_passwords
 from provision.provisioner.aliases import insert_aliases, refuse_taken_alias
 from provision.provisioner.base import check_quota, operation, subject_of
@@ -208,10 +208,7 @@ class BulkWrites(MailboxWrites):
     ) -> list[Mailbox]:
         """The rows the actor may change. One that he may not is an AccessDenied for the whole call."""
         actor.require(Permission.MAILBOX_WRITE)
-        ranks = {
-            o.email: Role(o.role)
-            for o in session.execute(select(Operator.email, Operator.role).where(Operator.email.is_not(None)))
-        }
+        ranks = self.ranks(session)
         found: dict[UUID, Mailbox] = {}
         for start in range(0, len(uids), CHUNK):
             statement = select(Mailbox).where(Mailbox.uid.in_(uids[start : start + CHUNK])).with_for_update(of=Mailbox)
