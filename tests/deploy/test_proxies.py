@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from provision.access import Actor
 from tests.deploy.proxies import caddy, nginx
-from tests.e2e.site import Site, serve, sign_in
+from tests.e2e.site import Site, serve, server_process, sign_in
 from webui.session import COOKIE
 
 pytestmark = pytest.mark.browser
@@ -116,17 +116,19 @@ def test_one_of_two_processes_goes_away(
     monkeypatch.setenv("POSTROOM_DATABASE_URL", database_url)
     environment = {"POSTROOM_JOBS": "false", "POSTROOM_TRUSTED_PROXIES": "127.0.0.1", "FORWARDED_ALLOW_IPS": ""}
     shared = {**environment, "POSTROOM_DATA_DIR": str(tmp_path / "one" / "data")}
+    (tmp_path / "two").mkdir()
     with ExitStack() as stack:
         one = stack.enter_context(serve(tmp_path / "one", **environment))
-        two = stack.enter_context(serve(tmp_path / "two", seeded=False, **shared))
-        proxy = stack.enter_context(caddy(tmp_path / "caddy", [one.url, two.url]))
+        other_url, other_pid = stack.enter_context(server_process(tmp_path / "two", **shared))
+        pids = {known_as(one.url): one.pid, known_as(other_url): other_pid}
+        proxy = stack.enter_context(caddy(tmp_path / "caddy", [one.url, other_url]))
         site = replace(one, url=proxy)
         sign_in(visitor, site, "alice", "/mailboxes")
         chosen = process_of(visitor)
         visitor.reload()
         expect(visitor.get_by_role("button", name="Sign out")).to_be_visible()
         assert process_of(visitor) == chosen, "the browser stays with its process"
-        os.kill(next(site.pid for site in (one, two) if known_as(site) == chosen), signal.SIGKILL)
+        os.kill(pids[chosen], signal.SIGKILL)
         visitor.reload()
         expect(visitor.get_by_role("heading", name="Mailboxes", level=1)).to_be_visible()
         expect(visitor.get_by_role("button", name="Sign out")).to_be_visible()
@@ -137,6 +139,6 @@ def process_of(visitor: Page) -> str:
     return str(next(c["value"] for c in visitor.context.cookies() if c["name"] == "postroom_process"))
 
 
-def known_as(site: Site) -> str:
+def known_as(url: str) -> str:
     """Caddy's cookie for a process. Source: caddy, reverseproxy/selectionpolicies.go, hashCookie."""
-    return hmac.new(b"", site.url.removeprefix("http://").encode(), hashlib.sha256).hexdigest()
+    return hmac.new(b"", url.removeprefix("http://").encode(), hashlib.sha256).hexdigest()
