@@ -1,5 +1,6 @@
 """What the mailboxes page does with a mail server that runs: passwords tried, mail erased, changes gathered, errors read."""
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -46,10 +47,25 @@ def container(tmp_path: Path) -> Iterator[ContainerRig]:
     try:
         with shared_engine() as engine:
             rig = ContainerRig(engine, folder)
+            let_network_settle()
             yield rig
             rig.remove()
     except NoEngine as reason:
         pytest.skip(f"Left out: {reason}.")
+
+
+def let_network_settle() -> None:
+    """Some seconds after a container has come the machine's addresses change, at which Chromium breaks off what it loads."""
+    addresses, since = "", 0.0
+
+    def is_settled() -> bool:
+        nonlocal addresses, since
+        now = Path("/proc/net/if_inet6").read_text() + Path("/proc/net/route").read_text()
+        if now != addresses:
+            addresses, since = now, time.monotonic()
+        return time.monotonic() - since > 3
+
+    wait_for(is_settled, 30)
 
 
 # ---- passwords -----------------------------------------------------------------------------

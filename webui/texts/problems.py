@@ -48,6 +48,8 @@ TEXTS = {
     "The record does not exist": ("この記録は存在しません", "记录不存在"),
     "The mailbox is deleted": ("メールボックスは削除済みです", "邮箱已删除"),
     "Changes are being sent just now": ("ただいま変更を送信中です", "正在发送更改"),
+    "It was not done": ("実行されませんでした", "未执行"),
+    "The file is there already": ("ファイルはすでにあります", "文件已存在"),
     "It is gone from the mail server": ("メールサーバーから消えています", "邮件服务器上已不存在"),
     "The mailbox does not exist": ("メールボックスが存在しません", "邮箱不存在"),
     "Your network is not allowed": ("このネットワークからは使用できません", "不允许从您的网络访问"),
