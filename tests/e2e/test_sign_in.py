@@ -158,7 +158,7 @@ def test_it_follows_the_systems_light_or_dark(site: Site, chromium: Browser, sch
     found = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
     assert found == colour
     assert "Inter" in page.evaluate("getComputedStyle(document.querySelector('h1')).fontFamily")
-    assert page.evaluate("[...document.fonts].filter(f => f.family == 'Inter' && f.status == 'loaded').length") > 0
+    page.wait_for_function("[...document.fonts].some(f => f.family == 'Inter' && f.status == 'loaded')")
     context.close()
 
 
