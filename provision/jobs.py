@@ -15,7 +15,7 @@ from sqlalchemy import or_, select, update
 from provision import desired
 from provision.access import Actor
 from provision.bootstrap import Postroom
-from provision.errors import ProvisionError
+from provision.errors import Conflict, ProvisionError
 from provision.imports import run_next_import
 from provision.models import Server, utc_now
 from provision.retention import FOLDER, archive_log, prune
@@ -107,7 +107,12 @@ class Jobs:
     def _pull(self, actor: Actor, server_id: int) -> None:
         with self.app.database.read() as session:
             uid = session.scalars(select(Server.uid).where(Server.id == server_id)).one()
-        self.app.provisioner.pull(actor, uid)
+        try:
+            self.app.provisioner.pull(actor, uid)
+        except Conflict:  # something is being sent there just now: it is this one's turn again in a moment
+            with self.app.database.write() as session:
+                session.execute(update(Server).where(Server.id == server_id).values(last_import_at=None))
+            raise
 
     def _servers_with_work(self, now: datetime) -> list[int]:
         """Servers that may be tried now and have rows that are due, or delivered a moment ago and not confirmed."""

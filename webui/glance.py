@@ -28,7 +28,8 @@ def server_row(server: Server) -> None:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(f"**{ui.plain(server.name)}**", width="content")
             show.server_badge(server.alarm, server.error, server.last_read_at)
-        st.caption(show.last_read(server.last_read_at, server.accounts))
+        if server.last_read_at:
+            st.caption(show.last_read(server.last_read_at, server.accounts))
         show.live_report(server.live)
         problem = server.alarm or server.error
         if problem:

@@ -68,6 +68,16 @@ def test_it_imports_on_schedule_and_once_over_all_processes(world: World) -> Non
     assert world.app.queries.mailbox_by_address(world.alice, "bob@example.org").sync_status == SyncStatus.SYNCED
 
 
+def test_an_import_that_finds_the_server_busy_comes_again(world: World) -> None:
+    world.write(f"bob@example.org|{HASH.reveal()}\n")
+    world.app.settings.page_budget_seconds = 1
+    with world.app.database.server_lock(world.server.id, 1):
+        Jobs(world.app).auto_import()
+    assert world.app.queries.mailboxes(world.alice).total == 0
+    Jobs(world.app).auto_import()
+    assert world.app.queries.mailboxes(world.alice).total == 1
+
+
 def test_it_imports_nothing_unless_asked_to(world: World) -> None:
     world.write(f"bob@example.org|{HASH.reveal()}\n")
     Jobs(world.app).sweep()
