@@ -71,12 +71,16 @@ def has_come(moment: Any, now: datetime) -> ColumnElement[bool]:
 
 
 def _due(table: type[Mailbox] | type[Alias], now: datetime, hurry: bool) -> ColumnElement[bool]:
-    return or_(_waiting(table, now, hurry), table.confirming.is_(True))
+    return or_(_waiting(table, now, hurry), _unconfirmed(table))
 
 
 def _waiting(table: type[Mailbox] | type[Alias], now: datetime, hurry: bool) -> ColumnElement[bool]:
     come = true() if hurry else has_come(table.next_attempt_at, now)
     return and_(table.sync_status == SyncStatus.PENDING, come)
+
+
+def _unconfirmed(table: type[Mailbox] | type[Alias]) -> ColumnElement[bool]:
+    return and_(table.sync_status == SyncStatus.SYNCED, table.confirming.is_(True))  # as an index has them
 
 
 def has_waiting(session: Session, server_id: int, now: datetime, *, hurry: bool = False) -> bool:
@@ -91,7 +95,7 @@ def has_unconfirmed(session: Session, server_id: int, before: datetime | None = 
             session,
             table,
             server_id,
-            table.confirming.is_(True),
+            _unconfirmed(table),
             has_come(table.last_synced_at, before) if before else true(),
         )
         for table in TABLES.values()
@@ -212,11 +216,7 @@ def _other_addresses(session: Session, server_id: int, items: dict[Key, Item]) -
 def end_stale_confirmations(database: Database, server_id: int, now: datetime) -> None:
     """Forget passwords that were delivered a while ago without having been looked at again."""
     for table in TABLES.values():
-        stale = and_(
-            table.confirming.is_(True),
-            table.sync_status == SyncStatus.SYNCED,
-            table.last_synced_at < now - CONFIRM_WITHIN,
-        )
+        stale = and_(_unconfirmed(table), table.last_synced_at < now - CONFIRM_WITHIN)
         with database.read() as session:
             if not _has(session, table, server_id, stale):
                 continue
