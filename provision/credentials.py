@@ -11,8 +11,8 @@ from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginEr
 
 from provision.errors import InvalidInput, Unreachable
 from provision.secret import Secret
+from provision.servers import SECURITY
 
-SECURITY = ("tls", "starttls", "none")
 FALSE = ("false", "no", "0")
 # Answers that say nothing about the password (RFC 5530).
 NO_VERDICT = {

@@ -1,6 +1,6 @@
 """The wanted side of a server, read from the database; and how far each row has come, written back.
 
-Only a push uses it (`provision.sync`, `provision.rounds`). Everything is set-based: a push of 10,000 rows is a handful of statements.
+For pushes and comparisons (`provision.sync`, `provision.rounds`), and what is due for the jobs. Everything is set-based: a push of 10,000 rows is a handful of statements.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from provision.database import Database
 from provision.errors import ProvisionError
-from provision.models import Alias, LogStatus, Mailbox, ProvisionLog, Status, SyncStatus, utc_now
+from provision.models import TABLES, Alias, LogStatus, Mailbox, ProvisionLog, Status, SyncStatus, utc_now
 from provision.sealing import Sealer
 from provision.secret import Secret
 from provision.state import DesiredState, Key, LiveReport, Resource, WantedAlias, WantedMailbox, Wish
@@ -29,7 +29,6 @@ OWN_COLUMNS: dict[type[Mailbox] | type[Alias], tuple[str, ...]] = {
     Alias: ("destinations",),
 }
 MARKS = ("failed_generation", "synced_generation")
-TABLES: dict[Resource, type[Mailbox] | type[Alias]] = {Resource.MAILBOX: Mailbox, Resource.ALIAS: Alias}
 
 
 class Item(NamedTuple):

@@ -109,9 +109,10 @@ class Jobs:
             uid = session.scalars(select(Server.uid).where(Server.id == server_id)).one()
         try:
             self.app.provisioner.pull(actor, uid)
-        except Conflict:  # something is being sent there just now: it is this one's turn again in a moment
-            with self.app.database.write() as session:
-                session.execute(update(Server).where(Server.id == server_id).values(last_import_at=None))
+        except Conflict as conflict:
+            if conflict.code == "SERVER_BUSY":  # it is this one's turn again in a moment
+                with self.app.database.write() as session:
+                    session.execute(update(Server).where(Server.id == server_id).values(last_import_at=None))
             raise
 
     def _servers_with_work(self, now: datetime) -> list[int]:

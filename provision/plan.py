@@ -51,7 +51,7 @@ class Plan:
     changes: list[Change] = field(default_factory=list)
     settled: list[Key] = field(default_factory=list)  # due, and already as wanted
     conflicts: list[Difference] = field(default_factory=list)  # due, but the account there is not ours
-    taken: list[Key] = field(default_factory=list)  # due, but an entry of the other sort has the address there
+    taken: list[Key] = field(default_factory=list)  # ours cannot come, an entry of the other sort has the address there
     lost: list[Key] = field(default_factory=list)  # due, gone there, and no password kept to make it anew
     missing: list[Key] = field(default_factory=list)  # ours, gone from the server
     differing: list[Difference] = field(default_factory=list)  # delivered once, changed there since
@@ -142,7 +142,7 @@ def _compare_mailbox(
     if want.quota_messages and "quota_messages" not in supports:
         plan.unsupported.append((key, "a limit on the number of messages"))
         want = want._replace(quota_messages=None)
-    if have is None and want.due and not want.claimed and _has_alias(actual, address):
+    if have is None and not want.claimed and _has_alias(actual, address):
         plan.taken.append(key)
     elif have is None:
         _plan_absent_mailbox(plan, key, want, address in actual.addresses(Resource.MAILBOX))
@@ -250,7 +250,7 @@ def _compare_alias(plan: Plan, address: str, want: WantedAlias, actual: ServerSt
             plan.settled.append(key)
     elif have is not None and not want.claimed:
         plan.conflicts.append(alias_difference(key, want, have))
-    elif have is None and want.due and address in actual.addresses(Resource.MAILBOX):
+    elif have is None and (want.due or not want.claimed) and address in actual.addresses(Resource.MAILBOX):
         plan.taken.append(key)
     elif want.due:
         plan.recreated += want.claimed and have is None

@@ -5,11 +5,12 @@
 
 from provision.models.base import Base, JobStatus, LogStatus, Role, Status, SyncStatus, UtcDateTime, utc_now
 from provision.models.callers import AdminSession, ApiToken, Operator, SignInGuard, api_token_domain, operator_domain
-from provision.models.mail import Alias, Domain, Mailbox, Server
+from provision.models.mail import TABLES, Alias, Domain, Mailbox, Server
 from provision.models.policy import Policy
 from provision.models.records import ApiAnswer, AuditCheckpoint, AuditLink, IdempotencyKey, ImportJob, ProvisionLog
 
 __all__ = [
+    "TABLES",
     "AdminSession", "Alias", "ApiAnswer", "ApiToken", "AuditCheckpoint", "AuditLink", "Base", "Domain",
     "IdempotencyKey", "ImportJob", "JobStatus", "LogStatus", "Mailbox", "Operator", "Policy", "ProvisionLog",
     "Role", "Server", "SignInGuard", "Status", "SyncStatus", "UtcDateTime", "api_token_domain", "operator_domain",

@@ -7,6 +7,7 @@ from sqlalchemy import JSON, BigInteger, CheckConstraint, Computed, ForeignKey, 
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from provision.models.base import ASCII, Base, Row, Status, Synced
+from provision.state import Resource
 
 
 class Server(Row, Base):
@@ -84,3 +85,7 @@ class Alias(Row, Synced, Base):
         Index("ix_alias_server_id_sync_status", "server_id", "sync_status", "confirming"),
         Index("ix_alias_sync_status", "sync_status"),
     )
+
+
+# What is kept on a mail server: rows that are their own queue.
+TABLES: dict[Resource, type[Mailbox] | type[Alias]] = {Resource.MAILBOX: Mailbox, Resource.ALIAS: Alias}

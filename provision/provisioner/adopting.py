@@ -10,8 +10,7 @@ from uuid6 import uuid7
 
 from provision import address as addresses
 from provision.access import Actor, Permission
-from provision.desired import TABLES
-from provision.models import Alias, Domain, Mailbox, Server, Status, utc_now
+from provision.models import TABLES, Alias, Domain, Mailbox, Server, Status, utc_now
 from provision.provisioner.base import Base, subject_of, touch
 from provision.state import DesiredState, Key, MailboxState, Resource, ServerState
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from itertools import chain, islice
+from itertools import islice
 from typing import NamedTuple
 
 from provision.address import as_stored
@@ -34,7 +34,6 @@ from provision.state import (
 )
 
 LIMIT = 500
-TAKEN = "the mail server has an alias where a mailbox is wanted, or the reverse"
 
 
 class Found(StrEnum):
@@ -104,15 +103,14 @@ def _kinds(
         for key in sorted((key for key in keys if stored in key.address), key=_order):
             yield Finding(key, tuple(keys[key]), _ours(wanted, key), _theirs(actual, key))
 
-    yield Found.CLASHES, sides(_fields_of(plan.conflicts))
+    yield Found.CLASHES, sides(_fields_of(plan.conflicts) | {key: ["account"] for key in plan.taken})
     yield Found.DIFFERS, sides(_fields_of(plan.differing))
     yield Found.UNKNOWN, sides({key: [] for key in plan.unmanaged})
     yield Found.GONE, sides({key: [] for key in [*plan.missing, *plan.lost]})
     changes = _changes(plan.changes, actual)
     for found in (Found.CREATE, Found.CHANGE, Found.DELETE):
         yield found, sides(changes[found])
-    impossible = chain(plan.unsupported, ((key, TAKEN) for key in plan.taken))
-    yield Found.UNSUPPORTED, (Finding(key, reason=what) for key, what in impossible if stored in key.address)
+    yield Found.UNSUPPORTED, (Finding(key, reason=what) for key, what in plan.unsupported if stored in key.address)
     left_alone = (u for u in plan.unmanageable if needle in u.text.lower())
     yield Found.UNMANAGEABLE, (Finding(None, text=f"{u.where}: {u.text}", reason=u.reason) for u in left_alone)
 

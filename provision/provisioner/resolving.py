@@ -16,6 +16,7 @@ from provision.plan import Plan
 from provision.provisioner.adopting import Adoption, PullResult
 from provision.provisioner.base import Base, subject_of
 from provision.provisioner.newcomers import find_domains
+from provision.rounds import TAKEN
 from provision.state import Key, Resource
 
 WRITING = {Resource.MAILBOX: Permission.MAILBOX_WRITE, Resource.ALIAS: Permission.ALIAS_WRITE}
@@ -32,8 +33,9 @@ class Resolution:
     def __init__(self, base: Base, session: Session, actor: Actor, plan: Plan, adoption: Adoption) -> None:
         self.base, self.session, self.actor, self.adoption = base, session, actor, adoption
         self.server: Server = adoption.server
-        self.unmanaged, self.gone = set(plan.unmanaged), {*plan.missing, *plan.lost}
-        self.known = self.unmanaged | self.gone | {d.key for d in (*plan.differing, *plan.conflicts)}
+        self.unmanaged, self.taken = set(plan.unmanaged), set(plan.taken)
+        self.absent = {*plan.missing, *plan.lost, *plan.taken}  # of its sort nothing is there
+        self.known = self.unmanaged | self.absent | {d.key for d in (*plan.differing, *plan.conflicts)}
 
     def settle(self, keys: Sequence[Key], winner: Winner) -> None:
         """All of them, or none. Raises: AccessDenied, NotFound where there is no difference any more, Conflict."""
@@ -61,7 +63,7 @@ class Resolution:
 
     def _permissions(self, key: Key, winner: Winner, domain: Domain | None) -> list[Permission]:
         """What is removed on either side takes the right to remove such a thing."""
-        removes = key in (self.unmanaged if winner is Winner.DASHBOARD else self.gone)
+        removes = key in (self.unmanaged if winner is Winner.DASHBOARD else self.absent)
         needed = [Permission.SYNC_PUSH if domain else Permission.DOMAIN_WRITE]
         needed += [Permission.SYNC_PULL] if winner is Winner.SERVER and not removes else []
         return [*needed, WRITING[key.resource]] if removes else needed
@@ -70,7 +72,9 @@ class Resolution:
         """What only the server has is removed there; ours is sent again."""
         rows = self.adoption.rows([key for key in keys if key not in self.unmanaged])
         for key, row in rows.items():
-            if isinstance(row, Mailbox) and row.sealed_password is None and key in self.gone:
+            if key in self.taken:
+                raise Conflict(TAKEN, code="SYNC_CONFLICT")
+            if isinstance(row, Mailbox) and row.sealed_password is None and key in self.absent:
                 raise Conflict(
                     f"{key.address} is gone from the mail server, and its password is not kept here. Reset its password: "
                     "that makes it anew.", code="MAILBOX_GONE",
@@ -82,18 +86,16 @@ class Resolution:
         self.base._intend(self.session, self.actor, "sync.dashboard_wins", list(rows.values()), payloads)
 
     def _server_wins(self, keys: Sequence[Key]) -> None:
-        """Ours that is gone there is forgotten; what only the server has is imported; its values are taken."""
+        """Ours that is not there is forgotten; what only the server has is imported; its values are taken."""
         result = PullResult()
-        dropped = list(self.adoption.unmoved([key for key in keys if key in self.gone], result).values())
-        self.base._give_up(
-            self.session, dropped, "Given up: it is gone from the mail server, and the server was right."
-        )
+        dropped = list(self.adoption.unmoved([key for key in keys if key in self.absent], result).values())
+        self.base._give_up(self.session, dropped, "Given up: it is not on the mail server, and the server was right.")
         subjects = [subject_of(row) for row in dropped]
         self.base._done(self.session, self.actor, "sync.server_wins", subjects, {"dropped": True})
         for row in dropped:
             self.session.delete(row)
         self.adoption.import_unknown([key for key in keys if key in self.unmanaged], result)
-        self.adoption.take_values([key for key in keys if key not in self.unmanaged | self.gone], result)
+        self.adoption.take_values([key for key in keys if key not in self.unmanaged | self.absent], result)
         if result.errors:
             raise Conflict(result.errors[0], code="SYNC_CONFLICT")
 

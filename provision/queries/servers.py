@@ -10,7 +10,18 @@ from sqlalchemy.orm import Session
 
 from provision.access import Actor, Permission
 from provision.errors import NotFound
-from provision.models import Alias, Domain, Mailbox, Operator, Server, Status, SyncStatus, operator_domain, utc_now
+from provision.models import (
+    TABLES,
+    Alias,
+    Domain,
+    Mailbox,
+    Operator,
+    Server,
+    Status,
+    SyncStatus,
+    operator_domain,
+    utc_now,
+)
 from provision.queries.lists import PRESENT, Page, Reads, domain_id, kept_to_pages, scope, stored_domain
 from provision.servers import KINDS, LOGIN_SETTINGS, server_class
 from provision.state import Resource
@@ -25,7 +36,6 @@ HEALTH_COLUMNS = (
     "live",
 )  # fmt: skip
 FULL_PERCENT = 90  # of its quota: from there on a mailbox is counted as nearly full
-TABLES: Mapping[Resource, Any] = {Resource.MAILBOX: Mailbox, Resource.ALIAS: Alias}
 AT_ONCE = 5_000  # ids in one statement
 
 # Written out, as PRESENT is, for the partial index of the same text.

@@ -63,6 +63,9 @@ LOGIN_SETTINGS: Mapping[str, str] = {
 }
 
 
+SECURITY = ("tls", "starttls", "none")
+
+
 def _is_port(text: str) -> bool:
     return text.isdecimal() and 0 < int(text[:6]) < 65536
 
@@ -74,7 +77,7 @@ def _is_seconds(text: str) -> bool:
 # Settings that are not free text: whether a value can be used, and what it should be.
 VALUES: Mapping[str, tuple[Callable[[str], bool], str]] = {
     "imap_port": (_is_port, "a number from 1 to 65535"),
-    "imap_security": (("tls", "starttls", "none").__contains__, "tls, starttls or none"),
+    "imap_security": (SECURITY.__contains__, "tls, starttls or none"),
     "imap_verify": (("true", "false", "yes", "no", "1", "0").__contains__, "true or false"),
     "live_cache_seconds": (_is_seconds, "a number of seconds"),
 }

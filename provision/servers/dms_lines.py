@@ -7,6 +7,7 @@ Source: docker-mailserver 15.1 and 16, target/bin/* and helpers/{accounts,aliase
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from copy import copy
 from functools import cached_property
@@ -19,7 +20,7 @@ from provision.state import Unmanageable
 HASH = re.compile(r"(\{[A-Za-z0-9.-]+\}|\$\w{1,12}\$)\S*")
 
 
-class ConfigFile:
+class ConfigFile(ABC):
     """Base of the three files. `entries`: key → number of its first line.
 
     `doubled` keys have two lines, of which the first counts; `garbage` lines are neither entry nor comment.
@@ -63,9 +64,9 @@ class ConfigFile:
             elif not is_blank(line):
                 self.garbage.append(line)
 
+    @abstractmethod
     def _split(self, line: str) -> tuple[str, str]:
         """Key and value of an entry's line."""
-        raise NotImplementedError
 
     def _entry_text(self, number: int) -> str:
         return self.lines[number] or ""

@@ -1,6 +1,7 @@
 """Pull and resolve: what is on the server and unknown here, or different."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import time_machine
@@ -9,6 +10,7 @@ from provision.access import Permission
 from provision.errors import AccessDenied, Conflict, NotFound
 from provision.models import Mailbox, Status, SyncStatus
 from provision.provisioner.adopting import Adoption, PullResult
+from provision.provisioner.comparing import Found
 from provision.provisioner.resolving import Winner
 from provision.state import Key, Resource
 from tests.conftest import HASH, OTHER_HASH, World
@@ -173,6 +175,28 @@ def test_a_domain_admin_imports_his_own_domain_only(world: World) -> None:
     assert result.imported == 1
     assert not any("boss" in error or "Big" in error for error in result.errors)
     assert [row["address"] for row in world.app.queries.mailboxes(world.alice).rows] == ["anna@example.com"]
+
+
+@pytest.mark.parametrize("resource", Resource)
+def test_an_address_that_the_other_sort_has_there_clashes_and_the_server_may_win(
+    world: World, resource: Resource
+) -> None:
+    app, key = world.app.provisioner, Key(resource, "info@example.com")
+    if resource is Resource.ALIAS:
+        world.write(f"info@example.com|{O}\n")
+        row: Any = app.create_alias(world.alice, key.address, ["x@elsewhere.net"])
+    else:
+        world.write("info@example.com x@elsewhere.net\n", VIRTUAL)
+        row = world.add(key.address)
+    before = files(world)
+    assert (row.sync_status, row.error_code) == (SyncStatus.FAILED, "SYNC_CONFLICT")
+    assert app.preview(world.alice, world.server.uid).taken == [key]
+    assert app.compare(world.alice, world.server.uid).counts[Found.CLASHES] == 1
+    with pytest.raises(Conflict, match="import that or remove it"):
+        app.resolve(world.alice, world.server.uid, key, Winner.DASHBOARD)
+    app.resolve(world.alice, world.server.uid, key, Winner.SERVER)
+    assert app.pull(world.alice, world.server.uid).imported == 1
+    assert files(world) == before
 
 
 # ---- at the same time ----------------------------------------------------------------------

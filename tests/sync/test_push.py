@@ -216,13 +216,6 @@ def test_a_lost_write_that_cannot_be_sent_again_is_no_longer_synced(world: World
     assert "anna@example.com|" in world.text()
 
 
-def test_an_alias_waits_where_somebody_made_an_account(world: World) -> None:
-    world.write(f"info@example.com|{O}\n")
-    alias = world.app.provisioner.create_alias(world.alice, "info@example.com", ["x@elsewhere.net"])
-    assert (alias.sync_status, alias.error_code) == (SyncStatus.FAILED, "SYNC_CONFLICT")
-    assert world.text(VIRTUAL) == ""
-
-
 # ---- alarms --------------------------------------------------------------------------------
 
 
