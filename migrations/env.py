@@ -1,4 +1,7 @@
-"""Alembic's entry: migrates the connection that provision.database hands over."""
+"""Alembic's entry: migrates the connection that provision.database hands over.
+
+Only forward: records that were moved to files cannot be taken back, so the way back is the former release and a backup.
+"""
 
 from alembic import context
 

@@ -291,10 +291,6 @@ def upgrade() -> None:
         op.execute(statement)
 
 
-def downgrade() -> None:
-    raise NotImplementedError("There is nothing before the first tables.")
-
-
 # Pages of present mailboxes are read from these, in order, whatever the sort; and the sums of the domains.
 PRESENT_INDEXES = {
     "address": "address, id, display_name",  # a search compares both while it walks

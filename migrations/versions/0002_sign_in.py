@@ -37,10 +37,3 @@ def upgrade() -> None:
         sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_sign_in_guard")),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("sign_in_guard")
-    op.drop_table("admin_session")
-    with op.batch_alter_table("operator") as batch:
-        batch.drop_column("language")

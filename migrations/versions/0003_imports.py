@@ -39,7 +39,3 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_import_job_operator_id"), "import_job", ["operator_id"], unique=False)
     op.create_index(op.f("ix_import_job_status"), "import_job", ["status"], unique=False)
-
-
-def downgrade() -> None:
-    op.drop_table("import_job")

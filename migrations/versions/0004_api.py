@@ -55,9 +55,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_api_answer")),
     )
     op.create_index(op.f("ix_api_answer_created_at"), "api_answer", ["created_at"], unique=False)
-
-
-def downgrade() -> None:
-    op.drop_table("api_answer")
-    op.drop_table("api_token_domain")
-    op.drop_table("api_token")

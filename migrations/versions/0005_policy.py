@@ -30,7 +30,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_policy")),
     )
     op.bulk_insert(policy, [{"id": 1, "version": 1, "updated_at": datetime.now(UTC)}])
-
-
-def downgrade() -> None:
-    op.drop_table("policy")

@@ -55,7 +55,3 @@ def upgrade() -> None:
     )
     for statement in POSTGRESQL if op.get_bind().dialect.name == "postgresql" else SQLITE:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    raise NotImplementedError("Go back by restoring a backup.")

@@ -12,7 +12,3 @@ def upgrade() -> None:
     op.drop_index("ix_alias_mailbox_id", table_name="alias")
     op.create_index("ix_alias_mailbox_id_address", "alias", ["mailbox_id", "address"])
     op.create_index("ix_provision_log_resource_type", "provision_log", ["resource_type", "id"])
-
-
-def downgrade() -> None:
-    raise NotImplementedError("Go back by restoring a backup.")

@@ -11,7 +11,3 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("idempotency_key", sa.Column("refusals", sa.JSON(), nullable=False, server_default="[]"))
-
-
-def downgrade() -> None:
-    raise NotImplementedError("Go back by restoring a backup.")

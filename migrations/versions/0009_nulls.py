@@ -17,7 +17,3 @@ def upgrade() -> None:
         name = f"ix_mailbox_present_{column}"
         op.execute(f"DROP INDEX {name}")
         op.execute(f"CREATE INDEX {name} ON mailbox ({column} NULLS FIRST, id) WHERE status <> 'DELETED'")
-
-
-def downgrade() -> None:
-    raise NotImplementedError("Go back by restoring a backup.")

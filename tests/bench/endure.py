@@ -27,6 +27,7 @@ from provision.state import Resource
 from provision.tokens import SCOPES
 from tests.bench.world import ADMIN, volume
 from tests.conftest import HASH, OTHER_HASH
+from tests.waiting import comes_true
 
 DOMAIN = "example.com"
 PATIENCE_SECONDS = 300
@@ -86,7 +87,7 @@ class Fleet:
 
     def wait_until_up(self) -> None:
         for port in self.ports.values():
-            wait_for(lambda port=port: _answers(port), 60)  # type: ignore[misc]
+            comes_true(lambda port=port: _answers(port), 60)  # type: ignore[misc]
 
     @property
     def urls(self) -> list[str]:
@@ -111,15 +112,6 @@ def _answers(port: int) -> bool:
         return httpx2.get(f"http://127.0.0.1:{port}/health", timeout=2).status_code == 200
     except httpx2.HTTPError:
         return False
-
-
-def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 # ---- the people ----------------------------------------------------------------------------
@@ -289,7 +281,7 @@ class Reckoning:
 def reckon(made: Fleet, crowd: list[Person], hand: ByHand) -> Reckoning:
     """Wait until all is delivered, then compare the server with what everybody remembers."""
     began = time.monotonic()
-    wait_for(lambda: _waiting(made.app) == 0, PATIENCE_SECONDS)
+    comes_true(lambda: _waiting(made.app) == 0, PATIENCE_SECONDS)
     drained = time.monotonic() - began
     state = DmsFiles({"path": str(volume(made.app))}, 10).read()
     wanted = {address: box for person in crowd for address, box in person.mailboxes.items()}

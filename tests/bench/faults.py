@@ -35,6 +35,7 @@ from provision.servers.dms_files import DmsFiles
 from provision.state import ServerState, key_of
 from tests.conftest import HASH
 from tests.postgres import PostgresServer
+from tests.waiting import comes_true
 
 ACTOR = Actor.system("faults")
 DOMAIN = "example.com"
@@ -81,10 +82,8 @@ class Case:
 
     def settle(self, seconds: float = 60) -> None:
         """The background work goes on until nothing waits, as in a running process; what waits still, `astray` tells."""
-        jobs, deadline = Jobs(self.app), time.monotonic() + seconds
-        while self.waiting() and time.monotonic() < deadline:
-            jobs.sweep()
-            time.sleep(0.05)
+        jobs = Jobs(self.app)
+        comes_true(lambda: not self.waiting() or jobs.sweep(), seconds, 0.05)
 
     def waiting(self) -> list[str]:
         with self.app.database.read() as session:

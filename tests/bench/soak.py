@@ -11,8 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench.endure import ByHand, Fleet, Person, Reckoning, fleet, people, reckon, wait_for, watching
+from tests.bench.endure import ByHand, Fleet, Person, Reckoning, fleet, people, reckon, watching
 from tests.bench.world import products, table, volume
+from tests.waiting import comes_true
 
 NAME = "web"
 AWAY_SECONDS = 3
@@ -24,7 +25,7 @@ def run(made: Fleet, kills: int) -> tuple[list[Person], ByHand, int]:
     hand, away = ByHand(volume(made.app)), 0
     crowd, go_home = people(made, number=6, pause_seconds=0.02)
     for number in range(kills):
-        wait_for(lambda: made.up() == [NAME], 60)
+        comes_true(lambda: made.up() == [NAME], 60)
         time.sleep(choose.uniform(0.5, 3))
         hand.add()
         if number % 3 == 0:

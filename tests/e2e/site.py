@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from provision.config import Settings
 from provision.models import Role
 from provision.sample import MAIN, make_sample
 from provision.secret import Secret
+from tests.waiting import comes_true
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "Correct-Horse-1"
@@ -115,14 +115,17 @@ def _free_port() -> int:
 
 
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.02)
-    raise RuntimeError(f"the server did not start:\n{log.read_text()}")
+    comes_true(lambda: _is_healthy(url) or process.poll() is not None, 60)
+    if not _is_healthy(url):
+        raise RuntimeError(f"the server did not start:\n{log.read_text()}")
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=2):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
 
 
 def launch(playwright: Playwright) -> Browser:

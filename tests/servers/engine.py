@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from docker.errors import DockerException, ImageNotFound
 from filelock import FileLock, Timeout
 
 from tests.servers.certificates import Authority
+from tests.waiting import comes_true
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "postroom-tests"
 RUN = Path(tempfile.gettempdir()) / f"postroom-engine-{os.getuid()}"
@@ -102,12 +102,11 @@ class Engine:
         argv = ["dockerd", *flags, f"--pidfile={RUN / 'pid'}", f"--host={SOCKET}", *_tls_door()]
         with log.open("wb") as out:
             self._process = subprocess.Popen(argv, stdout=out, stderr=out, start_new_session=True)
-        deadline = time.monotonic() + START_SECONDS
-        while not _answers(SOCKET):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                told = log.read_text(errors="replace").splitlines()[-1:]
-                raise NoEngine(f"dockerd does not start here: {''.join(told)[:300]}")
-            time.sleep(0.1)
+        process = self._process
+        comes_true(lambda: _answers(SOCKET) or process.poll() is not None, START_SECONDS, 0.1)
+        if not _answers(SOCKET):
+            told = log.read_text(errors="replace").splitlines()[-1:]
+            raise NoEngine(f"dockerd does not start here: {''.join(told)[:300]}")
         return SOCKET
 
     def _stop(self) -> None:
@@ -115,9 +114,7 @@ class Engine:
         with suppress(OSError, ValueError):
             pid = self._process.pid if self._process else int((RUN / "pid").read_text())
             os.kill(pid, signal.SIGTERM)
-            deadline = time.monotonic() + 20
-            while time.monotonic() < deadline and not _ended(pid, self._process):
-                time.sleep(0.1)
+            comes_true(lambda: _ended(pid, self._process), 20, 0.1)
 
     def tls_door(self) -> str:
         """tcp:// address at which it asks for a certificate of `TLS`. Raises: NoEngine when it is not one of ours."""
