@@ -45,11 +45,9 @@ def done_many(who: SignedIn, text: str, result: BulkResult, *, delivered: bool =
     ui.done(text, " ".join(more))
 
 
-def show_once(who: SignedIn, place: Any, text: str, row: Mailbox, secret: Secret) -> None:
-    """The same, and a one-time password, in place of the dialog's form."""
-    with place.container():
-        st.success(ui.plain(f"{text} {outcome(who, row)[1]}"), icon=":material/check:")
-        ui.show_once(secret, readable(row.address))
+def done_with_password(who: SignedIn, text: str, row: Mailbox, secret: Secret) -> None:
+    """The same, and the one-time password of the mailbox."""
+    ui.one_time_password(readable(row.address), secret, f"{text} {outcome(who, row)[1]}")
 
 
 def outcome(who: SignedIn, row: Mailbox) -> tuple[bool, str]:

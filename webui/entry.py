@@ -46,6 +46,7 @@ def _dashboard(who: SignedIn) -> None:
     page = st.navigation({word(section) if section else "": _pages(who, section) for section in SECTIONS})
     sidebar.account(who)
     ui.show_flashes()
+    ui.show_one_time()
     page.run()
 
 

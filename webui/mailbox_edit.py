@@ -1,14 +1,15 @@
 """Dialogs to make a mailbox, to change one, and to set the quota of several."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 import streamlit as st
 
 from provision.access import Permission
 from provision.address import readable
 from provision.errors import InvalidInput
+from provision.models import Mailbox
 from provision.provisioner.newcomers import NewMailbox
 from provision.secret import Secret
 from provision.signin import SignedIn
@@ -18,7 +19,6 @@ from webui.policy import password_hint
 
 MB = 1 << 20
 MAX_MB = 1 << 30
-KEY, MADE = "mb_new_key", "mb_new_made"
 Row = Mapping[str, Any]
 
 
@@ -27,14 +27,13 @@ Row = Mapping[str, Any]
 
 def create_dialog(domains: Sequence[str]) -> None:
     """One mailbox for one opened dialog, however often its button is pressed."""
-    st.session_state[KEY] = uuid4().hex
-    form, place = ui.dialog_key(), readable(domains[0]) if domains else "example.com"
+    once, form = ui.Once(), ui.dialog_key()
+    place = readable(domains[0]) if domains else "example.com"
 
     @st.dialog(_("Create mailbox"), icon=":material/add:")
     def create() -> None:
         who = ui.signed_in(Permission.MAILBOX_READ)
-        whole = st.empty()
-        with whole.form(f"new_mailbox_{form}", border=False):
+        with st.form(f"new_mailbox_{form}", border=False):
             address = st.text_input(_("Address"), placeholder=f"name@{place}", icon=":material/mail:", max_chars=255)
             name = st.text_input(_("Name"), max_chars=200)
             quota, messages = _quota_fields(None, None, _("as the domain says"))
@@ -48,27 +47,22 @@ def create_dialog(domains: Sequence[str]) -> None:
             with ui.attempt():
                 password = same(typed, again)
                 new = NewMailbox(
-                    (address or "").strip(), password or ui.app().policy.one_time_password(), display_name=name or "",
+                    (address or "").strip(), password, display_name=name or "",
                     quota_bytes=None if quota is None else quota * MB, quota_messages=messages,
                 )  # fmt: skip
-                _create(who, new, whole if password is None else None)
+                row, secret = once(lambda: _create(who, new))
+                text = _("{address} is created.", address=readable(row.address))
+                if secret:
+                    delivery.done_with_password(who, text, row, secret)
+                delivery.done(who, text, row)
 
     create()
 
 
-def _create(who: SignedIn, new: NewMailbox, once: Any) -> None:
-    """`once`: the place where the one-time password is shown, instead of the form."""
-    write, key = ui.app().provisioner, st.session_state[KEY]
-    row = write.create_mailbox(who.actor, new, idempotency_key=key)
-    secret = new.password
-    if once and st.session_state.get(MADE) == key:  # pressed twice: the first password was never seen, so another
-        row, secret = write.reset_password(who.actor, row.uid)
-    st.session_state[MADE] = key
-    text = _("{address} is created.", address=readable(row.address))
-    if once and secret:
-        delivery.show_once(who, once, text, row, secret)
-    else:
-        delivery.done(who, text, row)
+def _create(who: SignedIn, new: NewMailbox) -> tuple[Mailbox, Secret | None]:
+    """The mailbox; and its one-time password, where none was typed."""
+    made = None if new.password else ui.app().policy.one_time_password()
+    return ui.app().provisioner.create_mailbox(who.actor, replace(new, password=new.password or made)), made
 
 
 def same(typed: str | None, again: str | None) -> Secret | None:

@@ -20,35 +20,35 @@ Row = Mapping[str, Any]
 
 def reset_dialog(row: Row) -> None:
     """Typed twice; or made here, shown this once, and never again."""
-    key = ui.dialog_key()
+    once, key = ui.Once(), ui.dialog_key()
 
     @st.dialog(_("Reset password"), icon=":material/key:")
     def reset() -> None:
         who = ui.signed_in(Permission.MAILBOX_READ)
         ways = {"once": _("One-time password"), "typed": _("Type a password")}
-        whole = st.empty()
-        with whole.container():
-            st.markdown(f"**{ui.plain(readable(row['address']))}**")
-            way = st.segmented_control(
-                _("How"), list(ways), default="once", required=True, format_func=ways.__getitem__, key=f"mb_reset_{key}",
-                label_visibility="collapsed",
-            )  # fmt: skip
-            wanted = _one_time() if way == "once" else _typed(who, row, key)
-        if wanted:
-            with ui.attempt():
-                made, secret = ui.app().provisioner.reset_password(who.actor, row["uid"])
-                if secret:
-                    delivery.show_once(who, whole, _("The password is changed."), made, secret)
+        st.markdown(f"**{ui.plain(readable(row['address']))}**")
+        way = st.segmented_control(
+            _("How"), list(ways), default="once", required=True, format_func=ways.__getitem__, key=f"mb_reset_{key}",
+            label_visibility="collapsed",
+        )  # fmt: skip
+        if way == "once":
+            _one_time(who, row, once)
+        else:
+            _typed(who, row, key)
 
     reset()
 
 
-def _one_time() -> bool:
+def _one_time(who: SignedIn, row: Row, once: ui.Once) -> None:
     st.write(_("A random password is made and shown once. The old password stops working."))
-    return ui.buttons(_("Make one-time password"))
+    if ui.buttons(_("Make one-time password")):
+        with ui.attempt():
+            made, secret = once(lambda: ui.app().provisioner.reset_password(who.actor, row["uid"]))
+            if secret:
+                delivery.done_with_password(who, _("The password is changed."), made, secret)
 
 
-def _typed(who: SignedIn, row: Row, key: str) -> bool:
+def _typed(who: SignedIn, row: Row, key: str) -> None:
     with st.form(f"reset_password_{key}", border=False):
         typed = st.text_input(_("New password"), type="password", autocomplete="new-password", help=password_hint())
         again = st.text_input(_("New password again"), type="password", autocomplete="new-password")
@@ -60,7 +60,6 @@ def _typed(who: SignedIn, row: Row, key: str) -> bool:
                 raise InvalidInput(_("Type a password."))
             made, _none = ui.app().provisioner.reset_password(who.actor, row["uid"], password)
             delivery.done(who, _("The password of {address} is changed.", address=readable(made.address)), made)
-    return False
 
 
 def verify_dialog(row: Row) -> None:

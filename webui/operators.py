@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import uuid4
 
 import streamlit as st
 
 from provision.access import Permission
 from provision.address import readable
 from provision.models import Role, utc_now
-from provision.secret import Secret
 from webui import show, ui
 from webui.i18n import _, word
 
@@ -44,15 +42,11 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 
 
 def create_dialog(domains: Sequence[str]) -> None:
-    key, form = uuid4().hex, ui.dialog_key()
-    made: list[tuple[Secret, str]] = []  # in the dialog's closure: a double click finds what the first one made
+    once, form = ui.Once(), ui.dialog_key()
 
     @st.dialog(_("Add operator"))
     def create() -> None:
         who = ui.signed_in(Permission.OPERATOR_WRITE)
-        if made:
-            ui.show_once(*made[0])
-            return
         with st.form(f"new_operator_{form}", border=False):
             username = st.text_input(_("User name"), max_chars=80)
             given = _fields({}, domains)
@@ -61,10 +55,9 @@ def create_dialog(domains: Sequence[str]) -> None:
             with ui.attempt():
                 role = given.pop("role")
                 add = ui.app().provisioner.create_operator
-                row, password = add(who.actor, username or "", role, idempotency_key=key, **given)
+                row, password = once(lambda: add(who.actor, username or "", role, **given))
                 if password:
-                    made.append((password, row.username))
-                st.rerun(scope="fragment")
+                    ui.one_time_password(row.username, password)
 
     create()
 
@@ -102,21 +95,18 @@ def _fields(row: Mapping[str, Any], domains: Sequence[str]) -> dict[str, Any]:
 
 
 def reset_dialog(row: Mapping[str, Any]) -> None:
-    made: list[tuple[Secret, str]] = []
+    once = ui.Once()
 
     @st.dialog(_("Reset password"))
     def reset() -> None:
         who = ui.signed_in(Permission.OPERATOR_WRITE)
-        if made:
-            ui.show_once(*made[0])
-            return
         name = f"**{ui.plain(row['username'])}**"
         st.write(_("{name} gets a one-time password, and is signed out everywhere.", name=name))
         if ui.buttons(_("Make one-time password")):
             with ui.attempt():
-                _row, password = ui.app().provisioner.set_operator_password(who.actor, row["uid"])
+                set_password = ui.app().provisioner.set_operator_password
+                _row, password = once(lambda: set_password(who.actor, row["uid"]))
                 if password:
-                    made.append((password, row["username"]))
-                st.rerun(scope="fragment")
+                    ui.one_time_password(row["username"], password)
 
     reset()

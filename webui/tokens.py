@@ -7,7 +7,6 @@ import streamlit as st
 
 from provision.access import Permission
 from provision.address import readable
-from provision.secret import Secret
 from provision.tokens import SCOPES, in_days, state
 from webui import show, ui
 from webui.basepath import place
@@ -36,23 +35,19 @@ def table(rows: Sequence[Row]) -> Row | None:
 
 
 def create_dialog(domains: Sequence[str]) -> None:
-    form = ui.dialog_key()
-    made: list[tuple[str, Secret]] = []  # in the dialog's closure: a double click finds what the first one made
+    once, form = ui.Once(), ui.dialog_key()
 
     @st.dialog(_("Make API token"))
     def create() -> None:
         who = ui.signed_in(Permission.TOKEN_WRITE)
-        if made:
-            _show_once(*made[0])
-            return
         with st.form(f"new_token_{form}", border=False):
             given = _fields(domains)
             sent = ui.submit(_("Make"))
         if sent:
             with ui.attempt():
-                row, token = ui.app().tokens.create(who.actor, given.pop("name"), **given)
-                made.append((row.name, token))
-                st.rerun(scope="fragment")
+                row, token = once(lambda: ui.app().tokens.create(who.actor, given.pop("name"), **given))
+                text = _("The token {name}:", name=f"**{ui.plain(row.name)}**")
+                ui.show_once(ui.OneTime(_("API token"), text, token, ""))
 
     create()
 
@@ -77,14 +72,6 @@ def _fields(domains: Sequence[str]) -> dict[str, Any]:
         "name": name or "", "scopes": scopes, "domains": chosen or None,
         "networks": (networks or "").replace(",", " ").split(), "expires_at": in_days(days),
     }  # fmt: skip
-
-
-def _show_once(name: str, token: Secret) -> None:
-    st.markdown(_("The token {name}:", name=f"**{ui.plain(name)}**"))
-    st.code(token.reveal(), language=None, wrap_lines=True)
-    st.caption(_("Copy it now: it is not kept, and will not be shown again."))
-    if st.button(_("Close"), type="primary", key="close_token"):
-        st.rerun()
 
 
 def revoke_dialog(row: Row) -> None:

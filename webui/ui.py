@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -23,9 +23,10 @@ from webui.markup import plain as plain
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
 FLASH = "_flash"
-CLOSING = "_closing"
+ONE_TIME = "_one_time"
 OPENED = "_dialogs_opened"
 TOAST_CHARACTERS = 100  # Streamlit cuts what is longer
+T = TypeVar("T")
 
 
 def app() -> Postroom:
@@ -41,8 +42,6 @@ def signed_in(permission: Permission | None = None, *, seen: bool = True) -> Sig
 
     `seen` False: in a fragment that refreshes itself, which must not keep the session alive.
     """
-    if st.session_state.pop(CLOSING, False):
-        st.rerun()
     who = session.current(seen=seen)
     if who is None or who.must_change_password:
         _leave()
@@ -206,17 +205,64 @@ def submit(text: str) -> bool:
         return st.form_submit_button(text, type="primary")
 
 
-def show_once(secret: Secret, whose: str) -> None:
-    """A one-time password, in a dialog: with a copy button, and gone when the dialog closes."""
-    st.markdown(_("The one-time password of {name}:", name=f"**{plain(whose)}**"))
-    st.code(secret.reveal(), language=None)
-    st.caption(_("Copy it now: it is not kept, and will not be shown again."))
-    st.button(_("Close"), type="primary", key="close_once", on_click=_close_dialog)
+# ---- what is made once, and shown once -----------------------------------------------------
 
 
-def _close_dialog() -> None:
-    """In the next run the button that led here is not pressed any more: so the dialog is told at its first line."""
-    st.session_state[CLOSING] = True
+class Once:
+    """For one opened dialog: what its button makes is made once, however often it is pressed. What failed is not made."""
+
+    def __init__(self) -> None:
+        self._made: list[Any] = []
+
+    def __call__(self, make: Callable[[], T]) -> T:
+        if not self._made:
+            self._made.append(make())
+        made: T = self._made[0]
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class OneTime:
+    """A secret that is kept nowhere else."""
+
+    title: str
+    whose: str
+    secret: Secret
+    done: str
+
+
+def one_time_password(whose: str, secret: Secret, done: str = "") -> NoReturn:
+    """Close the dialog, and show this in one of its own. `done`: what was done before."""
+    text = _("The one-time password of {name}:", name=f"**{plain(whose)}**")
+    show_once(OneTime(_("One-time password"), text, secret, done))
+
+
+def show_once(made: OneTime) -> NoReturn:
+    """Close the dialog, and show this in one that only its own button closes: a form is taller, so that the second
+    click of a double click falls beside, which closes other dialogs; and this cannot be shown again."""
+    st.session_state[ONE_TIME] = made
+    st.rerun()
+
+
+def show_one_time() -> None:
+    """Called by the entry, once a run, for as long as nobody has closed it."""
+    made = st.session_state.get(ONE_TIME)
+    if made is None:
+        return
+
+    @st.dialog(made.title, dismissible=False)
+    def show() -> None:
+        signed_in()
+        if made.done:
+            st.success(plain(made.done), icon=":material/check:")
+        st.markdown(made.whose)
+        st.code(made.secret.reveal(), language=None, wrap_lines=True)
+        st.caption(_("Copy it now: it is not kept, and will not be shown again."))
+        if st.button(_("Close"), type="primary", key="close_once"):
+            st.session_state.pop(ONE_TIME, None)
+            st.rerun()
+
+    show()
 
 
 def on_script_error(error: Exception) -> bool:

@@ -60,6 +60,17 @@ def press(page: Page, name: str) -> None:
     settled(page)
 
 
+def click_twice(button: Locator, pause_ms: int) -> None:
+    """Where it was, also if it has gone meanwhile: that is what a person's double click does."""
+    button.click(trial=True)  # waits until it stands still
+    box = button.bounding_box()
+    assert box
+    place = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    button.page.mouse.click(*place)
+    button.page.wait_for_timeout(pause_ms)
+    button.page.mouse.click(*place)
+
+
 def dialog(page: Page) -> Locator:
     return page.get_by_role("dialog")
 

@@ -20,6 +20,7 @@ from provision.secret import Secret
 from provision.signin import SignedIn
 from tests.conftest import HASH
 from tests.ui.conftest import SYSTEM, token_of
+from webui import ui
 from webui.markup import NOTHING
 from webui.session import TEST_TOKEN
 
@@ -206,7 +207,9 @@ def script(name: str, uids: list[str]) -> None:
     rows = [{name: getattr(row, name) for name in names} for row in found]
     mine = ui.Listing("mb")
     st.session_state[ui.OPENED] = 0  # the dialog of the run before goes on, it is not another one
-    if name == "create":
+    if ui.ONE_TIME in st.session_state:  # the button that opened the dialog is not pressed in the run that shows this
+        ui.show_one_time()
+    elif name == "create":
         mailbox_edit.create_dialog(["example.com"])
     elif name == "edit":
         mailbox_edit.edit_dialog({**rows[0], "version": rows[0]["version"] - st.session_state.get("stale", 0)})
@@ -277,13 +280,13 @@ def test_a_one_time_password_is_shown_and_kept_nowhere(own_company: Postroom) ->
     field(test, "Address").set_value("new.person@example.com")
     press(test, "Create")
     (password,) = [code.value for code in test.code]
-    kept = [test.session_state[key] for key in ("mb_new_key", "mb_new_made")]
-    assert password not in f"{kept} {test.query_params}"
+    assert password not in f"{test.session_state} {test.query_params}"
     with own_company.database.read() as session:
         records = session.execute(select(ProvisionLog.__table__)).all()
     assert password not in str(records)
-    test.run()
+    press(test, "Close")
     assert not test.code
+    assert ui.ONE_TIME not in test.session_state
 
 
 def test_the_second_editor_is_told_with_both_values(own_company: Postroom) -> None:
