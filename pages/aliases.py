@@ -24,7 +24,7 @@ with find:
 with where:
     domain = mine.choice("domain", _("Domain"), app.queries.domain_names(who.actor), words=readable)
 with state:
-    sync = mine.segments("sync", _("Status"), list(SyncStatus))
+    sync = mine.choice("sync", _("Status"), list(SyncStatus))
 page = app.queries.aliases(
     who.actor, search=search, domain=domain, sync_status=sync, number=mine.number, size=mine.size
 )

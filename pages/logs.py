@@ -19,18 +19,17 @@ read = ui.app().queries
 listing = ui.Listing("lg")
 heading = ui.title(_("Logs"))
 
-find, narrow, kind, period = st.columns([3, 3, 2, 2], vertical_alignment="bottom")
+find, narrow, kind, result, period, person = st.columns([4, 3, 2, 2, 2, 2], vertical_alignment="bottom")
 with find:
     search = listing.search(_("Search"), _("address or name begins with"))
 with narrow:
     operation = listing.choice("operation", _("Operation"), OPERATIONS, words=str)
 with kind:
     resource = listing.choice("resource", _("Resource"), RESOURCES, words=logview.resource_name)
+with result:
+    status = listing.choice("status", _("Status"), list(LogStatus))
 with period:
     days = listing.choice("days", _("Period"), [1, 7, 30, 90], words=logview.period_name)
-result, person, _rest = st.columns([3, 3, 4], vertical_alignment="bottom")
-with result:
-    status = listing.segments("status", _("Status"), list(LogStatus))
 with person:
     operator = listing.text("operator", _("Operator"), _("user name"))
 

@@ -24,13 +24,13 @@ for row in halted:
     live.alarm(row, may_force=who.may(Permission.SYNC_FORCE))
 live.health([row["uid"] for row in halted])
 
-left, right = st.columns([1, 1], vertical_alignment="bottom")
+left, right = st.columns([4, 1], vertical_alignment="bottom")
 with left:
     part = mine.part({"waiting": _("Waiting"), "compare": _("Compare")})
 
 if part == "waiting":
-    with right.container(horizontal=True, horizontal_alignment="right"):
-        status = mine.segments("status", _("Status"), [SyncStatus.FAILED, SyncStatus.PENDING])
+    with right:
+        status = mine.choice("status", _("Status"), [SyncStatus.FAILED, SyncStatus.PENDING])
     live.waiting(mine, status)
 
 if part == "compare":

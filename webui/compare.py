@@ -82,15 +82,15 @@ def meaning(found: Found) -> str:
 
 
 def choose_kind(found: Comparison) -> Found | None:
-    """A row of buttons with counts, of what there is."""
+    """Of what there is, with counts."""
     there = [kind for kind in Found if found.counts.get(kind)]
     if not there:
         return None
     if st.session_state.get("sy_kind") not in there:
         st.session_state["sy_kind"] = there[0]
-    chosen: Found | None = st.segmented_control(
+    chosen = st.radio(
         _("Found"), there, key="sy_kind", format_func=lambda kind: f"{kind_name(kind)}  {found.counts[kind]:,}",
-        required=True, label_visibility="collapsed", wrap=True,
+        horizontal=True, label_visibility="collapsed",
     )  # fmt: skip
     return chosen or there[0]
 

@@ -59,22 +59,12 @@ class Listing:
         )  # fmt: skip
         return self._keep_in_link(name, chosen)
 
-    def segments(
-        self, name: str, title: str, options: Sequence[T], *, words: Callable[[T], str] = show.label
-    ) -> T | None:
-        """A row of buttons of which one or none is pressed."""
-        self._follow_link(name, options)
-        chosen = st.segmented_control(
-            title, list(options), format_func=words, key=self._key(name), on_change=self.first_page
-        )
-        return self._keep_in_link(name, chosen)
-
     def part(self, options: Mapping[str, str]) -> str:
-        """A row of buttons of which one is always pressed, the first at the start: name → title."""
+        """Which part of the page is shown, the first at the start: name → title."""
         first = next(iter(options))
         self._follow_link("part", list(options))
-        chosen = st.segmented_control(
-            _("Part"), list(options), default=first, required=True, format_func=options.__getitem__, key=self._key("part"),
+        chosen = st.radio(
+            _("Part"), list(options), format_func=options.__getitem__, key=self._key("part"), horizontal=True,
             label_visibility="collapsed", on_change=self.first_page,
         )  # fmt: skip
         return str(self._keep_in_link("part", chosen or first, unless=first))

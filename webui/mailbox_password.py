@@ -27,8 +27,8 @@ def reset_dialog(row: Row) -> None:
         who = ui.signed_in(Permission.MAILBOX_READ)
         ways = {"once": _("One-time password"), "typed": _("Type a password")}
         st.markdown(f"**{ui.plain(readable(row['address']))}**")
-        way = st.segmented_control(
-            _("How"), list(ways), default="once", required=True, format_func=ways.__getitem__, key=f"mb_reset_{key}",
+        way = st.radio(
+            _("How"), list(ways), format_func=ways.__getitem__, key=f"mb_reset_{key}", horizontal=True,
             label_visibility="collapsed",
         )  # fmt: skip
         if way == "once":

@@ -32,7 +32,7 @@ def script() -> None:
 
     listing = Listing("xx", size=10)
     text = listing.search("Search")
-    status = listing.segments("status", "Status", list(SyncStatus))
+    status = listing.choice("status", "Status", list(SyncStatus))
     shown = Page([], 95, min(listing.number, 10), 10)
     listing.pages(shown, "95 things")
     st.write(f"{text}|{status}|{listing.number}")
@@ -62,9 +62,9 @@ def test_a_link_says_what_is_shown(query: dict[str, str], expected: str) -> None
 def test_what_is_chosen_stands_in_the_address_as_it_is_stored() -> None:
     test = AppTest.from_function(script, default_timeout=20).run()
     assert dict(test.query_params) == {}
-    test.segmented_control(key="xx_status").set_value("FAILED").run()
+    test.choice(key="xx_status").set_value("FAILED").run()
     assert test.query_params["xx_status"] == "FAILED"
-    test.segmented_control(key="xx_status").set_value(None).run()
+    test.choice(key="xx_status").set_value(None).run()
     assert "xx_status" not in test.query_params
 
 

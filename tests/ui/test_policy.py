@@ -18,7 +18,7 @@ Open = Callable[..., AppTest]
 def rules_part(company: Postroom, open_as: Open, language: str = "en") -> AppTest:
     page = open_as(company, "alice", "settings")
     page.session_state[STATE] = language
-    return page.segmented_control(key="st_part").set_value("policy").run()
+    return page.radio(key="st_part").set_value("policy").run()
 
 
 def press(page: AppTest, label: str) -> AppTest:

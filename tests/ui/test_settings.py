@@ -13,13 +13,13 @@ Open = Callable[..., AppTest]
 
 def operators_part(company: Postroom, open_as: Open) -> AppTest:
     page = open_as(company, "alice", "settings")
-    return page.segmented_control(key="st_part").set_value("operators").run()
+    return page.radio(key="st_part").set_value("operators").run()
 
 
 def test_the_link_to_a_part_holds_no_word_of_the_screen(company: Postroom, open_as: Open) -> None:
     page = operators_part(company, open_as)
     assert page.query_params["st_part"] == "operators"
-    page.segmented_control(key="st_part").set_value("servers").run()
+    page.radio(key="st_part").set_value("servers").run()
     assert "st_part" not in page.query_params
 
 

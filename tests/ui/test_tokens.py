@@ -12,7 +12,7 @@ Open = Callable[..., AppTest]
 
 def tokens_part(company: Postroom, open_as: Open) -> AppTest:
     page = open_as(company, "alice", "settings")
-    return page.segmented_control(key="st_part").set_value("tokens").run()
+    return page.radio(key="st_part").set_value("tokens").run()
 
 
 def test_the_list_shows_what_a_token_may_and_never_the_token(own_company: Postroom, open_as: Open) -> None:
