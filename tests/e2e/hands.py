@@ -71,6 +71,11 @@ def click_twice(button: Locator, pause_ms: int) -> None:
     button.page.mouse.click(*place)
 
 
+def choose(page: Page, name: str) -> None:
+    """A radio button; Streamlit lays what it draws over the input."""
+    page.get_by_role("radio", name=name).check(force=True)
+
+
 def dialog(page: Page) -> Locator:
     return page.get_by_role("dialog")
 

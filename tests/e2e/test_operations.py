@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from provision.access import Actor
-from tests.e2e.hands import choose_row
+from tests.e2e.hands import choose, choose_row
 from tests.e2e.site import PASSWORD, Site, fill_sign_in, serve, sign_in
 
 pytestmark = pytest.mark.browser
@@ -68,7 +68,7 @@ def test_settings_of_one_server_are_not_those_of_the_next(site: Site, page: Page
 
 def test_an_operator_is_added_and_signs_in(own_site: Site, page: Page) -> None:
     sign_in(page, own_site, "alice", "/settings")
-    page.get_by_role("radio", name="Operators").click()
+    choose(page, "Operators")
     page.get_by_role("button", name="Add operator").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("User name").fill("bob")

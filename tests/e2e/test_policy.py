@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.e2e.hands import choose
 from tests.e2e.site import Site, sign_in
 
 pytestmark = pytest.mark.browser
@@ -15,7 +16,7 @@ def edit_rules(page: Page) -> None:
 
 def test_a_rule_is_changed_obeyed_and_taken_back(own_site: Site, page: Page, chromium: Browser) -> None:
     sign_in(page, own_site, "alice", "/settings")
-    page.get_by_role("radio", name="Rules").click()
+    choose(page, "Rules")
     edit_rules(page)
     least = page.get_by_role("dialog").get_by_role("spinbutton", name="Fewest characters")
     least.fill("20")

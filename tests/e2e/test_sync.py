@@ -5,7 +5,7 @@ from playwright.sync_api import Page, expect
 
 from provision.access import Actor
 from provision.models import SyncStatus
-from tests.e2e.hands import choose_row
+from tests.e2e.hands import choose, choose_row
 from tests.e2e.site import Site, sign_in
 
 pytestmark = pytest.mark.browser
@@ -23,7 +23,7 @@ def replace(site: Site, name: str, old: str, new: str) -> None:
 
 def preview(page: Page, kind: str, meaning: str) -> None:
     page.get_by_role("button", name="Preview").click()
-    page.get_by_role("radio", name=kind).click()
+    choose(page, kind)
     expect(page.get_by_text(meaning)).to_be_visible()
 
 
@@ -124,7 +124,7 @@ def test_a_viewer_sees_no_actions_and_an_unreachable_server_is_a_sentence(site: 
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_test_id("stAlert").get_by_text("There is no folder")).to_be_visible(timeout=10_000)
     expect(page.get_by_role("button", name="Import …")).to_be_hidden()
-    page.get_by_role("radio", name="Waiting").click()
+    choose(page, "Waiting")
     expect(page.get_by_text("8 waiting")).to_be_visible()
     expect(page.get_by_role("button", name="Retry all")).to_be_hidden()
 

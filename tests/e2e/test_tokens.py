@@ -6,7 +6,7 @@ import urllib.request
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.hands import choose_row, click_twice
+from tests.e2e.hands import choose, choose_row, click_twice
 from tests.e2e.site import Site, sign_in
 
 pytestmark = pytest.mark.browser
@@ -23,7 +23,7 @@ def call(site: Site, token: str) -> int:
 
 def test_a_token_is_made_used_and_revoked(own_site: Site, page: Page) -> None:
     sign_in(page, own_site, "alice", "/settings")
-    page.get_by_role("radio", name="API tokens").click()
+    choose(page, "API tokens")
     page.get_by_role("button", name="Make API token").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("textbox", name="Name").fill("billing")

@@ -62,9 +62,9 @@ def test_a_link_says_what_is_shown(query: dict[str, str], expected: str) -> None
 def test_what_is_chosen_stands_in_the_address_as_it_is_stored() -> None:
     test = AppTest.from_function(script, default_timeout=20).run()
     assert dict(test.query_params) == {}
-    test.choice(key="xx_status").set_value("FAILED").run()
+    test.selectbox(key="xx_status").set_value("FAILED").run()
     assert test.query_params["xx_status"] == "FAILED"
-    test.choice(key="xx_status").set_value(None).run()
+    test.selectbox(key="xx_status").set_value(None).run()
     assert "xx_status" not in test.query_params
 
 
