@@ -1,6 +1,7 @@
 """One browser for all tests of a run, wherever they are, and a fresh context for each: Playwright allows but one."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -18,12 +19,19 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def context(chromium: Browser) -> Iterator[BrowserContext]:
+@contextmanager
+def opened(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser of one person."""
     made = chromium.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB", timezone_id="Europe/Berlin")
     made.set_default_timeout(20_000)
     yield made
     made.close()
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    with opened(chromium) as made:
+        yield made
 
 
 @pytest.fixture

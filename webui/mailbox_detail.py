@@ -19,9 +19,9 @@ LOG_ROWS = 20
 
 
 def open_from_url() -> None:
-    """While the address names a mailbox, its dialog is open."""
+    """While the address names a mailbox, its dialog is open; unless a one-time password is shown, for one dialog can be."""
     wanted = st.query_params.get(OPEN)
-    if not wanted:
+    if not wanted or ui.ONE_TIME in st.session_state:
         return
     try:
         dialog(UUID(wanted))

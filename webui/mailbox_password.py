@@ -86,5 +86,10 @@ def verify_dialog(row: Row) -> None:
                     st.success(_("The mail server lets it in."), icon=":material/check_circle:")
                 else:
                     st.error(_("The mail server refuses this password."), icon=":material/cancel:")
+                    st.caption(
+                        _(
+                            "After a change of any account docker-mailserver refuses logins for a moment: try again then."
+                        )
+                    )
 
     verify()

@@ -7,7 +7,7 @@ import pytest
 from tests.api.fuzz import UNLIMITED, fuzz, token_of
 from tests.e2e.site import serve
 
-SECONDS, SECONDS_OF_A_STRANGER = 25, 8  # who gets to see little
+SECONDS, SECONDS_OF_A_STRANGER = 15, 5  # who gets to see little
 
 
 @pytest.mark.timeout(300)

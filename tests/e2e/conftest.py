@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
+from tests.browser import opened
 from tests.e2e.hands import ready
 from tests.e2e.site import Site, serve, sign_in
 
@@ -31,9 +32,19 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def alices_browser(chromium: Browser, company: Site) -> Iterator[BrowserContext]:
+    """One sign-in and one cache for the tests of a file."""
+    with opened(chromium) as context:
+        sign_in(context.new_page(), company, "alice")
+        yield context
+
+
 @pytest.fixture
-def alice(page: Page, company: Site) -> Page:
+def alice(alices_browser: BrowserContext, company: Site) -> Iterator[Page]:
     """The mailboxes page, signed in as a SuperAdmin."""
-    sign_in(page, company, "alice", "/mailboxes")
+    page = alices_browser.new_page()
+    page.goto(f"{company.url}/mailboxes")
     ready(page)
-    return page
+    yield page
+    page.close()

@@ -17,8 +17,9 @@ def ready(page: Page) -> None:
 
 
 def settled(page: Page) -> None:
+    """What was asked for has come."""
     page.wait_for_timeout(300)
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=20_000)
 
 
 def find(page: Page, site: Site, address: str, **more: str) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from provision.sample import MAIN
 from tests.e2e.hands import choose_row, click_twice, dialog, open_create, settled
-from tests.e2e.site import Site, serve, sign_in
+from tests.e2e.site import Site, serve
 
 pytestmark = pytest.mark.browser
 HEAVY = {"serious", "critical"}
@@ -43,10 +43,10 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture
-def alice(page: Page, company: Site) -> Page:
-    page.emulate_media(color_scheme="light")
-    sign_in(page, company, "alice")
-    return page
+def alice(alices_browser: BrowserContext) -> Iterator[Page]:
+    page = alices_browser.new_page()
+    yield page
+    page.close()
 
 
 def found(page: Page, where: str) -> list[str]:

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from provision.access import Actor
 from tests.e2e.site import PASSWORD, Site, fill_sign_in, serve, sign_in
+from tests.waiting import wait_for
 from webui.session import COOKIE
 
 pytestmark = pytest.mark.browser
@@ -158,7 +159,7 @@ def test_it_follows_the_systems_light_or_dark(site: Site, chromium: Browser, sch
     found = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
     assert found == colour
     assert "Inter" in page.evaluate("getComputedStyle(document.querySelector('h1')).fontFamily")
-    page.wait_for_function("[...document.fonts].some(f => f.family == 'Inter' && f.status == 'loaded')")
+    wait_for(lambda: page.evaluate("[...document.fonts].some(f => f.family == 'Inter' && f.status == 'loaded')"))
     context.close()
 
 

@@ -82,6 +82,10 @@ TEXTS = {
     "Asking the mail server …": ("メールサーバーに確認しています…", "正在询问邮件服务器…"),
     "The mail server lets it in.": ("ログインできました。", "邮件服务器允许登录。"),
     "The mail server refuses this password.": ("このパスワードではログインできません。", "邮件服务器拒绝此密码。"),
+    "After a change of any account docker-mailserver refuses logins for a moment: try again then.": (
+        "アカウントが変更された直後は、docker-mailserver がしばらくログインを拒否します。少し待って再試行してください。",
+        "任何账户变更后，docker-mailserver 会短暂拒绝登录：请稍后再试。",
+    ),
     # delete
     "Delete mailbox": ("メールボックスを削除", "删除邮箱"),
     "Delete here, can be restored": ("ここで削除（復元可能）", "仅在此处删除（可恢复）"),
