@@ -43,7 +43,8 @@ def usual_log() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL of this test run, with an empty migrated database as template."""
-    server = start_postgres()
+    # Databases are emptied again and again: what autovacuum notes of an empty one would make the next test's plans bad.
+    server = start_postgres(autovacuum="off", full_page_writes="off")
     try:
         with _janitor(server, "template_postroom", as_template=True):
             database = Database(server.url("template_postroom"))

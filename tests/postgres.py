@@ -5,6 +5,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class PostgresServer:
     folder: Path
     programs: Path
     prefix: tuple[str, ...]
+    settings: Mapping[str, str]
 
     def url(self, name: str) -> str:
         return f"postgresql+psycopg://{self.user}@{self.host}:{self.port}/{name}"
@@ -35,18 +37,22 @@ class PostgresServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses={self.host} -c unix_socket_directories={self.folder} -c fsync=off -c max_connections=200"
-        self._control("start", "-o", options, "-l", str(self.folder / "log"), "-w")
+        settings = {
+            "listen_addresses": self.host, "unix_socket_directories": str(self.folder), "fsync": "off", "max_connections": "200",
+            **self.settings,
+        }  # fmt: skip
+        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+        self._control("start", "-o", f"-p {self.port} {options}", "-l", str(self.folder / "log"), "-w")
 
     def _control(self, *arguments: str) -> None:
         command = [*self.prefix, str(self.programs / "pg_ctl"), "-D", str(self.folder / "data"), *arguments]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def start_postgres() -> PostgresServer:
+def start_postgres(**settings: str) -> PostgresServer:
     """In a folder of its own, not below pytest's: that one is closed to other users whenever a test run begins.
 
-    Skips the test with a sentence where PostgreSQL is not installed.
+    `settings`: of postgresql.conf. Skips the test with a sentence where PostgreSQL is not installed.
     """
     found = programs()
     if found is None:
@@ -57,7 +63,7 @@ def start_postgres() -> PostgresServer:
         [*prefix, str(found / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", "postroom", "--no-sync", "-E", "UTF8"],
         check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    server = PostgresServer("127.0.0.1", get_port(None) or 0, "postroom", folder, found, prefix)
+    server = PostgresServer("127.0.0.1", get_port(None) or 0, "postroom", folder, found, prefix, settings)
     server.start()
     return server
 
