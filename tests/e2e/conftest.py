@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, Page
 
 from tests.browser import opened
 from tests.e2e.hands import ready
@@ -33,18 +33,17 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def alices_browser(chromium: Browser, company: Site) -> Iterator[BrowserContext]:
-    """One sign-in and one cache for the tests of a file."""
+def alices_page(chromium: Browser, company: Site) -> Iterator[Page]:
+    """One sign-in and one window for the tests of a file: half of the time of a new one is Chromium's."""
     with opened(chromium) as context:
-        sign_in(context.new_page(), company, "alice")
-        yield context
+        page = context.new_page()
+        sign_in(page, company, "alice")
+        yield page
 
 
 @pytest.fixture
-def alice(alices_browser: BrowserContext, company: Site) -> Iterator[Page]:
-    """The mailboxes page, signed in as a SuperAdmin."""
-    page = alices_browser.new_page()
-    page.goto(f"{company.url}/mailboxes")
-    ready(page)
-    yield page
-    page.close()
+def alice(alices_page: Page, company: Site) -> Page:
+    """The mailboxes page, signed in as a SuperAdmin, in a session of its own."""
+    alices_page.goto(f"{company.url}/mailboxes")
+    ready(alices_page)
+    return alices_page

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from provision.sample import MAIN
 from tests.e2e.hands import choose_row, click_twice, dialog, open_create, settled
@@ -43,10 +43,8 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture
-def alice(alices_browser: BrowserContext) -> Iterator[Page]:
-    page = alices_browser.new_page()
-    yield page
-    page.close()
+def alice(alices_page: Page) -> Page:
+    return alices_page
 
 
 def found(page: Page, where: str) -> list[str]:
