@@ -1,12 +1,15 @@
 """Hands and eyes of the browser tests: what they press, and where they look; most of it on the mailboxes page."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from playwright.sync_api import Locator, Page, expect
 
 from provision.access import Actor
 from provision.models import Mailbox
 from tests.e2e.site import PASSWORD, Site
+from tests.waiting import wait_for
 
 SYSTEM = Actor.system("somebody else")
 
@@ -20,6 +23,20 @@ def settled(page: Page) -> None:
     """What was asked for has come."""
     page.wait_for_timeout(300)
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=20_000)
+
+
+@contextmanager
+def a_run(page: Page) -> Iterator[None]:
+    """What is done within makes the script run: for where what it brings may stand there already."""
+    page.evaluate("""() => {
+        const app = document.querySelector('[data-testid=stApp]'), state = 'data-test-script-state'
+        window.hasRun = false
+        new MutationObserver(() => { window.hasRun ||= app.getAttribute(state) == 'running' })
+            .observe(app, {attributeFilter: [state]})
+    }""")
+    yield
+    wait_for(lambda: page.evaluate("window.hasRun"))
+    settled(page)
 
 
 def find(page: Page, site: Site, address: str, **more: str) -> None:

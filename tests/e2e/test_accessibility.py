@@ -89,23 +89,13 @@ def test_pages(alice: Page, company: Site) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_dialogs(alice: Page, company: Site) -> None:
+@pytest.mark.parametrize(("dialogs", "of_a_row"), [(DIALOGS, False), (DIALOGS_OF_A_ROW, True)], ids=["page", "row"])
+def test_dialogs(alice: Page, company: Site, dialogs: dict[str, tuple[str, ...]], of_a_row: bool) -> None:
     wrong = []
-    for path, ways in DIALOGS.items():
+    for path, ways in dialogs.items():
         alice.goto(f"{company.url}/{path}")
-        for way in ways:
-            click_through(alice, way)
-            wrong += found(alice, f"{path} {way}")
-            alice.keyboard.press("Escape")
-            expect(dialog(alice)).to_be_hidden()
-    assert not wrong, "\n".join(wrong)
-
-
-def test_dialogs_of_a_row(alice: Page, company: Site) -> None:
-    wrong = []
-    for path, ways in DIALOGS_OF_A_ROW.items():
-        alice.goto(f"{company.url}/{path}")
-        choose_row(alice, 1)
+        if of_a_row:
+            choose_row(alice, 1)
         for way in ways:
             click_through(alice, way)
             wrong += found(alice, f"{path} {way}")

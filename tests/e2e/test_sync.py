@@ -5,7 +5,7 @@ from playwright.sync_api import Page, expect
 
 from provision.access import Actor
 from provision.models import SyncStatus
-from tests.e2e.hands import choose, choose_row, settled
+from tests.e2e.hands import a_run, choose, choose_row
 from tests.e2e.site import Site, sign_in
 
 pytestmark = pytest.mark.browser
@@ -22,9 +22,8 @@ def replace(site: Site, name: str, old: str, new: str) -> None:
 
 
 def preview(page: Page, kind: str, meaning: str) -> None:
-    page.get_by_role("button", name="Preview").click()
-    page.wait_for_timeout(1000)  # the second time all that is waited for stands there already
-    settled(page)
+    with a_run(page):
+        page.get_by_role("button", name="Preview").click()
     choose(page, kind)
     expect(page.get_by_text(meaning)).to_be_visible()
 

@@ -30,7 +30,7 @@ opened, seen = path.open("ab", buffering=0), []
 def hook(event, arguments):
     what = str(arguments[0]) if event in ("open", "os.remove") else ""
     if event == "ctypes.dlsym" and arguments[1] == "renameat2" and act == "rewrite":
-        other = path.with_name("sedXXXX")
+        other = path.with_name("sed4hQ2x")  # as `sed -i` does
         other.write_text(line)
         other.rename(path)
     held = what.endswith(".postroom-old")
