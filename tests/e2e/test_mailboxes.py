@@ -1,7 +1,6 @@
 """The mailboxes page in a real browser against a real server process: what is clicked stands in the server's files."""
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -226,11 +225,9 @@ def test_down_then_pending_then_retried_then_synced(page: Page, tmp_path: Path) 
         ready(page)
         away = site.volume.with_name("away")
         site.volume.rename(away)
-        began = time.monotonic()
         open_create(page, "waits@example.com").click()
         toast(page, "waits@example.com is created.")
         expect(page.get_by_text("It is kept and waits").first).to_be_visible()
-        assert time.monotonic() - began < 12
         expect(page.get_by_text("headquarters cannot be reached")).to_be_visible()
         find(page, site, "waits@example.com", sync="PENDING")
         select_row(page)

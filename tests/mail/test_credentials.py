@@ -144,7 +144,7 @@ def test_a_silent_server_costs_the_budget_and_no_more(
         started = time.monotonic()
         with pytest.raises(Unreachable, match=r"^No login could be tried at 127\.0\.0\.1: "):
             verify(mail, anna, **{**settings, "imap_security": security})
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10  # it would be silent for ever
 
 
 def answering(answer: str) -> Callable[[socket.socket], None]:

@@ -25,15 +25,16 @@ BATCH: list[Change] = [
     SetAlias("info@example.com", ("ann@example.com",)),
 ]
 Make = Callable[..., ContainerRig]
+AT_ONCE = 20  # seconds: far from the 60 that the rig is patient, with room for a busy machine
 
 
 @contextmanager
-def unreachable(*words: str, within_seconds: float = 3) -> Iterator[None]:
-    """The block must raise Unreachable with these words in its sentence, in time."""
+def unreachable(*words: str) -> Iterator[None]:
+    """The block must raise Unreachable with these words in its sentence, and without sitting out a patience of a minute."""
     started = time.monotonic()
     with pytest.raises(Unreachable) as caught:
         yield
-    assert time.monotonic() - started < within_seconds
+    assert time.monotonic() - started < AT_ONCE
     assert all(word in caught.value.message for word in words), caught.value.message
     assert "Traceback" not in caught.value.message
     assert "$6$" not in caught.value.message

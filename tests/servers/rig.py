@@ -65,7 +65,7 @@ class ContainerRig(FolderRig):
         )  # fmt: skip
         self.settings = {"container": self.container.name, "docker_host": engine.host}
 
-    def open(self, timeout_seconds: float = 10, **settings: Any) -> MailServer:
+    def open(self, timeout_seconds: float = 60, **settings: Any) -> MailServer:
         return open_server(self.kind, {**self.settings, **settings}, timeout_seconds)
 
     def run(self, *argv: str, stdin: bytes = b"") -> Ran:

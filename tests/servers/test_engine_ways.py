@@ -56,15 +56,15 @@ def works_whole(container: ContainerRig, **way: str) -> None:
     assert written(opened, [SetQuota("nobody@example.com", 1 << 20)]) != [None]
     opened.close()
     hasty = Container({**container.settings, **way}, 1)
-    with unreachable("did not finish within 1 seconds", within_seconds=6):
+    with unreachable("did not finish within 1 seconds"):
         hasty.run(["sleep", "4242"], b"x" * (8 << 20))
     hasty.close()
 
 
-def refused(container: ContainerRig, *words: str, within_seconds: float = 3, **way: str) -> None:
+def refused(container: ContainerRig, *words: str, **way: str) -> None:
     """The operator reads one sentence with these words, from `server check` and from a push, in time."""
     opened = container.open(SECONDS, **way)
-    with unreachable(*words, within_seconds=within_seconds):
+    with unreachable(*words):
         opened.read()
     said = container.open(SECONDS, **way).check()
     assert len(said) == 1
@@ -114,7 +114,7 @@ def test_no_engine_behind_the_host(container: ContainerRig, tmp_path: Path, monk
 
 
 def test_nobody_answers_by_ssh(container: ContainerRig, home: Path) -> None:
-    refused(container, "Nobody answers by ssh", docker_host=f"ssh://me@127.0.0.1:{free_port()}", within_seconds=1)
+    refused(container, "Nobody answers by ssh", docker_host=f"ssh://me@127.0.0.1:{free_port()}")
     refused(container, "is not known", docker_host="ssh://me@no-such-host.invalid")
 
 
@@ -127,7 +127,7 @@ def test_the_host_is_silent(container: ContainerRig, home: Path, waiting: int) -
         port = listener.getsockname()[1]
         if not waiting:
             first.connect(("127.0.0.1", port))
-        refused(container, f"within {SECONDS} seconds", docker_host=f"ssh://me@127.0.0.1:{port}", within_seconds=4)
+        refused(container, f"within {SECONDS} seconds", docker_host=f"ssh://me@127.0.0.1:{port}")
 
 
 @pytest.mark.parametrize("bytes_through", [700, 1600, 2200, 4500])
@@ -137,7 +137,7 @@ def test_the_line_goes_dead_on_the_way(
     """After so many bytes from the host nothing comes any more: while keys are agreed on, at sign-in, in the middle."""
     with deaf_after(host.port, bytes_through) as port:
         monkeypatch.setenv("HOME", str(host.home(tmp_path / "other", port=port)))
-        with unreachable(f"did not answer within {SECONDS} seconds", within_seconds=9):
+        with unreachable(f"did not answer within {SECONDS} seconds"):
             container.open(SECONDS, docker_host=host.url.replace(str(host.port), str(port))).read()
 
 

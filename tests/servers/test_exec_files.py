@@ -49,7 +49,7 @@ def test_files_change_all_the_time(container: ContainerRig, monkeypatch: pytest.
         return write(*args)
 
     opened._write = somebody_is_always_quicker  # type: ignore[method-assign]
-    with unreachable("changed all the time", within_seconds=20):
+    with unreachable("changed all the time"):
         written(opened, [SetEnabled("ann@example.com", False)])
     assert container.text(ACCOUNTS).startswith(ANN)
 
@@ -64,7 +64,7 @@ def test_a_text_that_does_not_arrive_whole_is_never_put_in_place(
     opened.container.run = lambda argv, stdin=b"", **more: run(
         argv, stdin[:-20] + b"x" * 20 if stdin else stdin, **more
     )  # type: ignore[method-assign]
-    with unreachable("changed all the time", within_seconds=20):
+    with unreachable("changed all the time"):
         written(opened, BATCH)
     assert container.text(ACCOUNTS) == ANN
 
