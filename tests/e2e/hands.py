@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 from provision.access import Actor
 from provision.models import Mailbox
 from tests.e2e.site import PASSWORD, Site
-from tests.waiting import wait_for
+from tests.waiting import comes_true
 
 SYSTEM = Actor.system("somebody else")
 
@@ -35,7 +35,7 @@ def a_run(page: Page) -> Iterator[None]:
             .observe(app, {attributeFilter: [state]})
     }""")
     yield
-    wait_for(lambda: page.evaluate("window.hasRun"))
+    comes_true(lambda: page.evaluate("window.hasRun"), 5)  # a short one may be over before anything is drawn
     settled(page)
 
 
@@ -49,11 +49,7 @@ def find(page: Page, site: Site, address: str, **more: str) -> None:
 
 def select_row(page: Page, number: int = 1) -> None:
     """On the mailboxes page, which says how many are selected."""
-    table = page.get_by_test_id("stDataFrame").first
-    table.scroll_into_view_if_needed()
-    box = table.bounding_box()
-    assert box
-    page.mouse.click(box["x"] + 15, box["y"] + 31 * number + 15)
+    choose_row(page, number)
     expect(page.get_by_text(re.compile(r"^\d+ selected$"))).to_be_visible()
 
 
@@ -71,9 +67,8 @@ def choose_row(page: Page, number: int) -> None:
     """Click the box before it; once more where the list was drawn anew at that moment."""
     for _again in range(3):
         row = click_row(page, number, 15)
-        settled(page)
-        if row.get_attribute("aria-selected") == "true":
-            return
+        if comes_true(lambda row=row: row.get_attribute("aria-selected") == "true", 5):  # type: ignore[misc]
+            return settled(page)
     expect(row).to_have_attribute("aria-selected", "true")
 
 

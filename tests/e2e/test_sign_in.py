@@ -156,9 +156,8 @@ def test_it_follows_the_systems_light_or_dark(site: Site, chromium: Browser, sch
     page = context.new_page()
     page.goto(site.url)
     heading(page, "Postroom")
-    found = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
-    assert found == colour
-    assert "Inter" in page.evaluate("getComputedStyle(document.querySelector('h1')).fontFamily")
+    expect(page.get_by_test_id("stApp")).to_have_css("background-color", colour)
+    expect(page.locator("h1")).to_have_css("font-family", re.compile("Inter"))
     wait_for(lambda: page.evaluate("[...document.fonts].some(f => f.family == 'Inter' && f.status == 'loaded')"))
     context.close()
 

@@ -123,7 +123,7 @@ def test_an_unsafe_plan_halts_until_a_super_admin_types_the_name(own_site: Site,
 def test_a_viewer_sees_no_actions_and_an_unreachable_server_is_a_sentence(site: Site, page: Page) -> None:
     sign_in(page, site, "vera", "/sync?sy_part=compare&sy_server=branch")
     page.get_by_role("button", name="Preview").click()
-    expect(page.get_by_test_id("stAlert").get_by_text("There is no folder")).to_be_visible(timeout=10_000)
+    expect(page.get_by_test_id("stAlert").get_by_text("There is no folder")).to_be_visible()
     expect(page.get_by_role("button", name="Import …")).to_be_hidden()
     choose(page, "Waiting")
     expect(page.get_by_text("8 waiting")).to_be_visible()
@@ -135,4 +135,4 @@ def test_the_page_refreshes_itself(own_site: Site, page: Page) -> None:
     expect(page.get_by_text("8 waiting")).to_be_visible()
     alias = own_site.app.provisioner.create_alias(SYSTEM, "late@example.org", ["anna.abe@example.com"])
     assert alias.sync_status == SyncStatus.PENDING
-    expect(page.get_by_text("9 waiting")).to_be_visible(timeout=8_000)
+    expect(page.get_by_text("9 waiting")).to_be_visible()
