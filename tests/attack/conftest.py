@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from provision.access import Actor
-from provision.bootstrap import Postroom
 from tests.e2e.site import Site, serve
 
 SYSTEM = Actor.system("attack")
@@ -17,12 +16,3 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield running
         faults = [line for line in running.log.read_text().splitlines() if "unexpected error" in line]
         assert not faults, faults[:3]
-
-
-def operator(app: Postroom, name: str) -> dict[str, object]:
-    return next(dict(row) for row in app.queries.operators(SYSTEM) if row["username"] == name)
-
-
-def token_of(app: Postroom, name: str) -> str:
-    """A session of this operator, without a sign-in."""
-    return app.sign_in.open_session(operator(app, name)["uid"], "127.0.0.1").reveal()  # type: ignore[arg-type]

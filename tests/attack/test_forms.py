@@ -5,10 +5,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.attack.conftest import token_of
 from tests.attack.naughty import hard
 from tests.attack.tab import Tab, tab
-from tests.e2e.site import Site
+from tests.e2e.site import Site, token_of
 
 TEXTS = hard(4)
 # Page and query → the button that opens the form, what is in its other fields, and its last button.

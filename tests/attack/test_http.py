@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from api.app import MOUNT, create_api, document
-from tests.attack.conftest import token_of
 from tests.attack.naughty import hard
-from tests.e2e.site import Site
+from tests.e2e.site import Site, token_of
 from webui.proxies import real_address
 from webui.session import COOKIE
 

@@ -12,7 +12,7 @@ from provision.secret import Secret
 from tests.attack.conftest import SYSTEM
 from tests.attack.naughty import HOST, MARKUP
 from tests.conftest import HASH
-from tests.e2e.site import CHROMIUM, PASSWORD, Site, sign_in
+from tests.e2e.site import CHROMIUM, PASSWORD, Site, enter
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed.")]
 FOREIGN = f"a[href*='{HOST}'], img[src*='{HOST}'], iframe, [src*='{HOST}'], [style*='{HOST}'], script[src*='{HOST}']"
@@ -44,7 +44,7 @@ def page(site: Site, chromium: Browser) -> Iterator[Page]:
     found = chromium.new_page()
     asked: list[str] = []
     found.on("request", lambda request: asked.append(request.url))
-    sign_in(found, site, "naughty")
+    enter(found, site, "naughty")
     yield found
     assert [url for url in asked if HOST in url] == []
     found.close()

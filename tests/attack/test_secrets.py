@@ -20,10 +20,10 @@ from provision.models import Role
 from provision.passwords import hash_password
 from provision.secret import Secret
 from provision.tokens import SCOPES
-from tests.attack.conftest import SYSTEM, token_of
+from tests.attack.conftest import SYSTEM
 from tests.attack.tab import tab
 from tests.conftest import _janitor
-from tests.e2e.site import ROOT, Site, serve
+from tests.e2e.site import ROOT, Site, serve, token_of
 from tests.postgres import PostgresServer
 from tests.waiting import wait_for
 

@@ -11,9 +11,9 @@ import pytest
 from provision.models import Role
 from provision.queries import LogFilter
 from provision.secret import Secret
-from tests.attack.conftest import SYSTEM, operator, token_of
+from tests.attack.conftest import SYSTEM
 from tests.attack.tab import Tab, tab
-from tests.e2e.site import PASSWORD, Site
+from tests.e2e.site import PASSWORD, Site, operator, token_of
 from tests.waiting import wait_for
 from webui.session import COOKIE, XSRF_COOKIE
 
@@ -147,11 +147,11 @@ def test_a_cookie_ends_when_a_super_admin_says_so(site: Site, person: str, end: 
     assert lives(site, token)
     write = site.app.provisioner
     if end == "disable":
-        write.edit_operator(SYSTEM, uid, enabled=False)  # type: ignore[arg-type]
+        write.edit_operator(SYSTEM, uid, enabled=False)
     elif end == "reset":
-        write.set_operator_password(SYSTEM, uid)  # type: ignore[arg-type]
+        write.set_operator_password(SYSTEM, uid)
     else:
-        write.end_operator_sessions(SYSTEM, uid)  # type: ignore[arg-type]
+        write.end_operator_sessions(SYSTEM, uid)
     assert not lives(site, token)
 
 
@@ -171,7 +171,7 @@ def with_form_open(mine: Tab, address: str) -> None:
 def test_a_domain_taken_away_counts_at_the_next_click(site: Site, person: str) -> None:
     with tab(site.url, token_of(site.app, person)) as mine:
         with_form_open(mine, "late@example.com")
-        site.app.provisioner.edit_operator(SYSTEM, operator(site.app, person)["uid"], domains=["sales.example.com"])  # type: ignore[arg-type]
+        site.app.provisioner.edit_operator(SYSTEM, operator(site.app, person)["uid"], domains=["sales.example.com"])
         mine.press("Create")
         assert "not yours" in mine.said
         mine.open("mailboxes")
@@ -181,13 +181,13 @@ def test_a_domain_taken_away_counts_at_the_next_click(site: Site, person: str) -
 
 def test_a_role_taken_away_counts_at_the_next_click(site: Site, person: str) -> None:
     uid = operator(site.app, person)["uid"]
-    site.app.provisioner.edit_operator(SYSTEM, uid, role=Role.SUPER_ADMIN)  # type: ignore[arg-type]
+    site.app.provisioner.edit_operator(SYSTEM, uid, role=Role.SUPER_ADMIN)
     with tab(site.url, token_of(site.app, person)) as mine, tab(site.url, token_of(site.app, person)) as settings:
         with_form_open(mine, "late@example.com")
         settings.open("settings", "st_part=operators")
         settings.press("Add operator")
         settings.fill("User name", "sneaked")
-        site.app.provisioner.edit_operator(SYSTEM, uid, role=Role.VIEWER)  # type: ignore[arg-type]
+        site.app.provisioner.edit_operator(SYSTEM, uid, role=Role.VIEWER)
         mine.press("Create")
         assert "may not do this" in mine.said
         settings.press("Add")

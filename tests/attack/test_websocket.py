@@ -11,9 +11,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from provision.queries import LogFilter
-from tests.attack.conftest import SYSTEM, token_of
+from tests.attack.conftest import SYSTEM
 from tests.attack.tab import Tab, tab
-from tests.e2e.site import Site
+from tests.e2e.site import Site, token_of
 
 
 def newest(site: Site) -> int:

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser import opened
 from tests.e2e.hands import ready
-from tests.e2e.site import Site, serve, sign_in
+from tests.e2e.site import Site, enter, serve
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def alices_page(chromium: Browser, company: Site) -> Iterator[Page]:
     """One sign-in and one window for the tests of a file: half of the time of a new one is Chromium's."""
     with opened(chromium) as context:
         page = context.new_page()
-        sign_in(page, company, "alice")
+        enter(page, company, "alice")
         yield page
 
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.e2e.hands import PASSWORD, dialog, file, press, ready, settled, toast
-from tests.e2e.site import Site, sign_in
+from tests.e2e.site import Site, enter
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
@@ -50,7 +50,7 @@ def test_import_of_200_goes_on_elsewhere_and_comes_out_again(alice: Page, compan
 def test_refused_rows_are_for_their_owner(
     company: Site, chromium: Browser, context: BrowserContext, page: Page
 ) -> None:
-    sign_in(page, company, "vera", "/mailboxes")
+    enter(page, company, "vera", "/mailboxes")
     for path in ("import-rejected.csv?import=0190a000-0000-7000-8000-000000000000", "mailboxes-template.csv"):
         assert page.request.get(f"{company.url}/export/{path}").status == 403
     with chromium.new_context() as stranger:

@@ -25,7 +25,7 @@ from tests.e2e.hands import (
     settled,
     toast,
 )  # fmt: skip
-from tests.e2e.site import Site, sign_in
+from tests.e2e.site import Site, enter
 from tests.mail.mailhost import MailHost, mail_host
 from tests.servers.engine import NoEngine, shared_engine
 from tests.servers.rig import ContainerRig
@@ -104,7 +104,7 @@ def test_deleted_for_good_with_its_mail(own_site: Site, page: Page, container: C
     mail = "/var/mail/erased.example.com/gone"
     container.run("mkdir", "-p", f"{mail}/cur")
     container.run("touch", f"{mail}/cur/1.mail")
-    sign_in(page, own_site, "alice", "/mailboxes")
+    enter(page, own_site, "alice", "/mailboxes")
     find(page, own_site, address)
     select_row(page)
     press(page, "Delete")
@@ -133,7 +133,7 @@ def test_a_server_of_files_cannot_erase(alice: Page, company: Site) -> None:
 def test_changes_within_the_quiet_time_wait_for_each_other(own_site: Site, page: Page) -> None:
     server = next(s for s in own_site.app.queries.servers(SYSTEM) if s.name == "headquarters")
     own_site.app.provisioner.edit_server(SYSTEM, server.uid, quiet_seconds=300)
-    sign_in(page, own_site, "alice", "/mailboxes")
+    enter(page, own_site, "alice", "/mailboxes")
     ready(page)
     open_create(page, f"gathered@{MAIN}").click()
     toast(page, f"gathered@{MAIN} is created.")

@@ -28,7 +28,7 @@ from tests.e2e.hands import (
     settled,
     toast,
 )  # fmt: skip
-from tests.e2e.site import Site, serve, sign_in
+from tests.e2e.site import Site, enter, serve
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
@@ -221,7 +221,7 @@ def test_a_password_that_was_typed_is_not_there_for_the_next_mailbox(alice: Page
 
 def test_down_then_pending_then_retried_then_synced(page: Page, tmp_path: Path) -> None:
     with serve(tmp_path, POSTROOM_RETRY_BASE_SECONDS="900") as site:  # nothing but the button tries again
-        sign_in(page, site, "alice", "/mailboxes")
+        enter(page, site, "alice", "/mailboxes")
         ready(page)
         away = site.volume.with_name("away")
         site.volume.rename(away)
@@ -277,14 +277,14 @@ def test_selection_does_not_leak_to_another_page(alice: Page, company: Site) -> 
 
 
 def test_a_viewer_looks_only(page: Page, company: Site) -> None:
-    sign_in(page, company, "vera", "/mailboxes")
+    enter(page, company, "vera", "/mailboxes")
     ready(page)
     for name in ("Create mailbox", "Import CSV", "Edit", "Delete", "Disable", "Reset password"):
         expect(page.get_by_role("button", name=name, exact=True)).to_have_count(0)
 
 
 def test_a_link_survives_the_sign_in(page: Page, company: Site) -> None:
-    sign_in(page, company, "alice", "/mailboxes?mb_q=kenji&mb_sort=-used")
+    enter(page, company, "alice", "/mailboxes?mb_q=kenji&mb_sort=-used")
     ready(page)
     expect(page.get_by_label("Search", exact=True).first).to_have_value("kenji")
     assert "mb_sort=" in page.url

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from provision.access import Actor
 from tests.e2e.hands import choose, choose_row
-from tests.e2e.site import PASSWORD, Site, fill_sign_in, serve, sign_in
+from tests.e2e.site import PASSWORD, Site, enter, fill_sign_in, serve
 
 pytestmark = pytest.mark.browser
 SYSTEM = Actor.system("test")
@@ -25,14 +25,14 @@ def heading(page: Page, text: str) -> None:
     ],
 )  # fmt: skip
 def test_each_number_leads_to_its_list(site: Site, page: Page, link: str, title: str, expected: str) -> None:
-    sign_in(page, site, "alice")
+    enter(page, site, "alice")
     page.get_by_role("link", name=link).click()
     heading(page, title)
     assert expected in page.url
 
 
 def test_a_log_row_shows_its_command(site: Site, page: Page) -> None:
-    sign_in(page, site, "alice", "/logs?lg_operation=mailbox.create&lg_status=SUCCESS")
+    enter(page, site, "alice", "/logs?lg_operation=mailbox.create&lg_status=SUCCESS")
     heading(page, "Logs")
     choose_row(page, 1)
     expect(page.get_by_text("Exit code")).to_be_visible()
@@ -41,19 +41,19 @@ def test_a_log_row_shows_its_command(site: Site, page: Page) -> None:
 
 
 def test_a_link_narrows_the_log(site: Site, page: Page) -> None:
-    sign_in(page, site, "alice", "/logs?lg_status=FAILED")
+    enter(page, site, "alice", "/logs?lg_status=FAILED")
     heading(page, "Logs")
     expect(page.get_by_text("1 operation")).to_be_visible()
 
 
 def test_the_audit_chain_is_verified(site: Site, page: Page) -> None:
-    sign_in(page, site, "alice", "/logs")
+    enter(page, site, "alice", "/logs")
     page.get_by_role("button", name="Verify audit chain").click()
     expect(page.get_by_role("dialog").get_by_text(re.compile("Intact: .* links"))).to_be_visible()
 
 
 def test_settings_of_one_server_are_not_those_of_the_next(site: Site, page: Page) -> None:
-    sign_in(page, site, "alice", "/settings")
+    enter(page, site, "alice", "/settings")
     choose_row(page, 1)
     page.get_by_role("button", name="Edit").click()
     dialog = page.get_by_role("dialog")
@@ -66,8 +66,8 @@ def test_settings_of_one_server_are_not_those_of_the_next(site: Site, page: Page
     assert "somewhere/else" not in [box.input_value() for box in dialog.get_by_role("textbox").all()]
 
 
-def test_an_operator_is_added_and_signs_in(own_site: Site, page: Page) -> None:
-    sign_in(page, own_site, "alice", "/settings")
+def test_an_operator_is_added_and_signs_in(company: Site, page: Page) -> None:
+    enter(page, company, "alice", "/settings")
     choose(page, "Operators")
     page.get_by_role("button", name="Add operator").click()
     dialog = page.get_by_role("dialog")
@@ -86,7 +86,7 @@ def test_an_operator_is_added_and_signs_in(own_site: Site, page: Page) -> None:
 
 
 def test_a_mail_server_is_tested(site: Site, page: Page) -> None:
-    sign_in(page, site, "alice", "/settings")
+    enter(page, site, "alice", "/settings")
     heading(page, "Settings")
     choose_row(page, 1)
     page.get_by_role("button", name="Test connection").click()
@@ -97,7 +97,7 @@ def test_a_mail_server_is_tested(site: Site, page: Page) -> None:
 
 
 def test_a_mail_server_that_has_domains_is_kept(site: Site, page: Page) -> None:
-    sign_in(page, site, "alice", "/settings")
+    enter(page, site, "alice", "/settings")
     heading(page, "Settings")
     choose_row(page, 1)
     page.get_by_role("button", name="Delete").click()
@@ -105,8 +105,8 @@ def test_a_mail_server_that_has_domains_is_kept(site: Site, page: Page) -> None:
     expect(page.get_by_role("alert").get_by_text("delete its domains first")).to_be_visible()
 
 
-def test_a_mail_server_is_added(own_site: Site, page: Page) -> None:
-    sign_in(page, own_site, "alice", "/settings")
+def test_a_mail_server_is_added(company: Site, page: Page) -> None:
+    enter(page, company, "alice", "/settings")
     page.get_by_role("button", name="Add mail server").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Name", exact=True).fill("second")
@@ -116,11 +116,11 @@ def test_a_mail_server_is_added(own_site: Site, page: Page) -> None:
     dialog.get_by_role("button", name="Add", exact=True).dblclick()
     expect(dialog).to_be_hidden()
     expect(page.get_by_text("The mail server second is added.")).to_be_visible()
-    assert [server.name for server in own_site.app.queries.servers(SYSTEM)].count("second") == 1
+    assert [server.name for server in company.app.queries.servers(SYSTEM)].count("second") == 1
 
 
-def test_ones_own_password_is_changed(own_site: Site, page: Page) -> None:
-    sign_in(page, own_site, "vera")
+def test_ones_own_password_is_changed(company: Site, page: Page) -> None:
+    enter(page, company, "vera")
     page.get_by_role("button", name="Change password").click()
     dialog = page.get_by_role("dialog")
     for label, text in (("Old password", PASSWORD), ("New password", "Other-Horse-2"), ("New password again", "other")):
@@ -141,7 +141,7 @@ def test_other_networks_are_refused(tmp_path, page: Page) -> None:  # type: igno
 
 
 def test_the_database_gone_is_a_sentence(own_site: Site, page: Page) -> None:
-    sign_in(page, own_site, "vera")
+    enter(page, own_site, "vera")
     with own_site.app.database.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA busy_timeout=1000")
         connection.exec_driver_sql("ALTER TABLE admin_session RENAME TO gone")

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.hands import choose
-from tests.e2e.site import Site, sign_in
+from tests.e2e.site import Site, enter
 
 pytestmark = pytest.mark.browser
 
@@ -15,7 +15,7 @@ def edit_rules(page: Page) -> None:
 
 
 def test_a_rule_is_changed_obeyed_and_taken_back(own_site: Site, page: Page, chromium: Browser) -> None:
-    sign_in(page, own_site, "alice", "/settings")
+    enter(page, own_site, "alice", "/settings")
     choose(page, "Rules")
     edit_rules(page)
     least = page.get_by_role("dialog").get_by_role("spinbutton", name="Fewest characters")
@@ -25,7 +25,7 @@ def test_a_rule_is_changed_obeyed_and_taken_back(own_site: Site, page: Page, chr
     expect(page.get_by_text("20 to 32 characters, with 3 of")).to_be_visible()
 
     dora = chromium.new_page()
-    sign_in(dora, own_site, "dora", "/mailboxes")
+    enter(dora, own_site, "dora", "/mailboxes")
     dora.get_by_role("button", name="Create mailbox").click()
     dialog = dora.get_by_role("dialog")
     dialog.get_by_role("textbox", name="Address").fill("new.person@example.com")

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from provision.access import Actor
-from tests.e2e.site import PASSWORD, Site, fill_sign_in, serve, sign_in
+from tests.e2e.site import PASSWORD, Site, enter, fill_sign_in, operator, serve, sign_in
 from tests.waiting import wait_for
 from webui.session import COOKIE
 
@@ -20,10 +20,6 @@ SYSTEM = Actor.system("test")
 
 def cookie(context: BrowserContext) -> dict[str, object]:
     return next(dict(c) for c in context.cookies() if c["name"] == COOKIE)
-
-
-def uid_of(site: Site, name: str) -> object:
-    return next(row["uid"] for row in site.app.queries.operators(SYSTEM) if row["username"] == name)
 
 
 def heading(page: Page, text: str) -> None:
@@ -48,13 +44,13 @@ def test_a_wrong_password_and_an_unknown_name_are_told_alike(site: Site, page: P
     heading(page, "Postroom")
 
 
-def test_guessing_locks(own_site: Site, page: Page) -> None:
-    page.goto(own_site.url)
+def test_guessing_locks(company: Site, page: Page) -> None:
+    page.goto(company.url)
     for _ in range(5):
-        fill_sign_in(page, "vera", "Wrong-Horse-1")
+        fill_sign_in(page, "dora", "Wrong-Horse-1")
         expect(page.get_by_text("The user name or the password is wrong.")).to_be_visible()
         page.reload()
-    fill_sign_in(page, "vera")
+    fill_sign_in(page, "dora")
     expect(page.get_by_text("Too many failed sign-ins. Try again in 15 minutes.")).to_be_visible()
 
 
@@ -89,20 +85,20 @@ def test_a_cookie_is_worthless_after_the_sign_out(site: Site, page: Page, chromi
     thief.close()
 
 
-def test_a_session_that_is_ended_meanwhile_ends_at_the_next_click(own_site: Site, page: Page) -> None:
-    sign_in(page, own_site, "vera", "/logs?lg_q=anna")
+def test_a_session_that_is_ended_meanwhile_ends_at_the_next_click(company: Site, page: Page) -> None:
+    enter(page, company, "vera", "/logs?lg_q=anna")
     heading(page, "Logs")
-    own_site.app.provisioner.end_operator_sessions(SYSTEM, uid_of(own_site, "vera"))  # type: ignore[arg-type]
+    company.app.provisioner.end_operator_sessions(SYSTEM, operator(company.app, "vera")["uid"])
     page.get_by_role("link", name="Overview").click()
     heading(page, "Postroom")
     fill_sign_in(page, "vera")
     heading(page, "Overview")
 
 
-def test_a_one_time_password_must_be_changed_first(own_site: Site, page: Page) -> None:
-    _, made = own_site.app.provisioner.set_operator_password(SYSTEM, uid_of(own_site, "vera"))  # type: ignore[arg-type]
+def test_a_one_time_password_must_be_changed_first(company: Site, page: Page) -> None:
+    _, made = company.app.provisioner.set_operator_password(SYSTEM, operator(company.app, "vera")["uid"])
     assert made is not None
-    page.goto(f"{own_site.url}/logs")
+    page.goto(f"{company.url}/logs")
     fill_sign_in(page, "vera", made.reveal())
     heading(page, "Choose your password")
     for label, text in (
@@ -125,13 +121,13 @@ def test_the_first_start_prints_the_admins_password_once(tmp_path: Path, page: P
 
 
 def test_roles_decide_which_pages_exist(site: Site, page: Page) -> None:
-    sign_in(page, site, "vera", "/settings")
+    enter(page, site, "vera", "/settings")
     expect(page.get_by_text("Page not found")).to_be_visible()
     assert page.get_by_role("link", name="Settings").count() == 0
 
 
-def test_the_language_is_switched_and_kept(own_site: Site, page: Page) -> None:
-    sign_in(page, own_site, "vera")
+def test_the_language_is_switched_and_kept(company: Site, page: Page) -> None:
+    enter(page, company, "alice")
     page.get_by_role("combobox").last.click()
     page.get_by_role("option", name="日本語").click()
     heading(page, "概要")

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 from provision.access import Actor
 from provision.models import SyncStatus
 from tests.e2e.hands import a_run, choose, choose_row
-from tests.e2e.site import Site, sign_in
+from tests.e2e.site import Site, enter
 
 pytestmark = pytest.mark.browser
 SYSTEM = Actor.system("test")
@@ -38,7 +38,7 @@ def confirm(page: Page, button: str, word: str = "") -> None:
 
 
 def test_from_what_clashes_to_both_its_sides(site: Site, page: Page) -> None:
-    sign_in(page, site, "alice", "/sync?sy_status=FAILED")
+    enter(page, site, "alice", "/sync?sy_status=FAILED")
     choose_row(page, 1)
     page.get_by_role("button", name="Compare").click()
     expect(page.get_by_role("radio", name="Clashes 1")).to_be_visible()
@@ -46,7 +46,7 @@ def test_from_what_clashes_to_both_its_sides(site: Site, page: Page) -> None:
 
 
 def test_what_failed_is_mended_retried_and_synced(own_site: Site, page: Page) -> None:
-    sign_in(page, own_site, "alice", "/sync?sy_status=FAILED")
+    enter(page, own_site, "alice", "/sync?sy_status=FAILED")
     lines = (own_site.volume / "postfix-accounts.cf").read_text().splitlines(keepends=True)
     (own_site.volume / "postfix-accounts.cf").write_text(
         "".join(line for line in lines if not line.startswith("info@"))
@@ -65,7 +65,7 @@ def test_import_adds_what_is_unknown_and_says_what_it_left_alone(own_site: Site,
     accounts = own_site.volume / "postfix-accounts.cf"
     first = accounts.read_text().splitlines()[0].partition("|")[2]
     accounts.write_text(accounts.read_text() + f"Bad.Case@example.com|{first}\n")
-    sign_in(page, own_site, "alice", COMPARE)
+    enter(page, own_site, "alice", COMPARE)
     page.get_by_role("button", name="Import …").click()
     page.get_by_role("dialog").get_by_role("button", name="Import").click()
     expect(page.get_by_text("Imported: 1. Left alone: 1.")).to_be_visible()
@@ -77,7 +77,7 @@ def test_import_adds_what_is_unknown_and_says_what_it_left_alone(own_site: Site,
 def test_differences_are_settled_either_way(own_site: Site, page: Page) -> None:
     replace(own_site, "dovecot-quotas.cf", "anna.abe@example.com:2048M", "anna.abe@example.com:5120M")
     replace(own_site, "postfix-virtual.cf", "jobs@example.com ben.carter@", "jobs@example.com mei.lin@")
-    sign_in(page, own_site, "alice", COMPARE)
+    enter(page, own_site, "alice", COMPARE)
     preview(page, "Differs", "since the dashboard delivered it")
     choose_row(page, 1)  # anna's quota
     page.get_by_role("button", name="Server wins", exact=True).click()
@@ -94,7 +94,7 @@ def test_differences_are_settled_either_way(own_site: Site, page: Page) -> None:
 
 
 def test_an_unknown_account_is_removed_after_typing(own_site: Site, page: Page) -> None:
-    sign_in(page, own_site, "alice", COMPARE)
+    enter(page, own_site, "alice", COMPARE)
     preview(page, "Unknown here", "not known to the dashboard")
     choose_row(page, 1)
     page.get_by_role("button", name="Remove from server").click()
@@ -109,7 +109,7 @@ def test_an_unsafe_plan_halts_until_a_super_admin_types_the_name(own_site: Site,
     accounts.write_text("".join(accounts.read_text().splitlines(keepends=True)[:4]))
     anna = own_site.app.queries.mailbox_by_address(SYSTEM, "anna.abe@example.com")
     own_site.app.provisioner.set_quota(SYSTEM, anna.uid, 3 << 30)
-    sign_in(page, own_site, "alice", "/sync")
+    enter(page, own_site, "alice", "/sync")
     expect(page.get_by_text("are missing there and 0 would be deleted").first).to_be_visible()
     page.get_by_role("button", name="Send all the same …").click()
     confirm(page, "Send all the same", "headquarters")
@@ -121,7 +121,7 @@ def test_an_unsafe_plan_halts_until_a_super_admin_types_the_name(own_site: Site,
 
 
 def test_a_viewer_sees_no_actions_and_an_unreachable_server_is_a_sentence(site: Site, page: Page) -> None:
-    sign_in(page, site, "vera", "/sync?sy_part=compare&sy_server=branch")
+    enter(page, site, "vera", "/sync?sy_part=compare&sy_server=branch")
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_test_id("stAlert").get_by_text("There is no folder")).to_be_visible()
     expect(page.get_by_role("button", name="Import …")).to_be_hidden()
@@ -131,7 +131,7 @@ def test_a_viewer_sees_no_actions_and_an_unreachable_server_is_a_sentence(site: 
 
 
 def test_the_page_refreshes_itself(own_site: Site, page: Page) -> None:
-    sign_in(page, own_site, "alice", "/sync")
+    enter(page, own_site, "alice", "/sync")
     expect(page.get_by_text("8 waiting")).to_be_visible()
     alias = own_site.app.provisioner.create_alias(SYSTEM, "late@example.org", ["anna.abe@example.com"])
     assert alias.sync_status == SyncStatus.PENDING

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.hands import choose, choose_row, click_twice
-from tests.e2e.site import Site, sign_in
+from tests.e2e.site import Site, enter
 
 pytestmark = pytest.mark.browser
 
@@ -22,7 +22,7 @@ def call(site: Site, token: str) -> int:
 
 
 def test_a_token_is_made_used_and_revoked(own_site: Site, page: Page) -> None:
-    sign_in(page, own_site, "alice", "/settings")
+    enter(page, own_site, "alice", "/settings")
     choose(page, "API tokens")
     page.get_by_role("button", name="Make API token").click()
     dialog = page.get_by_role("dialog")
