@@ -90,6 +90,7 @@ def click_twice(button: Locator, pause_ms: int) -> None:
 
 def choose(page: Page, name: str) -> None:
     """A radio button; Streamlit lays what it draws over the input."""
+    settled(page)
     page.get_by_role("radio", name=name).check(force=True)
 
 
