@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,9 +92,22 @@ def running(argv: list[str], folder: Path, port: int) -> Iterator[None]:
         process.wait(20)
 
 
+def unverified() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    """By TLS: Caddy listens some time before it has its certificate."""
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=5) as line,
+            unverified().wrap_socket(line, server_hostname="localhost"),
+        ):
+            return True
+    except OSError:
+        return False
 
 
 def free_port() -> int:

@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import signal
-import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from provision.access import Actor
-from tests.deploy.proxies import caddy, nginx
+from tests.deploy.proxies import caddy, nginx, unverified
 from tests.e2e.site import Site, serve, server_process, sign_in
 from webui.session import COOKIE
 
@@ -47,11 +46,9 @@ def admin_site(tmp_path: Path) -> Iterator[Site]:
 
 def call(site: Site, path: str, source: str = "127.0.0.1", **headers: str) -> tuple[int, dict[str, str], str]:
     """One request from this address, by the proxy."""
-    unverified = ssl.create_default_context()
-    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
     parts = urlsplit(site.url)
     line = http.client.HTTPSConnection(
-        "127.0.0.1", parts.port, context=unverified, source_address=(source, 0), timeout=20
+        "127.0.0.1", parts.port, context=unverified(), source_address=(source, 0), timeout=20
     )
     try:
         line.request(
