@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import socket
 import threading
-import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -68,9 +67,8 @@ def test_the_socket_belongs_to_others(engine: Engine) -> None:
     answer: Any = multiprocessing.get_context("fork").Queue()
     child = multiprocessing.get_context("fork").Process(target=_read_as_nobody, args=(engine.host, answer))
     child.start()
-    said, seconds = answer.get(timeout=20)
+    said = answer.get(timeout=AT_ONCE)
     child.join()
-    assert seconds < AT_ONCE
     assert "may not use the Docker socket" in said
     assert "group" in said
 
@@ -78,9 +76,7 @@ def test_the_socket_belongs_to_others(engine: Engine) -> None:
 def _read_as_nobody(host: str, answer: Any) -> None:
     os.setgroups([])
     os.setuid(65534)
-    started = time.monotonic()
-    said = server(docker_host=host).check()[0]
-    answer.put((said, time.monotonic() - started))
+    answer.put(server(docker_host=host).check()[0])
 
 
 def test_the_engine_goes_away_in_the_middle_of_a_batch(container: ContainerRig, tmp_path: Path) -> None:

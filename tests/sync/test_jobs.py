@@ -166,7 +166,7 @@ def test_it_stops_at_once(world: World) -> None:
     jobs = Jobs(world.app, tick_seconds=60)
     jobs.start()
     jobs.stop()
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 class Running(DmsFiles):
