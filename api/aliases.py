@@ -22,10 +22,15 @@ router = APIRouter(prefix="/provision/aliases", tags=["aliases"], route_class=On
 
 @router.get("", response_model=models.Listing[models.Alias])
 def list_aliases(
-    product: Product, actor: MayReadAliases, search: Search = "", domain: Domain = None,
+    product: Product,
+    actor: MayReadAliases,
+    search: Search = "",
+    domain: Domain = None,
     mailbox_id: Annotated[UUID | None, Query(alias="mailboxId")] = None,
-    sync_status: Annotated[SyncStatus | None, Query(alias="syncStatus")] = None, number: Number = 1, size: Size = 50,
-) -> Any:  # fmt: skip
+    sync_status: Annotated[SyncStatus | None, Query(alias="syncStatus")] = None,
+    number: Number = 1,
+    size: Size = 50,
+) -> Any:
     """A page of aliases by the mailbox they belong to."""
     page = product.queries.aliases(
         actor, search=search, domain=domain, mailbox_id=mailbox_id, sync_status=sync_status, number=number, size=size
@@ -36,9 +41,14 @@ def list_aliases(
 
 @router.post("", status_code=201, response_model=models.ChangedAlias)
 async def create_alias(
-    product: Product, actor: MayWriteAliases, new: models.NewAlias, request: Request, response: Response,
-    key: IdempotencyKey = None, wait: Wait = 0,
-) -> Any:  # fmt: skip
+    product: Product,
+    actor: MayWriteAliases,
+    new: models.NewAlias,
+    request: Request,
+    response: Response,
+    key: IdempotencyKey = None,
+    wait: Wait = 0,
+) -> Any:
     """Make an alias; `@example.com` catches all mail of a domain."""
 
     def create() -> Alias:
@@ -60,9 +70,13 @@ def get_alias(product: Product, actor: MayReadAliases, found: FoundAlias, respon
 
 @router.patch("/{id}", response_model=models.ChangedAlias)
 async def edit_alias(
-    product: Product, actor: MayWriteAliases, found: FoundAlias, edit: models.AliasEdit, response: Response,
+    product: Product,
+    actor: MayWriteAliases,
+    found: FoundAlias,
+    edit: models.AliasEdit,
+    response: Response,
     wait: Wait = 0,
-) -> Any:  # fmt: skip
+) -> Any:
     """Replace the destinations."""
     changed = await run_in_threadpool(
         product.provisioner.edit_alias, actor, found.uid, edit.destinations, expected_version=found.expected

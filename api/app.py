@@ -29,9 +29,14 @@ def create_api(
 ) -> FastAPI:
     """`product` is asked at each call, for it is opened when first needed. `mount`: where callers find it."""
     app = FastAPI(
-        title="Postroom", version=product_version(), description=DESCRIPTION, openapi_url=None, docs_url=None, redoc_url=None,
+        title="Postroom",
+        version=product_version(),
+        description=DESCRIPTION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
         redirect_slashes=False,
-    )  # fmt: skip
+    )
     limits = Limits()
     app.state.product, app.state.jobs_alive, app.state.limits = product, jobs_alive, limits
     app.state.mount = mount

@@ -103,9 +103,10 @@ def _outside(product: Postroom, actor: Actor, wanted: Sequence[NewMailbox]) -> l
     if own is None:
         return []
     return [
-        (index, new) for index, new in enumerate(wanted)
+        (index, new)
+        for index, new in enumerate(wanted)
         if any(_domain(address, own) not in own for address in (new.address, *new.aliases))
-    ]  # fmt: skip
+    ]
 
 
 def _domain(address: str, own: frozenset[str]) -> str:

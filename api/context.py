@@ -31,20 +31,29 @@ Wait = Annotated[
 IfMatch = Annotated[
     str | None,
     Header(
-        alias="If-Match", max_length=200, examples=['"3"'],
+        alias="If-Match",
+        max_length=200,
+        examples=['"3"'],
         description="The ETag that was read: if somebody has changed it since, nothing is done and the answer is 412.",
     ),
-]  # fmt: skip
+]
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": models.Error, "description": text}
     for status, text in {
-        400: "The request cannot be used.", 401: "No token, or one that is not valid.", 403: "The token may not do this.",
-        404: "It does not exist, or is in a domain that is not the token's.", 409: "It clashes with what is there.",
-        412: "Somebody has changed it since it was read.", 413: "The body is too large.",
-        422: "A rule forbids it, e.g. a weak password.", 429: "Too many calls; see Retry-After.",
-        500: "A fault of the product.", 502: "The mail server refused it.", 503: "The database or the mail server is away.",
+        400: "The request cannot be used.",
+        401: "No token, or one that is not valid.",
+        403: "The token may not do this.",
+        404: "It does not exist, or is in a domain that is not the token's.",
+        409: "It clashes with what is there.",
+        412: "Somebody has changed it since it was read.",
+        413: "The body is too large.",
+        422: "A rule forbids it, e.g. a weak password.",
+        429: "Too many calls; see Retry-After.",
+        500: "A fault of the product.",
+        502: "The mail server refused it.",
+        503: "The database or the mail server is away.",
     }.items()
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,13 @@ BODY = {
 
 @router.get("/export", response_class=StreamingResponse, responses=CSV)
 def export_mailboxes(
-    product: Product, actor: MayReadMailboxes, search: Search = "", domain: Domain = None, status: Status | None = None,
+    product: Product,
+    actor: MayReadMailboxes,
+    search: Search = "",
+    domain: Domain = None,
+    status: Status | None = None,
     sync_status: Annotated[SyncStatus | None, Query(alias="syncStatus")] = None,
-) -> Response:  # fmt: skip
+) -> Response:
     """The list as CSV, never with passwords or hashes."""
     lines = begun(export_csv(product, actor, MailboxFilter(search, domain, status, sync_status)))
     headers = {"content-disposition": 'attachment; filename="mailboxes.csv"', "cache-control": "no-store"}
@@ -38,9 +42,12 @@ def export_mailboxes(
 
 @router.post("/import", response_model=models.ImportAnswer, openapi_extra=BODY)
 async def import_mailboxes(
-    product: Product, actor: MayWriteMailboxes, request: Request, key: IdempotencyKey = None,
+    product: Product,
+    actor: MayWriteMailboxes,
+    request: Request,
+    key: IdempotencyKey = None,
     dry_run: Annotated[bool, Query(alias="dryRun", description="Only report what would be done.")] = False,
-) -> Any:  # fmt: skip
+) -> Any:
     """Create a mailbox for every good row. Columns: email, password or password_hash, display_name, quota_mb, aliases, enabled."""
     data = await request.body()
     if not data:
@@ -54,8 +61,12 @@ async def import_mailboxes(
 
 def _answer(result: ImportResult) -> dict[str, Any]:
     refused = [
-        {"row": error.number, "column": error.column, "code": error.code, "error": error.message} for error in result.errors
-    ]  # fmt: skip
+        {"row": error.number, "column": error.column, "code": error.code, "error": error.message}
+        for error in result.errors
+    ]
     return {
-        "created": len(result.created), "acceptable": len(result.accepted), "ids": list(result.created), "refused": refused,
-    }  # fmt: skip
+        "created": len(result.created),
+        "acceptable": len(result.accepted),
+        "ids": list(result.created),
+        "refused": refused,
+    }

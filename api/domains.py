@@ -23,9 +23,13 @@ def list_domains(product: Product, actor: MayReadDomains) -> Any:
 
 @router.post("/domains", status_code=201, response_model=models.Domain)
 def create_domain(
-    product: Product, actor: MayWriteDomains, new: models.NewDomain, request: Request, response: Response,
+    product: Product,
+    actor: MayWriteDomains,
+    new: models.NewDomain,
+    request: Request,
+    response: Response,
     key: IdempotencyKey = None,
-) -> Any:  # fmt: skip
+) -> Any:
     quota = rows.in_bytes(new.default_quota)
     made = product.provisioner.create_domain(
         actor, new.name, new.server, description=new.description, default_quota_bytes=quota, idempotency_key=key
@@ -52,8 +56,12 @@ def edit_domain(
     to_default = "default_quota" in edit.model_fields_set and edit.default_quota is None
     quota = -1 if to_default else rows.in_bytes(edit.default_quota)
     product.provisioner.edit_domain(
-        actor, row["uid"], description=edit.description, default_quota_bytes=quota, expected_version=found(row, if_match).expected
-    )  # fmt: skip
+        actor,
+        row["uid"],
+        description=edit.description,
+        default_quota_bytes=quota,
+        expected_version=found(row, if_match).expected,
+    )
     return _answer(product, actor, name, response)
 
 
@@ -79,7 +87,12 @@ def _answer(product: Postroom, actor: Actor, name: str, response: Response) -> d
 
 def _shown(row: Row) -> dict[str, Any]:
     return {
-        "id": row["uid"], "name": row["name"], "description": row["description"], "server": row["server"],
-        "user_count": row["mailboxes"], "total_quota": rows.in_mb(row["quota_bytes"]),
-        "used_storage": rows.in_mb(row["used_bytes"]), "default_quota": rows.in_mb(row["default_quota_bytes"]),
-    }  # fmt: skip
+        "id": row["uid"],
+        "name": row["name"],
+        "description": row["description"],
+        "server": row["server"],
+        "user_count": row["mailboxes"],
+        "total_quota": rows.in_mb(row["quota_bytes"]),
+        "used_storage": rows.in_mb(row["used_bytes"]),
+        "default_quota": rows.in_mb(row["default_quota_bytes"]),
+    }

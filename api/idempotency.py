@@ -18,10 +18,13 @@ KEPT_HEADERS = ("content-type", "etag", "location", "cache-control")
 IdempotencyKey = Annotated[
     str | None,
     Header(
-        alias="Idempotency-Key", max_length=MAX_KEY, pattern=r"^[!-~]+$", examples=["2f1c6c1e-order-4711"],
+        alias="Idempotency-Key",
+        max_length=MAX_KEY,
+        pattern=r"^[!-~]+$",
+        examples=["2f1c6c1e-order-4711"],
         description="The same key and request again, within a day, give the same answer; another request is a 409.",
     ),
-]  # fmt: skip
+]
 
 
 class OnceRoute(APIRoute):

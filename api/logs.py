@@ -46,11 +46,19 @@ NDJSON: dict[int | str, dict[str, Any]] = {
 
 @router.get("/logs", response_model=models.Listing[models.LogRecord])
 def list_logs(
-    product: Product, actor: MayReadLogs, operation: Word = None,
+    product: Product,
+    actor: MayReadLogs,
+    operation: Word = None,
     resource_type: Annotated[Word, Query(alias="resourceType")] = None,
-    resource_id: Annotated[UUID | None, Query(alias="resourceId")] = None, status: LogStatus | None = None,
-    operator: Word = None, search: Word = None, start: Since = None, end: Until = None, number: Number = 1, size: Size = 50,
-) -> Any:  # fmt: skip
+    resource_id: Annotated[UUID | None, Query(alias="resourceId")] = None,
+    status: LogStatus | None = None,
+    operator: Word = None,
+    search: Word = None,
+    start: Since = None,
+    end: Until = None,
+    number: Number = 1,
+    size: Size = 50,
+) -> Any:
     """A page of the log, newest first."""
     where = LogFilter(operation, resource_type, resource_id, status, operator, search or "", _since(start), _until(end))
     page = product.queries.logs(actor, where, number=number, size=size)
@@ -59,10 +67,16 @@ def list_logs(
 
 @router.get("/logs/stream", response_class=StreamingResponse, responses=NDJSON)
 def stream_logs(
-    product: Product, actor: MayReadLogs, operation: Word = None,
-    resource_type: Annotated[Word, Query(alias="resourceType")] = None, status: LogStatus | None = None,
-    operator: Word = None, search: Word = None, start: Since = None, end: Until = None,
-) -> Response:  # fmt: skip
+    product: Product,
+    actor: MayReadLogs,
+    operation: Word = None,
+    resource_type: Annotated[Word, Query(alias="resourceType")] = None,
+    status: LogStatus | None = None,
+    operator: Word = None,
+    search: Word = None,
+    start: Since = None,
+    end: Until = None,
+) -> Response:
     """The whole filtered log, oldest first, one JSON object a line."""
     where = LogFilter(operation, resource_type, None, status, operator, search or "", _since(start), _until(end))
 

@@ -15,19 +15,31 @@ from provision.queries import MailboxFilter
 
 router = APIRouter(prefix="/provision/mailboxes", tags=["mailboxes"], route_class=OnceRoute)
 SORTS = {
-    "email": "address", "displayName": "display_name", "storageQuota": "quota", "usedStorage": "used",
-    "usedPercent": "used_percent", "updatedAt": "updated_at", "lastSyncedAt": "last_synced_at",
-}  # fmt: skip
+    "email": "address",
+    "displayName": "display_name",
+    "storageQuota": "quota",
+    "usedStorage": "used",
+    "usedPercent": "used_percent",
+    "updatedAt": "updated_at",
+    "lastSyncedAt": "last_synced_at",
+}
 Sort = Literal["email", "displayName", "storageQuota", "usedStorage", "usedPercent", "updatedAt", "lastSyncedAt"]
 Domain = Annotated[str | None, Query(max_length=255, pattern=models.PLAIN)]
 
 
 @router.get("", response_model=models.Listing[models.Mailbox])
 def list_mailboxes(
-    product: Product, actor: MayReadMailboxes, search: Search = "", domain: Domain = None, status: Status | None = None,
+    product: Product,
+    actor: MayReadMailboxes,
+    search: Search = "",
+    domain: Domain = None,
+    status: Status | None = None,
     sync_status: Annotated[SyncStatus | None, Query(alias="syncStatus")] = None,
-    sort: Sort = "email", descending: bool = False, number: Number = 1, size: Size = 50,
-) -> Any:  # fmt: skip
+    sort: Sort = "email",
+    descending: bool = False,
+    number: Number = 1,
+    size: Size = 50,
+) -> Any:
     """A page of mailboxes; deleted ones with `status=DELETED` only."""
     where = MailboxFilter(search, domain, status, sync_status)
     page = product.queries.mailboxes(actor, where, sort=SORTS[sort], descending=descending, number=number, size=size)
@@ -36,9 +48,14 @@ def list_mailboxes(
 
 @router.post("", status_code=201, response_model=models.Changed)
 async def create_mailbox(
-    product: Product, actor: MayWriteMailboxes, new: models.NewMailbox, request: Request, response: Response,
-    key: IdempotencyKey = None, wait: Wait = 0,
-) -> Any:  # fmt: skip
+    product: Product,
+    actor: MayWriteMailboxes,
+    new: models.NewMailbox,
+    request: Request,
+    response: Response,
+    key: IdempotencyKey = None,
+    wait: Wait = 0,
+) -> Any:
     """Make a mailbox. It is made even if the mail server is down: `syncStatus` tells how far it has come."""
     wanted = asked(new)
     made = await run_in_threadpool(product.provisioner.create_mailbox, actor, wanted, idempotency_key=key)
@@ -54,28 +71,44 @@ def get_mailbox(found: FoundMailbox, response: Response) -> Any:
 
 @router.patch("/{id}", response_model=models.Changed)
 async def edit_mailbox(
-    product: Product, actor: MayWriteMailboxes, found: FoundMailbox, edit: models.MailboxEdit, response: Response,
+    product: Product,
+    actor: MayWriteMailboxes,
+    found: FoundMailbox,
+    edit: models.MailboxEdit,
+    response: Response,
     wait: Wait = 0,
-) -> Any:  # fmt: skip
+) -> Any:
     """Change the name and the quotas."""
     row = await run_in_threadpool(
-        product.provisioner.edit_mailbox, actor, found.uid, display_name=edit.display_name,
-        quota_bytes=rows.in_bytes(edit.storage_quota), quota_messages=edit.message_quota, expected_version=found.expected,
-    )  # fmt: skip
+        product.provisioner.edit_mailbox,
+        actor,
+        found.uid,
+        display_name=edit.display_name,
+        quota_bytes=rows.in_bytes(edit.storage_quota),
+        quota_messages=edit.message_quota,
+        expected_version=found.expected,
+    )
     return await after_mailbox(product, actor, row, wait, response)
 
 
 @router.delete("/{id}", response_model=models.Deleted)
 async def delete_mailbox(
-    product: Product, actor: MayWriteMailboxes, found: FoundMailbox,
+    product: Product,
+    actor: MayWriteMailboxes,
+    found: FoundMailbox,
     force: Annotated[bool, Query(description="Remove it from the mail server, too; its mail stays.")] = False,
     erase_mail: Annotated[bool, Query(alias="eraseMail", description="With force: its mail, too.")] = False,
     wait: Wait = 0,
-) -> Any:  # fmt: skip
+) -> Any:
     """Mark as deleted, which `restore` takes back; with `force` remove it on the mail server."""
     gone = await run_in_threadpool(
-        product.provisioner.delete_mailbox, actor, found.uid, force=force, erase_mail=erase_mail, expected_version=found.expected
-    )  # fmt: skip
+        product.provisioner.delete_mailbox,
+        actor,
+        found.uid,
+        force=force,
+        erase_mail=erase_mail,
+        expected_version=found.expected,
+    )
     read = lambda: product.queries.mailbox_row(actor, found.uid)  # noqa: E731
     return await after_delete(gone, read, wait)
 
@@ -102,9 +135,13 @@ async def enable_mailbox(
 
 @router.post("/{id}/restore", response_model=models.Changed)
 async def restore_mailbox(
-    product: Product, actor: MayWriteMailboxes, found: FoundMailbox, response: Response, key: IdempotencyKey = None,
+    product: Product,
+    actor: MayWriteMailboxes,
+    found: FoundMailbox,
+    response: Response,
+    key: IdempotencyKey = None,
     wait: Wait = 0,
-) -> Any:  # fmt: skip
+) -> Any:
     """Take a delete without force back."""
     row = await run_in_threadpool(
         product.provisioner.restore_mailbox, actor, found.uid, expected_version=found.expected
@@ -114,9 +151,14 @@ async def restore_mailbox(
 
 @router.post("/{id}/reset-password", response_model=models.PasswordReset)
 async def reset_password(
-    product: Product, actor: MayWriteMailboxes, found: FoundMailbox, response: Response,
-    new: models.NewPassword | None = None, key: IdempotencyKey = None, wait: Wait = 0,
-) -> Any:  # fmt: skip
+    product: Product,
+    actor: MayWriteMailboxes,
+    found: FoundMailbox,
+    response: Response,
+    new: models.NewPassword | None = None,
+    key: IdempotencyKey = None,
+    wait: Wait = 0,
+) -> Any:
     """Set a password, or have a one-time password made, which this answer shows."""
     password = rows.secret(new.password) if new else None
     row, one_time = await run_in_threadpool(
@@ -129,20 +171,34 @@ async def reset_password(
 
 @router.patch("/{id}/quota", response_model=models.Changed)
 async def set_quota(
-    product: Product, actor: MayWriteMailboxes, found: FoundMailbox, quota: models.QuotaEdit, response: Response,
+    product: Product,
+    actor: MayWriteMailboxes,
+    found: FoundMailbox,
+    quota: models.QuotaEdit,
+    response: Response,
     wait: Wait = 0,
-) -> Any:  # fmt: skip
+) -> Any:
     """Set the quotas; 0 clears one."""
     row = await run_in_threadpool(
-        product.provisioner.edit_mailbox, actor, found.uid, quota_bytes=rows.in_bytes(quota.storage_quota),
-        quota_messages=quota.message_quota, expected_version=found.expected,
-    )  # fmt: skip
+        product.provisioner.edit_mailbox,
+        actor,
+        found.uid,
+        quota_bytes=rows.in_bytes(quota.storage_quota),
+        quota_messages=quota.message_quota,
+        expected_version=found.expected,
+    )
     return await after_mailbox(product, actor, row, wait, response)
 
 
 def asked(new: models.NewMailbox) -> NewMailbox:
     """As the Provisioner takes it."""
     return NewMailbox(
-        new.email, rows.secret(new.password), rows.secret(new.password_hash), new.display_name,
-        rows.in_bytes(new.storage_quota), new.message_quota, new.enabled, tuple(new.aliases),
-    )  # fmt: skip
+        new.email,
+        rows.secret(new.password),
+        rows.secret(new.password_hash),
+        new.display_name,
+        rows.in_bytes(new.storage_quota),
+        new.message_quota,
+        new.enabled,
+        tuple(new.aliases),
+    )

@@ -35,6 +35,7 @@ def _answer(product: Postroom, actor: Actor, response: Response) -> dict[str, An
     shown = product.policy.show(actor)
     response.headers["ETag"] = etag({"version": shown.version})
     return {
-        **{rule.name: rule.value for rule in shown.rules}, "sources": {to_camel(rule.name): rule.source for rule in shown.rules},
+        **{rule.name: rule.value for rule in shown.rules},
+        "sources": {to_camel(rule.name): rule.source for rule in shown.rules},
         "defaults": {rule.name: rule.default for rule in shown.rules},
-    }  # fmt: skip
+    }

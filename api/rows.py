@@ -26,9 +26,14 @@ def secret(value: SecretStr | None) -> Secret | None:
 
 def paged(page: Page, items: list[Any], **more: Any) -> dict[str, Any]:
     return {
-        "items": items, "total": page.total, "total_is_minimum": page.capped, "page": page.number, "page_size": page.size,
-        "pages": page.pages, **more,
-    }  # fmt: skip
+        "items": items,
+        "total": page.total,
+        "total_is_minimum": page.capped,
+        "page": page.number,
+        "page_size": page.size,
+        "pages": page.pages,
+        **more,
+    }
 
 
 def synced(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,20 +43,31 @@ def synced(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def mailbox(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        **synced(row), "id": row["uid"], "email": row["address"], "domain": row["domain"], "display_name": row["display_name"],
-        "status": row["status"], "storage_quota": in_mb(row["quota_bytes"]), "message_quota": row["quota_messages"],
-        "used_storage": in_mb(row["used_bytes"]), "used_messages": row["used_messages"],
-    }  # fmt: skip
+        **synced(row),
+        "id": row["uid"],
+        "email": row["address"],
+        "domain": row["domain"],
+        "display_name": row["display_name"],
+        "status": row["status"],
+        "storage_quota": in_mb(row["quota_bytes"]),
+        "message_quota": row["quota_messages"],
+        "used_storage": in_mb(row["used_bytes"]),
+        "used_messages": row["used_messages"],
+    }
 
 
 def alias(row: Mapping[str, Any], own: frozenset[str] | None) -> dict[str, Any]:
     """`own`: domains whose mailboxes the caller may know of; None: all."""
     known = row["mailbox"] is not None and (own is None or row["mailbox"].rpartition("@")[2] in own)
     return {
-        **synced(row), "id": row["uid"], "alias_address": row["address"], "domain": row["domain"],
-        "destinations": row["destinations"], "mailbox_id": row["mailbox_uid"] if known else None,
+        **synced(row),
+        "id": row["uid"],
+        "alias_address": row["address"],
+        "domain": row["domain"],
+        "destinations": row["destinations"],
+        "mailbox_id": row["mailbox_uid"] if known else None,
         "mailbox": row["mailbox"] if known else None,
-    }  # fmt: skip
+    }
 
 
 def log_record(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,9 +28,12 @@ ServerName = Annotated[str | None, Query(max_length=80, pattern=models.PLAIN, de
 
 @router.get("/status", response_model=reports.SyncOverview)
 def sync_status(
-    product: Product, actor: MayReadSync, sync_status: Annotated[SyncStatus | None, Query(alias="syncStatus")] = None,
-    number: Number = 1, size: Size = 50,
-) -> Any:  # fmt: skip
+    product: Product,
+    actor: MayReadSync,
+    sync_status: Annotated[SyncStatus | None, Query(alias="syncStatus")] = None,
+    number: Number = 1,
+    size: Size = 50,
+) -> Any:
     """Everything that is PENDING or FAILED, with its error."""
     page = product.queries.waiting(actor, sync_status=sync_status, number=number, size=size)
     counts = product.queries.counts(actor)
@@ -59,9 +62,12 @@ def pull(
     if failed and len(servers) == 1:
         raise failed
     return {
-        "success": failed is None, "imported": total.imported, "updated": total.updated, "errors": total.errors,
+        "success": failed is None,
+        "imported": total.imported,
+        "updated": total.updated,
+        "errors": total.errors,
         "missing": total.missing,
-    }  # fmt: skip
+    }
 
 
 @router.post("/push", response_model=reports.PushAnswer)
@@ -86,9 +92,12 @@ async def push_one(product: Product, actor: MayPush, id: UUID, key: IdempotencyK
 
 @router.get("/preview", response_model=reports.Preview)
 def preview(
-    product: Product, actor: MayReadSync, server: ServerName = None, search: Search = "",
+    product: Product,
+    actor: MayReadSync,
+    server: ServerName = None,
+    search: Search = "",
     limit: Annotated[int, Query(ge=1, le=1000, description="Entries of each kind.")] = 100,
-) -> Any:  # fmt: skip
+) -> Any:
     """What a push would do, and everything on which the two sides differ."""
     row = one_server(product, actor, server)
     seen = product.provisioner.compare(actor, row.uid, search=search, limit=limit)
@@ -140,24 +149,33 @@ def _counts(counts: Mapping[str, int], kind: str) -> dict[str, int]:
 def _waiting(row: Mapping[str, Any]) -> dict[str, Any]:
     same = ("address", "sync_status", "attempts", "next_attempt_at", "removing", "server", "server_error", "alarm")
     return {
-        **{name: row[name] for name in same}, "id": row["uid"], "resource_type": row["resource"], "sync_error": row["error"],
+        **{name: row[name] for name in same},
+        "id": row["uid"],
+        "resource_type": row["resource"],
+        "sync_error": row["error"],
         "sync_error_code": row["error_code"],
-    }  # fmt: skip
+    }
 
 
 def _finding(entry: Finding) -> dict[str, Any]:
     key = entry.key
     return {
-        "resource_type": key.resource if key else None, "address": key.address if key else None,
-        "fields": list(entry.fields), "ours": _side(entry.ours), "theirs": _side(entry.theirs), "text": entry.text,
+        "resource_type": key.resource if key else None,
+        "address": key.address if key else None,
+        "fields": list(entry.fields),
+        "ours": _side(entry.ours),
+        "theirs": _side(entry.theirs),
+        "text": entry.text,
         "reason": entry.reason,
-    }  # fmt: skip
+    }
 
 
 def _side(side: Side | None) -> dict[str, Any] | None:
     if side is None:
         return None
     return {
-        "storage_quota": rows.in_mb(side.quota_bytes), "message_quota": side.quota_messages, "enabled": side.enabled,
+        "storage_quota": rows.in_mb(side.quota_bytes),
+        "message_quota": side.quota_messages,
+        "enabled": side.enabled,
         "destinations": None if side.destinations is None else list(side.destinations),
-    }  # fmt: skip
+    }

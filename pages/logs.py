@@ -35,15 +35,24 @@ with person:
 
 since = utc_now() - timedelta(days=days) if days else None
 where = LogFilter(
-    operation=operation, resource_type=resource, status=status, operator=operator.strip().lower() or None, search=search, since=since
-)  # fmt: skip
+    operation=operation,
+    resource_type=resource,
+    status=status,
+    operator=operator.strip().lower() or None,
+    search=search,
+    since=since,
+)
 page = read.logs(who.actor, where, number=listing.number, size=listing.size)
 
 with heading:
     asked = {
-        "operation": operation, "resource_type": resource, "status": status, "operator": where.operator, "search": search,
+        "operation": operation,
+        "resource_type": resource,
+        "status": status,
+        "operator": where.operator,
+        "search": search,
         "since": since.isoformat() if since else None,
-    }  # fmt: skip
+    }
     query = urlencode({name: value for name, value in asked.items() if value})
     st.link_button(_("Export CSV"), place(f"/export/logs.csv?{query}"), icon=":material/download:")
     if who.may(Permission.AUDIT_VERIFY) and st.button(_("Verify audit chain"), icon=":material/verified_user:"):
@@ -51,17 +60,26 @@ with heading:
 
 if page.total:
     columns = {
-        "at": show.time_column(_("Time")), "operator": _("Operator"), "operation": _("Operation"), "resource": st.column_config.TextColumn(_("Resource"), width=200),
-        "status": show.log_column(_("Status")), "ms": st.column_config.NumberColumn(_("Duration"), format="%d ms"),
+        "at": show.time_column(_("Time")),
+        "operator": _("Operator"),
+        "operation": _("Operation"),
+        "resource": st.column_config.TextColumn(_("Resource"), width=200),
+        "status": show.log_column(_("Status")),
+        "ms": st.column_config.NumberColumn(_("Duration"), format="%d ms"),
         "ip": _("Address (IP)"),
-    }  # fmt: skip
+    }
     cells = [
         {
-            "at": row["started_at"], "operator": row["operator"], "operation": row["operation"],
-            "resource": readable(row["resource_name"] or ""), "status": [show.label(row["status"])], "ms": row["duration_ms"], "ip": row["ip"],
+            "at": row["started_at"],
+            "operator": row["operator"],
+            "operation": row["operation"],
+            "resource": readable(row["resource_name"] or ""),
+            "status": [show.label(row["status"])],
+            "ms": row["duration_ms"],
+            "ip": row["ip"],
         }
         for row in page.rows
-    ]  # fmt: skip
+    ]
     chosen = listing.table(page, cells, columns, alt=_("Logs"), select="single-row", rows_shown=12)
     listing.pages(page, counted(page.total, "{n} operation", "{n} operations"))
     if chosen:

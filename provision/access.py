@@ -32,10 +32,17 @@ class Permission(StrEnum):
     TOKEN_WRITE = "token:write"
 
 
-READING = frozenset({
-    Permission.MAILBOX_READ, Permission.ALIAS_READ, Permission.DOMAIN_READ, Permission.SERVER_READ, Permission.SYNC_READ,
-    Permission.LOG_READ, Permission.POLICY_READ,
-})  # fmt: skip
+READING = frozenset(
+    {
+        Permission.MAILBOX_READ,
+        Permission.ALIAS_READ,
+        Permission.DOMAIN_READ,
+        Permission.SERVER_READ,
+        Permission.SYNC_READ,
+        Permission.LOG_READ,
+        Permission.POLICY_READ,
+    }
+)
 ROLES: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: READING,
     Role.DOMAIN_ADMIN: READING

@@ -30,9 +30,20 @@ ARCHIVE = "log.archive"
 CHAIN_LOCK = 0x706F7374726F6F6D  # a fixed number for PostgreSQL's advisory lock
 OUTPUT_LIMIT = 20_000  # characters of stdout and stderr that are kept
 INTENT_FIELDS = (
-    "uid", "operator_id", "operator", "ip", "operation", "resource_type", "resource_id", "resource_name", "domain",
-    "server_id", "generation", "payload", "started_at",
-)  # fmt: skip
+    "uid",
+    "operator_id",
+    "operator",
+    "ip",
+    "operation",
+    "resource_type",
+    "resource_id",
+    "resource_name",
+    "domain",
+    "server_id",
+    "generation",
+    "payload",
+    "started_at",
+)
 OUTCOME_FIELDS = ("uid", "status", "command", "exit_code", "stdout", "stderr", "error", "completed_at", "duration_ms")
 PHASES = {"intent": INTENT_FIELDS, "outcome": OUTCOME_FIELDS}
 
@@ -84,14 +95,23 @@ def record_intents(
     now = utc_now()
     rows: list[dict[str, Any]] = [
         {
-            "uid": uuid7(), "operator_id": actor.operator_id, "operator": actor.name, "ip": actor.ip,
-            "operation": operation, "resource_type": subject.type,
-            "resource_id": str(subject.id) if subject.id else None, "resource_name": subject.name,
-            "domain": subject.domain, "server_id": subject.server_id, "generation": subject.generation,
-            "payload": dict(payload), "started_at": now, "status": LogStatus.PENDING,
+            "uid": uuid7(),
+            "operator_id": actor.operator_id,
+            "operator": actor.name,
+            "ip": actor.ip,
+            "operation": operation,
+            "resource_type": subject.type,
+            "resource_id": str(subject.id) if subject.id else None,
+            "resource_name": subject.name,
+            "domain": subject.domain,
+            "server_id": subject.server_id,
+            "generation": subject.generation,
+            "payload": dict(payload),
+            "started_at": now,
+            "status": LogStatus.PENDING,
         }
         for subject, payload in items
-    ]  # fmt: skip
+    ]
     if rows:
         session.execute(insert(ProvisionLog), rows)
         _append(session, "intent", rows)
@@ -103,11 +123,18 @@ def record_outcomes(session: Session, finishes: Sequence[Finish]) -> None:
     now = utc_now()
     rows = [
         {
-            "uid": f.log_uid, "status": str(f.status), "command": _cut(f.command), "exit_code": f.exit_code, "stdout": _cut(f.stdout),
-            "stderr": _cut(f.stderr), "error": _cut(f.error), "completed_at": now, "duration_ms": f.duration_ms,
+            "uid": f.log_uid,
+            "status": str(f.status),
+            "command": _cut(f.command),
+            "exit_code": f.exit_code,
+            "stdout": _cut(f.stdout),
+            "stderr": _cut(f.stderr),
+            "error": _cut(f.error),
+            "completed_at": now,
+            "duration_ms": f.duration_ms,
         }
         for f in finishes
-    ]  # fmt: skip
+    ]
     if rows:
         statement = update(ProvisionLog.__table__).where(ProvisionLog.uid == bindparam("key"))  # type: ignore[arg-type]
         session.connection().execute(statement, [{**row, "key": row["uid"]} for row in rows])
@@ -115,9 +142,13 @@ def record_outcomes(session: Session, finishes: Sequence[Finish]) -> None:
 
 
 def record_done(
-    session: Session, actor: Actor, operation: str, subjects: Iterable[Subject], payload: Mapping[str, Any],
+    session: Session,
+    actor: Actor,
+    operation: str,
+    subjects: Iterable[Subject],
+    payload: Mapping[str, Any],
     error: str | None = None,
-) -> list[UUID]:  # fmt: skip
+) -> list[UUID]:
     """Record an operation that begins and ends here: nothing has to reach a mail server."""
     uids = record_intents(session, actor, operation, [(subject, payload) for subject in subjects])
     status = LogStatus.FAILED if error else LogStatus.SUCCESS

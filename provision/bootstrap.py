@@ -50,10 +50,16 @@ def open_postroom(settings: Settings | None = None, *, migrate: bool = True, del
     sync = Sync(database, sealer, settings)
     provisioner = Provisioner(database, sealer, settings, sync, deliver=deliver)
     return Postroom(
-        settings, database, sync, provisioner, Queries(database), SignIn(database, settings),
-        Tokens(database, sealer, settings, sync), Answers(database, sealer),
+        settings,
+        database,
+        sync,
+        provisioner,
+        Queries(database),
+        SignIn(database, settings),
+        Tokens(database, sealer, settings, sync),
+        Answers(database, sealer),
         Policies(database, sealer, settings, sync),
-    )  # fmt: skip
+    )
 
 
 def create_first_admin(app: Postroom) -> Secret | None:

@@ -18,9 +18,13 @@ class Settings(BaseSettings):
 
     # Compose keeps names of its own in `.env`, so foreign ones are no mistake; `_misspelt` looks for what is.
     model_config = SettingsConfigDict(
-        env_prefix="POSTROOM_", env_file=os.environ.get("POSTROOM_ENV_FILE", ".env"), dotenv_filtering="only_existing",
-        env_ignore_empty=True, extra="forbid", hide_input_in_errors=True,
-    )  # fmt: skip
+        env_prefix="POSTROOM_",
+        env_file=os.environ.get("POSTROOM_ENV_FILE", ".env"),
+        dotenv_filtering="only_existing",
+        env_ignore_empty=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+    )
 
     data_dir: Path = Field(Path("data"), description="folder of the SQLite database, the key and the locks")
     config_dir: Path | None = Field(None, description="config volume of the mail server that is set up at first start")
@@ -41,13 +45,17 @@ class Settings(BaseSettings):
         1024, ge=0, le=1 << 30, description="quota of a new mailbox where its domain says nothing; 0: none"
     )
     enable_auto_import: bool = Field(
-        False, validation_alias=AliasChoices("POSTROOM_ENABLE_AUTO_IMPORT", "ENABLE_AUTO_IMPORT"),
+        False,
+        validation_alias=AliasChoices("POSTROOM_ENABLE_AUTO_IMPORT", "ENABLE_AUTO_IMPORT"),
         description="import what was made on the server behind our back, by itself",
-    )  # fmt: skip
+    )
     auto_import_interval: int = Field(
-        3600, ge=10, le=2_678_400, validation_alias=AliasChoices("POSTROOM_AUTO_IMPORT_INTERVAL", "AUTO_IMPORT_INTERVAL"),
+        3600,
+        ge=10,
+        le=2_678_400,
+        validation_alias=AliasChoices("POSTROOM_AUTO_IMPORT_INTERVAL", "AUTO_IMPORT_INTERVAL"),
         description="seconds between two such imports",
-    )  # fmt: skip
+    )
     session_idle_minutes: int = Field(30, ge=1, description="a sign-in ends after this long without a click")
     session_max_hours: int = Field(12, ge=1, description="a sign-in ends after this long in any case")
     sign_in_attempts: int = Field(5, ge=1, description="wrong passwords in a row that lock an account name")
@@ -61,9 +69,10 @@ class Settings(BaseSettings):
     )
 
     allowed_networks: str = Field(
-        "", validation_alias=AliasChoices("POSTROOM_ALLOWED_NETWORKS", "ALLOWED_NETWORKS"),
+        "",
+        validation_alias=AliasChoices("POSTROOM_ALLOWED_NETWORKS", "ALLOWED_NETWORKS"),
         description="networks that may use this, e.g. 10.0.0.0/8 192.0.2.7; empty: all",
-    )  # fmt: skip
+    )
     trusted_proxies: str = Field("", description="networks of proxies whose X-Forwarded-For is believed; empty: none")
     api_calls_per_minute: int = Field(1200, ge=1, description="calls of the API by one token, and by one address")
     api_verifications_per_minute: int = Field(10, ge=1, description="password checks by one token, and of one mailbox")

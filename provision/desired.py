@@ -127,9 +127,15 @@ def load_work(session: Session, sealer: Sealer, server_id: int, now: datetime, h
             unreadable.append(item.key)
             continue
         mailboxes[row.address] = WantedMailbox(
-            _wish(row.removing, row.status), row.quota_bytes, row.status == Status.ACTIVE, row.quota_messages, password,
-            row.claimed, True, row.erase_mail,
-        )  # fmt: skip
+            _wish(row.removing, row.status),
+            row.quota_bytes,
+            row.status == Status.ACTIVE,
+            row.quota_messages,
+            password,
+            row.claimed,
+            True,
+            row.erase_mail,
+        )
     for row in session.execute(_columns(Alias, server_id).where(_due(Alias, now, hurry))):
         item = _item(Resource.ALIAS, row)
         items[item.key] = item
@@ -146,9 +152,16 @@ def load_whole(session: Session, sealer: Sealer, server_id: int, now: datetime) 
         is_due = sync_status == SyncStatus.PENDING
         password = _readable(sealer, sealed) if is_due and sealed else None
         mailboxes[address] = WantedMailbox(
-            _wish(removing, status), quotas[0], status == Status.ACTIVE, quotas[1], password, claimed, is_due, erase_mail,
+            _wish(removing, status),
+            quotas[0],
+            status == Status.ACTIVE,
+            quotas[1],
+            password,
+            claimed,
+            is_due,
+            erase_mail,
             generation,
-        )  # fmt: skip
+        )
     aliases = {}
     for address, removing, claimed, sync_status, generation, destinations in _stream(session, Alias, server_id):
         is_due = sync_status == SyncStatus.PENDING
@@ -179,9 +192,17 @@ def _readable(sealer: Sealer, sealed: str) -> Secret | None:
 
 def _columns(table: type[Mailbox] | type[Alias], server_id: int) -> Any:
     common = (
-        table.id, table.uid, table.address, table.generation, table.attempts, table.removing, table.confirming,
-        table.claimed, table.sync_status, table.last_synced_at,
-    )  # fmt: skip
+        table.id,
+        table.uid,
+        table.address,
+        table.generation,
+        table.attempts,
+        table.removing,
+        table.confirming,
+        table.claimed,
+        table.sync_status,
+        table.last_synced_at,
+    )
     own = (getattr(table, name) for name in OWN_COLUMNS[table])
     return select(*common, *own).where(table.server_id == server_id)
 
@@ -272,11 +293,15 @@ def mark_failed(session: Session, failures: Sequence[Failure]) -> None:
 def _failed(failure: Failure) -> dict[str, Any]:
     item = failure.item
     return {
-        "row_id": item.id, "row_generation": item.generation, "error": failure.error, "error_code": failure.code,
-        "attempts": failure.attempts, "next_attempt_at": failure.retry_at,
+        "row_id": item.id,
+        "row_generation": item.generation,
+        "error": failure.error,
+        "error_code": failure.code,
+        "attempts": failure.attempts,
+        "next_attempt_at": failure.retry_at,
         "new_failed_generation": None if failure.retry_at else item.generation,
         "new_synced_generation": item.generation - 1 if item.confirming else None,
-    }  # fmt: skip
+    }
 
 
 def _groups(items: Iterable[Item]) -> Iterator[tuple[type[Mailbox] | type[Alias], int, bool, Sequence[int]]]:
@@ -321,6 +346,9 @@ def note_usage(session: Session, server_id: int, report: LiveReport) -> dict[str
     if changed:
         session.execute(update(Mailbox), changed)
     return {
-        "version": report.version, "in_effect_since": report.in_effect_since, "queue_length": report.queue_length,
-        "disk_free_bytes": report.disk_free_bytes, "problems": list(report.problems),
-    }  # fmt: skip
+        "version": report.version,
+        "in_effect_since": report.in_effect_since,
+        "queue_length": report.queue_length,
+        "disk_free_bytes": report.disk_free_bytes,
+        "problems": list(report.problems),
+    }

@@ -37,8 +37,18 @@ MAX_CLAIMS = 5  # a file that kills its process each time is given up
 MAX_WAITING = 5  # of one operator
 OPEN = (JobStatus.WAITING, JobStatus.RUNNING)
 SHOWN = (
-    "uid", "operator", "status", "total", "done", "created", "refused", "cancelling", "error", "created_at", "finished_at",
-)  # fmt: skip
+    "uid",
+    "operator",
+    "status",
+    "total",
+    "done",
+    "created",
+    "refused",
+    "cancelling",
+    "error",
+    "created_at",
+    "finished_at",
+)
 log = structlog.get_logger(__name__)
 
 
@@ -77,8 +87,13 @@ def start_import(app: Postroom, actor: Actor, data: bytes, *, uid: UUID | None =
     if not rows:
         raise InvalidInput("The file has no rows below its header.", code="CSV_UNREADABLE")
     job = ImportJob(
-        uid=uid or uuid7(), operator_id=actor.operator_id, operator=actor.name, ip=actor.ip, total=rows, sealed_upload=_seal(app, data)
-    )  # fmt: skip
+        uid=uid or uuid7(),
+        operator_id=actor.operator_id,
+        operator=actor.name,
+        ip=actor.ip,
+        total=rows,
+        sealed_upload=_seal(app, data),
+    )
     try:
         with app.database.write() as session:
             if uid and session.scalar(select(ImportJob.id).where(ImportJob.uid == uid, _own(actor))):
@@ -284,9 +299,12 @@ def _beat(app: Postroom, job: ImportJob, done: int, created: int, refused: int) 
     """Write how far it is; whether it shall stop. A job taken up again does not fall back. Raises: LostClaim."""
     now = utc_now()
     values = {
-        "heartbeat_at": now, "updated_at": now, "done": max(done, job.done), "created": max(created, job.created),
+        "heartbeat_at": now,
+        "updated_at": now,
+        "done": max(done, job.done),
+        "created": max(created, job.created),
         "refused": max(refused, job.refused),
-    }  # fmt: skip
+    }
     with app.database.write() as session:
         if session.execute(update(ImportJob).where(*_mine(job)).values(values)).rowcount != 1:  # type: ignore[attr-defined]
             raise LostClaim

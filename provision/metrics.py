@@ -13,9 +13,11 @@ REQUEST_SECONDS = Histogram(
     "postroom_api_request_seconds", "How long calls took", ["method", "route"], registry=REGISTRY
 )
 PUSH_SECONDS = Histogram(
-    "postroom_push_seconds", "How long pushes to mail servers took", registry=REGISTRY,
+    "postroom_push_seconds",
+    "How long pushes to mail servers took",
+    registry=REGISTRY,
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
-)  # fmt: skip
+)
 
 
 def note_request(method: str, route: str, status: int, seconds: float) -> None:

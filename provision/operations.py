@@ -17,5 +17,16 @@ NAMES = {
 }
 OPERATIONS = tuple(f"{about}.{verb}" for about, verbs in NAMES.items() for verb in verbs.split())
 RESOURCES = (
-    "mailbox", "alias", "domain", "server", "operator", "access", "import", "token", "policy", "key", "database", "log",
-)  # fmt: skip
+    "mailbox",
+    "alias",
+    "domain",
+    "server",
+    "operator",
+    "access",
+    "import",
+    "token",
+    "policy",
+    "key",
+    "database",
+    "log",
+)

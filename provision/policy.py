@@ -147,8 +147,9 @@ def _check_order(after: Rules, checked: Mapping[str, Any]) -> None:
         if checked.keys() & {low, high} and getattr(after, low) > getattr(after, high):
             raise InvalidInput(
                 f"{low} would be {getattr(after, low)}, more than {high}, which is {getattr(after, high)}.",
-                code="INVALID_POLICY", rule=low,
-            )  # fmt: skip
+                code="INVALID_POLICY",
+                rule=low,
+            )
 
 
 @cache

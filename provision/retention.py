@@ -108,9 +108,12 @@ def _finished(session: Session, begin: int, last: int) -> int:
     links for each of them."""
     while last > begin:
         intents = (
-            select(func.min(AuditLink.seq).label("seq")).where(AuditLink.seq > begin, AuditLink.seq <= last)
-            .group_by(AuditLink.log_uid).having(func.max(AuditLink.phase) == "intent").subquery()  # no "outcome"
-        )  # fmt: skip
+            select(func.min(AuditLink.seq).label("seq"))
+            .where(AuditLink.seq > begin, AuditLink.seq <= last)
+            .group_by(AuditLink.log_uid)
+            .having(func.max(AuditLink.phase) == "intent")
+            .subquery()  # no "outcome"
+        )
         first_open = session.scalar(select(func.min(intents.c.seq)))
         if first_open is None:
             break

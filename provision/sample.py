@@ -17,10 +17,27 @@ from provision.provisioner.newcomers import NewMailbox
 
 GB = 1 << 30
 PEOPLE = (
-    "Anna Abe", "Ben Carter", "Chen Wei", "Daniela Rossi", "Emil Novak", "Fatima Khan", "Goro Ito", "Hanna Berg", "Ivan Petrov",
-    "Julia Lang", "Kenji Mori", "Laura Diaz", "Mei Lin", "Noah Weber", "Olga Smirnova", "Paul Martin", "Rin Sato", "Sofia Costa",
-    "Tom Baker", "Yuki Tanaka",
-)  # fmt: skip
+    "Anna Abe",
+    "Ben Carter",
+    "Chen Wei",
+    "Daniela Rossi",
+    "Emil Novak",
+    "Fatima Khan",
+    "Goro Ito",
+    "Hanna Berg",
+    "Ivan Petrov",
+    "Julia Lang",
+    "Kenji Mori",
+    "Laura Diaz",
+    "Mei Lin",
+    "Noah Weber",
+    "Olga Smirnova",
+    "Paul Martin",
+    "Rin Sato",
+    "Sofia Costa",
+    "Tom Baker",
+    "Yuki Tanaka",
+)
 MAIN, SALES, BRANCH = "example.com", "sales.example.com", "example.org"
 NEAR, FAR = "headquarters", "branch"
 UNREACHABLE = {"path": "/srv/branch/mail-config"}
@@ -66,9 +83,12 @@ def _address(name: str, domain: str) -> str:
 def _aliases(app: Postroom, actor: Actor) -> None:
     write = app.provisioner
     for name, people in (
-        ("postmaster", PEOPLE[:1]), ("jobs", PEOPLE[1:2]), ("office", PEOPLE[2:4]), ("press", PEOPLE[4:5]),
+        ("postmaster", PEOPLE[:1]),
+        ("jobs", PEOPLE[1:2]),
+        ("office", PEOPLE[2:4]),
+        ("press", PEOPLE[4:5]),
         ("everybody", PEOPLE[:12]),
-    ):  # fmt: skip
+    ):
         write.create_alias(actor, f"{name}@{MAIN}", [_address(person, MAIN) for person in people])
     write.create_alias(actor, f"orders@{SALES}", [_address(PEOPLE[0], SALES), "orders@partner.example.net"])
     write.create_alias(actor, f"@{SALES}", [_address(PEOPLE[2], SALES)])

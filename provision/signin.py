@@ -144,9 +144,12 @@ class SignIn:
             operator = _operator(session, operator_uid)
             operator.last_login_at, operator.locked_until = now, None
             row = AdminSession(
-                token_hash=_digest(token), operator_id=operator.id, ip=ip, user_agent=user_agent[:200],
+                token_hash=_digest(token),
+                operator_id=operator.id,
+                ip=ip,
+                user_agent=user_agent[:200],
                 expires_at=now + timedelta(hours=self.settings.session_max_hours),
-            )  # fmt: skip
+            )
             session.add(row)
             session.execute(delete(AdminSession).where(AdminSession.expires_at < now - timedelta(days=30)))
             _record(session, actor_of(operator, ip), "operator.sign_in", operator)
@@ -173,9 +176,14 @@ class SignIn:
                 session.execute(update(AdminSession).where(AdminSession.id == row.id).values(last_seen_at=now))
         operator = row.operator
         return SignedIn(
-            actor_of(operator, ip or row.ip), row.id, operator.uid, operator.display_name or operator.username,
-            operator.language, operator.must_change_password, row.expires_at,
-        )  # fmt: skip
+            actor_of(operator, ip or row.ip),
+            row.id,
+            operator.uid,
+            operator.display_name or operator.username,
+            operator.language,
+            operator.must_change_password,
+            row.expires_at,
+        )
 
     def _lives(self, row: AdminSession, now: datetime) -> bool:
         idle = timedelta(minutes=self.settings.session_idle_minutes)

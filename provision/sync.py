@@ -43,9 +43,12 @@ class Sync:
     """Brings mail servers to the state the database wants. `open_kind` opens a server's driver."""
 
     def __init__(
-        self, database: Database, sealer: Sealer, settings: Settings,
+        self,
+        database: Database,
+        sealer: Sealer,
+        settings: Settings,
         open_kind: Callable[[str, dict[str, Any], float], MailServer] = open_server,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.database = database
         self.sealer = sealer
         self.settings = settings

@@ -30,9 +30,18 @@ SEEN_SECONDS = 60  # how exactly `last_used_at` is kept
 NEVER = frozenset({Permission.OPERATOR_READ, Permission.OPERATOR_WRITE, Permission.TOKEN_READ, Permission.TOKEN_WRITE})
 SCOPES = tuple(permission for permission in Permission if permission not in NEVER)
 SHOWN = (
-    "uid", "name", "scopes", "everywhere", "networks", "created_by", "created_at", "expires_at", "revoked_at", "last_used_at",
+    "uid",
+    "name",
+    "scopes",
+    "everywhere",
+    "networks",
+    "created_by",
+    "created_at",
+    "expires_at",
+    "revoked_at",
+    "last_used_at",
     "last_used_ip",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +57,28 @@ class Tokens(Base):
 
     @operation("token.create")
     def create(
-        self, actor: Actor, name: str, scopes: Iterable[str], *, domains: Sequence[str] | None = None,
-        networks: Sequence[str] = (), expires_at: datetime | None = None,
-    ) -> tuple[ApiToken, Secret]:  # fmt: skip
+        self,
+        actor: Actor,
+        name: str,
+        scopes: Iterable[str],
+        *,
+        domains: Sequence[str] | None = None,
+        networks: Sequence[str] = (),
+        expires_at: datetime | None = None,
+    ) -> tuple[ApiToken, Secret]:
         """Make a token, and the token itself, this once only. `domains` None: all. Raises: InvalidInput, Conflict."""
         actor.require(Permission.TOKEN_WRITE)
         token = Secret(PREFIX + secrets.token_urlsafe(32))
         row = ApiToken(
-            uid=uuid7(), name=_check_name(name), token_hash=_digest(token), everywhere=domains is None,
-            scopes=_check_scopes(scopes, role_of(everywhere=domains is None)), networks=_check_networks(networks),
-            expires_at=_check_end(expires_at), created_by=actor.name,
-        )  # fmt: skip
+            uid=uuid7(),
+            name=_check_name(name),
+            token_hash=_digest(token),
+            everywhere=domains is None,
+            scopes=_check_scopes(scopes, role_of(everywhere=domains is None)),
+            networks=_check_networks(networks),
+            expires_at=_check_end(expires_at),
+            created_by=actor.name,
+        )
         with self._writing() as session:
             if session.scalar(select(ApiToken.id).where(ApiToken.name == row.name)):
                 raise Conflict(
@@ -210,9 +230,11 @@ def _names(domains: Iterable[Domain]) -> list[str]:
 def _payload(row: ApiToken) -> dict[str, Any]:
     end = row.expires_at.isoformat() if row.expires_at else None
     return {
-        "scopes": row.scopes, "domains": None if row.everywhere else sorted(_names(row.domains)), "networks": row.networks,
+        "scopes": row.scopes,
+        "domains": None if row.everywhere else sorted(_names(row.domains)),
+        "networks": row.networks,
         "expires_at": end,
-    }  # fmt: skip
+    }
 
 
 def _subject(row: ApiToken) -> Subject:

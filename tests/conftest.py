@@ -73,9 +73,14 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _janitor(server: PostgresServer, name: str, *, as_template: bool = False) -> DatabaseJanitor:
     return DatabaseJanitor(
-        user=server.user, host=server.host, port=server.port, version=15, dbname=name, as_template=as_template,
+        user=server.user,
+        host=server.host,
+        port=server.port,
+        version=15,
+        dbname=name,
+        as_template=as_template,
         template_dbname=None if as_template else "template_postroom",
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -33,12 +33,18 @@ class Databases:
                 name for (name,) in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
             ]
             rows = {name: _only(connection, f"SELECT json_agg(t)::text FROM {name} t") for name in tables}
-        self.as_new = "; ".join([
-            "SET session_replication_role = replica",  # no trigger forbids it, no order matters
-            *(f"DELETE FROM {name}" for name in tables),
-            *(f"INSERT INTO {name} SELECT * FROM json_populate_recordset(NULL::{name}, '{json}')" for name, json in rows.items() if json),
-            "SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S'",
-        ])  # fmt: skip
+        self.as_new = "; ".join(
+            [
+                "SET session_replication_role = replica",  # no trigger forbids it, no order matters
+                *(f"DELETE FROM {name}" for name in tables),
+                *(
+                    f"INSERT INTO {name} SELECT * FROM json_populate_recordset(NULL::{name}, '{json}')"
+                    for name, json in rows.items()
+                    if json
+                ),
+                "SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S'",
+            ]
+        )
 
     @contextmanager
     def one(self) -> Iterator[str]:

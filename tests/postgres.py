@@ -38,9 +38,12 @@ class PostgresServer:
 
     def start(self) -> None:
         settings = {
-            "listen_addresses": self.host, "unix_socket_directories": str(self.folder), "fsync": "off", "max_connections": "200",
+            "listen_addresses": self.host,
+            "unix_socket_directories": str(self.folder),
+            "fsync": "off",
+            "max_connections": "200",
             **self.settings,
-        }  # fmt: skip
+        }
         options = " ".join(f"-c {name}={value}" for name, value in settings.items())
         self._control("start", "-o", f"-p {self.port} {options}", "-l", str(self.folder / "log"), "-w")
 
@@ -60,9 +63,22 @@ def start_postgres(**settings: str) -> PostgresServer:
     folder = Path(tempfile.mkdtemp(prefix="postroom-postgres-"))
     prefix = _as_somebody_else(folder)
     subprocess.run(
-        [*prefix, str(found / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", "postroom", "--no-sync", "-E", "UTF8"],
-        check=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+        [
+            *prefix,
+            str(found / "initdb"),
+            "-D",
+            str(folder / "data"),
+            "-A",
+            "trust",
+            "-U",
+            "postroom",
+            "--no-sync",
+            "-E",
+            "UTF8",
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     server = PostgresServer("127.0.0.1", get_port(None) or 0, "postroom", folder, found, prefix, settings)
     server.start()
     return server

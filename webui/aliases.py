@@ -23,18 +23,22 @@ def table(listing: ui.Listing, page: Page, *, selectable: bool) -> list[Row]:
         "mailbox": st.column_config.TextColumn(_("Belongs to"), width=185),
         "address": st.column_config.TextColumn(_("Alias"), width="medium"),
         "destinations": st.column_config.TextColumn(_("Goes to"), width=260),
-        "sync": show.sync_column(_("Sync")), "last": show.time_column(_("Last sync")),
-    }  # fmt: skip
+        "sync": show.sync_column(_("Sync")),
+        "last": show.time_column(_("Last sync")),
+    }
     if any(row["error"] or row["removing"] for row in page.rows):
         columns["problem"] = st.column_config.TextColumn(_("Problem"), width="medium")
     cells = [
         {
-            "mailbox": addresses.readable(row["mailbox"]) if row["mailbox"] else None, "address": named(row["address"]),
-            "destinations": ", ".join(map(addresses.readable, row["destinations"])), "sync": [show.label(row["sync_status"])],
-            "last": row["last_synced_at"], "problem": row["error"] or (_("Is being removed") if row["removing"] else None),
+            "mailbox": addresses.readable(row["mailbox"]) if row["mailbox"] else None,
+            "address": named(row["address"]),
+            "destinations": ", ".join(map(addresses.readable, row["destinations"])),
+            "sync": [show.label(row["sync_status"])],
+            "last": row["last_synced_at"],
+            "problem": row["error"] or (_("Is being removed") if row["removing"] else None),
         }
         for row in page.rows
-    ]  # fmt: skip
+    ]
     return list(
         listing.table(page, cells, columns, alt=_("Aliases"), select="multi-row" if selectable else None, rows_shown=14)
     )
@@ -71,15 +75,21 @@ def create_dialog() -> None:
         who = ui.signed_in(Permission.ALIAS_WRITE)
         key = st.session_state["al_new"]
         address = st.text_input(
-            _("Alias"), key=f"al_address_{key}", live="300ms", max_chars=254, placeholder="sales@example.com",
+            _("Alias"),
+            key=f"al_address_{key}",
+            live="300ms",
+            max_chars=254,
+            placeholder="sales@example.com",
             help=_("An address, or @ and a domain for all its addresses (catch-all)."),
-        )  # fmt: skip
+        )
         catch_all_warning(address or "")
         targets = destinations_field("", f"al_targets_{key}")
         owner = st.text_input(
-            _("Belongs to the mailbox (optional)"), key=f"al_owner_{key}", max_chars=254,
+            _("Belongs to the mailbox (optional)"),
+            key=f"al_owner_{key}",
+            max_chars=254,
             help=_("Under which mailbox it is listed. Left empty: its destination, if that is the only one and yours."),
-        )  # fmt: skip
+        )
         if ui.buttons(_("Add"), key=f"al_{key}"):
             with ui.attempt():
                 row = ui.app().provisioner.create_alias(
@@ -98,17 +108,23 @@ def catch_all_warning(address: str) -> None:
         st.warning(
             _(
                 "A catch-all takes the mail for every address of {domain} that is neither a mailbox nor an alias: misspelt "
-                "ones, and much spam.", domain=domain,
+                "ones, and much spam.",
+                domain=domain,
             ),
             icon=":material/warning:",
-        )  # fmt: skip
+        )
 
 
 def destinations_field(value: str, key: str) -> str:
     typed = st.text_area(
-        _("Goes to"), value, key=key, height=120, max_chars=30_000, placeholder="anna@example.com\nben@partner.example",
+        _("Goes to"),
+        value,
+        key=key,
+        height=120,
+        max_chars=30_000,
+        placeholder="anna@example.com\nben@partner.example",
         help=_("One address per line, or separated by commas. They may be outside your domains."),
-    )  # fmt: skip
+    )
     return typed or ""
 
 
@@ -181,8 +197,10 @@ def delete_dialog(rows: Sequence[Row], listing: ui.Listing) -> None:
     ui.confirm(
         _("Delete {n} aliases", n=len(rows)) if len(rows) > 1 else _("Delete alias"),
         _("Mail to {names} is refused from then on. The mailboxes behind stay as they are.", names=some(rows, "`")),
-        _("Delete"), delete, permission=Permission.ALIAS_WRITE,
-    )  # fmt: skip
+        _("Delete"),
+        delete,
+        permission=Permission.ALIAS_WRITE,
+    )
 
 
 def some(rows: Sequence[Row], quote: str = "", shown: int = 3) -> str:

@@ -59,25 +59,35 @@ def wanted_again(server: Row, search: str) -> bool:
 
 def kind_name(found: Found) -> str:
     names = {
-        Found.CLASHES: _("Clashes"), Found.DIFFERS: _("Differs"), Found.UNKNOWN: _("Unknown here"), Found.GONE: _("Gone there"),
-        Found.CREATE: _("To create"), Found.CHANGE: _("To change"), Found.DELETE: _("To delete"),
-        Found.UNSUPPORTED: _("Unsupported"), Found.UNMANAGEABLE: _("Left alone"),
-    }  # fmt: skip
+        Found.CLASHES: _("Clashes"),
+        Found.DIFFERS: _("Differs"),
+        Found.UNKNOWN: _("Unknown here"),
+        Found.GONE: _("Gone there"),
+        Found.CREATE: _("To create"),
+        Found.CHANGE: _("To change"),
+        Found.DELETE: _("To delete"),
+        Found.UNSUPPORTED: _("Unsupported"),
+        Found.UNMANAGEABLE: _("Left alone"),
+    }
     return names[found]
 
 
 def meaning(found: Found) -> str:
     meanings = {
-        Found.CLASHES: _("Ours waits to be created, but somebody else has made an entry with this address on the mail server."),
+        Found.CLASHES: _(
+            "Ours waits to be created, but somebody else has made an entry with this address on the mail server."
+        ),
         Found.DIFFERS: _("Changed on the mail server since the dashboard delivered it."),
         Found.UNKNOWN: _("On the mail server, and not known to the dashboard. It stays until somebody decides."),
-        Found.GONE: _("Known to the dashboard, and gone from the mail server. Nothing is deleted here because of that."),
+        Found.GONE: _(
+            "Known to the dashboard, and gone from the mail server. Nothing is deleted here because of that."
+        ),
         Found.CREATE: _("The next push creates these."),
         Found.CHANGE: _("The next push changes these."),
         Found.DELETE: _("The next push deletes these."),
         Found.UNSUPPORTED: _("Wanted, but this kind of mail server cannot do it; the rest of the entry is delivered."),
         Found.UNMANAGEABLE: _("Lines on the mail server that the dashboard cannot manage and never touches."),
-    }  # fmt: skip
+    }
     return meanings[found]
 
 
@@ -89,9 +99,13 @@ def choose_kind(found: Comparison) -> Found | None:
     if st.session_state.get("sy_kind") not in there:
         st.session_state["sy_kind"] = there[0]
     chosen = st.radio(
-        _("Found"), there, key="sy_kind", format_func=lambda kind: f"{kind_name(kind)}  {found.counts[kind]:,}",
-        horizontal=True, label_visibility="collapsed",
-    )  # fmt: skip
+        _("Found"),
+        there,
+        key="sy_kind",
+        format_func=lambda kind: f"{kind_name(kind)}  {found.counts[kind]:,}",
+        horizontal=True,
+        label_visibility="collapsed",
+    )
     return chosen or there[0]
 
 
@@ -117,20 +131,25 @@ def table(listing: ui.Listing, found: Comparison, kind: Found, *, selectable: bo
 
 def _sides(part: Sequence[Finding]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     columns = {
-        "address": st.column_config.TextColumn(_("Address"), width="medium"), "kind": _("Kind"), "what": _("What"),
+        "address": st.column_config.TextColumn(_("Address"), width="medium"),
+        "kind": _("Kind"),
+        "what": _("What"),
         "ours": st.column_config.TextColumn(_("Dashboard"), width="medium"),
         "theirs": st.column_config.TextColumn(_("Mail server"), width="medium"),
-    }  # fmt: skip
+    }
     if not any(entry.fields for entry in part):
         del columns["what"]
     cells = [
         {
-            "address": readable(entry.key.address), "kind": live.kind_word(entry.key.resource),
+            "address": readable(entry.key.address),
+            "kind": live.kind_word(entry.key.resource),
             "what": ", ".join(field_name(field) for field in entry.fields) or None,
-            "ours": side_text(entry.ours, entry.fields, ours=True), "theirs": side_text(entry.theirs, entry.fields, ours=False),
+            "ours": side_text(entry.ours, entry.fields, ours=True),
+            "theirs": side_text(entry.theirs, entry.fields, ours=False),
         }
-        for entry in part if entry.key
-    ]  # fmt: skip
+        for entry in part
+        if entry.key
+    ]
     return columns, cells
 
 
@@ -138,16 +157,20 @@ def _plain_cells(part: Sequence[Finding]) -> tuple[dict[str, Any], list[dict[str
     columns = {
         "what": st.column_config.TextColumn(_("Entry"), width="large"),
         "reason": st.column_config.TextColumn(_("Reason"), width="large"),
-    }  # fmt: skip
+    }
     cells = [{"what": readable(e.key.address) if e.key else e.text, "reason": e.reason} for e in part]
     return columns, cells
 
 
 def field_name(field: str) -> str:
     names = {
-        "quota": _("Quota"), "message quota": _("Message quota"), "login": _("Login"), "destinations": _("Goes to"),
-        "password": _("Password"), "account": _("Account"),
-    }  # fmt: skip
+        "quota": _("Quota"),
+        "message quota": _("Message quota"),
+        "login": _("Login"),
+        "destinations": _("Goes to"),
+        "password": _("Password"),
+        "account": _("Account"),
+    }
     return names.get(field, field)
 
 
@@ -200,25 +223,60 @@ def choices(kind: Found) -> list[Choice]:
         ]
     if kind is Found.CLASHES:
         return [
-            Choice(_("Dashboard wins"), dashboard, Winner.DASHBOARD, _(
-                "The entry on the mail server becomes ours: whoever uses it loses his password and his settings, not his mail.")),
-            Choice(_("Server wins"), server, Winner.SERVER, _(
-                "Our values are replaced by those of the mail server, and the password that was given here is dropped.")),
-        ]  # fmt: skip
+            Choice(
+                _("Dashboard wins"),
+                dashboard,
+                Winner.DASHBOARD,
+                _(
+                    "The entry on the mail server becomes ours: whoever uses it loses his password and his settings, not his mail."
+                ),
+            ),
+            Choice(
+                _("Server wins"),
+                server,
+                Winner.SERVER,
+                _(
+                    "Our values are replaced by those of the mail server, and the password that was given here is dropped."
+                ),
+            ),
+        ]
     if kind is Found.UNKNOWN:
         return [
-            Choice(_("Import"), server, Winner.SERVER, _("They are listed here from now on. Nothing changes on the mail server.")),
-            Choice(_("Remove from server …"), ":material/delete:", Winner.DASHBOARD, _(
-                "The accounts are deleted on the mail server: nobody can log in or receive mail there any more, and the "
-                "passwords are lost. Mail that is stored stays on the disk."), "DELETE"),
-        ]  # fmt: skip
+            Choice(
+                _("Import"),
+                server,
+                Winner.SERVER,
+                _("They are listed here from now on. Nothing changes on the mail server."),
+            ),
+            Choice(
+                _("Remove from server …"),
+                ":material/delete:",
+                Winner.DASHBOARD,
+                _(
+                    "The accounts are deleted on the mail server: nobody can log in or receive mail there any more, and the "
+                    "passwords are lost. Mail that is stored stays on the disk."
+                ),
+                "DELETE",
+            ),
+        ]
     if kind is Found.GONE:
         return [
-            Choice(_("Make anew"), dashboard, Winner.DASHBOARD, _(
-                "Aliases are written again. A mailbox needs a new password for that: reset it on the mailboxes page.")),
-            Choice(_("Forget here …"), ":material/delete:", Winner.SERVER, _(
-                "They are removed from the dashboard with name, quota and settings. Only the log remembers them."), "DELETE"),
-        ]  # fmt: skip
+            Choice(
+                _("Make anew"),
+                dashboard,
+                Winner.DASHBOARD,
+                _(
+                    "Aliases are written again. A mailbox needs a new password for that: reset it on the mailboxes page."
+                ),
+            ),
+            Choice(
+                _("Forget here …"),
+                ":material/delete:",
+                Winner.SERVER,
+                _("They are removed from the dashboard with name, quota and settings. Only the log remembers them."),
+                "DELETE",
+            ),
+        ]
     return []
 
 
@@ -235,9 +293,13 @@ def decide(listing: ui.Listing, server: Row, kind: Found, chosen: Sequence[Findi
 
     names = _names(keys)
     ui.confirm(
-        choice.name.removesuffix(" …"), f"{names}\n\n{choice.loss}",
-        choice.name.removesuffix(" …"), settle, word=choice.word, permission=Permission.SYNC_PUSH,
-    )  # fmt: skip
+        choice.name.removesuffix(" …"),
+        f"{names}\n\n{choice.loss}",
+        choice.name.removesuffix(" …"),
+        settle,
+        word=choice.word,
+        permission=Permission.SYNC_PUSH,
+    )
 
 
 def _names(keys: Sequence[Key], shown: int = 3) -> str:
@@ -259,9 +321,13 @@ def decide_all(listing: ui.Listing, server: Row, found: Comparison, winner: Winn
     side = _("Dashboard wins") if winner is Winner.DASHBOARD else _("Server wins")
     loss = " ".join(c.loss for kind in VALUES if found.counts.get(kind) for c in choices(kind) if c.winner is winner)
     ui.confirm(
-        counted(number, "{side}: the only difference", "{side}: all {n} differences", side=side), loss, side, settle,
-        word=str(number) if number > 1 else "", permission=Permission.SYNC_PUSH,
-    )  # fmt: skip
+        counted(number, "{side}: the only difference", "{side}: all {n} differences", side=side),
+        loss,
+        side,
+        settle,
+        word=str(number) if number > 1 else "",
+        permission=Permission.SYNC_PUSH,
+    )
 
 
 # ---- pushing and importing -----------------------------------------------------------------
@@ -300,9 +366,14 @@ def keep_result(actor: Any, server_uid: UUID, force: bool) -> None:
     """The result stays on the page until the next step; of long lists the beginning."""
     result = ui.app().provisioner.pull(actor, server_uid, force=force)
     st.session_state[PULLED] = (
-        server_uid, result.imported, result.updated, len(result.errors), result.errors[:MAX_LINES],
-        len(result.missing), result.missing[:MAX_LINES],
-    )  # fmt: skip
+        server_uid,
+        result.imported,
+        result.updated,
+        len(result.errors),
+        result.errors[:MAX_LINES],
+        len(result.missing),
+        result.missing[:MAX_LINES],
+    )
 
 
 def import_result(server: Row) -> None:

@@ -21,9 +21,10 @@ def page_of(rows: Sequence[Row], search: str, number: int, size: int) -> Page:
     """The part of the list that is shown; `search`: in the name, as stored or as written, and the description."""
     needle = search.strip().lower()
     found = [
-        row for row in rows
+        row
+        for row in rows
         if needle in row["name"] or needle in readable(row["name"]) or needle in row["description"].lower()
-    ]  # fmt: skip
+    ]
     number = kept_to_pages(number, len(found), size)
     return Page(found[(number - 1) * size : number * size], len(found), number, size)
 
@@ -37,8 +38,9 @@ def table(listing: ui.Listing, page: Page, *, selectable: bool) -> Row | None:
         "quota": st.column_config.TextColumn(_("Total quota"), alignment="right"),
         "used": st.column_config.TextColumn(_("Used"), alignment="right"),
         "default": st.column_config.TextColumn(_("Default quota"), alignment="right"),
-        "server": _("Mail server"), "description": st.column_config.TextColumn(_("Description"), width=150),
-    }  # fmt: skip
+        "server": _("Mail server"),
+        "description": st.column_config.TextColumn(_("Description"), width=150),
+    }
     select = "single-row" if selectable else None
     standard = standard_quota()
     chosen = listing.table(
@@ -50,10 +52,15 @@ def table(listing: ui.Listing, page: Page, *, selectable: bool) -> Row | None:
 
 def _cells(row: Row, standard: int) -> dict[str, Any]:
     return {
-        "name": readable(row["name"]), "server": row["server"], "description": row["description"],
-        "mailboxes": f"{row['mailboxes']:,}", "aliases": _("Show"), "quota": total_quota(row),
-        "used": show.size(row["used_bytes"]), "default": default_quota(row, standard),
-    }  # fmt: skip
+        "name": readable(row["name"]),
+        "server": row["server"],
+        "description": row["description"],
+        "mailboxes": f"{row['mailboxes']:,}",
+        "aliases": _("Show"),
+        "quota": total_quota(row),
+        "used": show.size(row["used_bytes"]),
+        "default": default_quota(row, standard),
+    }
 
 
 def total_quota(row: Row) -> str:
@@ -100,9 +107,13 @@ def create_dialog(servers: Sequence[str]) -> None:
         if sent:
             with ui.attempt():
                 row = ui.app().provisioner.create_domain(
-                    who.actor, normalise_domain(name or ""), server or "", description=description,
-                    default_quota_bytes=quota, idempotency_key=st.session_state["dm_new"],
-                )  # fmt: skip
+                    who.actor,
+                    normalise_domain(name or ""),
+                    server or "",
+                    description=description,
+                    default_quota_bytes=quota,
+                    idempotency_key=st.session_state["dm_new"],
+                )
                 ui.done(_("{name} is added.", name=readable(row.name)))
 
     create()
@@ -121,9 +132,12 @@ def edit_dialog(row: Row) -> None:
             mine = {"description": description, "default_quota_bytes": quota}
             with editing.saving(seen, mine, _written()):
                 ui.app().provisioner.edit_domain(
-                    who.actor, row["uid"], description=description, expected_version=seen.version,
+                    who.actor,
+                    row["uid"],
+                    description=description,
+                    expected_version=seen.version,
                     default_quota_bytes=-1 if quota is None else quota,
-                )  # fmt: skip
+                )
                 ui.done(_("Saved."))
 
     edit()
@@ -133,9 +147,15 @@ def _fields(description: str, quota_bytes: int | None, key: str) -> tuple[str, i
     """Description, and the default quota in bytes; None: the product's."""
     text = st.text_input(_("Description"), description, max_chars=200)
     megabytes = ui.emptyable_number(
-        st, _("Default quota in MB (empty: standard, 0: no limit)"), 0, 1 << 30,
-        None if quota_bytes is None else quota_bytes // MB, key=f"dm_quota_{key}", step=256, placeholder=_("standard"),
-    )  # fmt: skip
+        st,
+        _("Default quota in MB (empty: standard, 0: no limit)"),
+        0,
+        1 << 30,
+        None if quota_bytes is None else quota_bytes // MB,
+        key=f"dm_quota_{key}",
+        step=256,
+        placeholder=_("standard"),
+    )
     st.caption(_("For mailboxes made from now on; those that exist keep theirs."))
     return text or "", None if megabytes is None else int(megabytes) * MB
 
@@ -160,6 +180,11 @@ def delete_dialog(row: Row, listing: ui.Listing) -> None:
     name = ui.plain(readable(row["name"]))
     ui.confirm(
         _("Delete {name}", name=name),
-        _("{name} is forgotten here. Nothing changes on the mail server. It must be empty: no mailboxes, no aliases.", name=f"**{name}**"),
-        _("Delete"), delete, permission=Permission.DOMAIN_WRITE,
-    )  # fmt: skip
+        _(
+            "{name} is forgotten here. Nothing changes on the mail server. It must be empty: no mailboxes, no aliases.",
+            name=f"**{name}**",
+        ),
+        _("Delete"),
+        delete,
+        permission=Permission.DOMAIN_WRITE,
+    )

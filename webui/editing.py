@@ -41,6 +41,6 @@ def _show(theirs: Mapping[str, Any], mine: Mapping[str, Any], fields: Fields) ->
     lines = [
         {"": title, _("Saved now"): ui.plain(text(theirs[name])) or "–", _("Yours"): ui.plain(text(mine[name])) or "–"}
         for name, (title, text) in fields.items()
-    ]  # fmt: skip
+    ]
     st.table(pd.DataFrame(lines).set_index(""))
     st.caption(_("Save again to replace their values with yours, or close to leave them."))

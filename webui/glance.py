@@ -40,15 +40,17 @@ def attention(rows: Sequence[Mapping[str, Any]]) -> None:
     """What failed and why, and what waits."""
     cells = [
         {
-            "address": readable(row["address"]), "status": [show.label(row["sync_status"])],
+            "address": readable(row["address"]),
+            "status": [show.label(row["sync_status"])],
             "reason": live.reason(row),
         }
         for row in rows
-    ]  # fmt: skip
+    ]
     columns = {
-        "address": _("Address"), "status": show.sync_column(_("Sync")),
+        "address": _("Address"),
+        "status": show.sync_column(_("Sync")),
         "reason": st.column_config.TextColumn(_("Reason"), width="large"),
-    }  # fmt: skip
+    }
     st.dataframe(
         pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, alt=_("Needs attention")
     )
@@ -62,9 +64,14 @@ def operations_chart(rows: Sequence[Mapping[str, Any]]) -> None:
         columns=list(names.values()), fill_value=0
     )
     st.bar_chart(
-        wide, y=list(names.values()), color=CHART_COLOURS, height=CHART_PIXELS, x_label="", y_label="",
+        wide,
+        y=list(names.values()),
+        color=CHART_COLOURS,
+        height=CHART_PIXELS,
+        x_label="",
+        y_label="",
         alt=_("Operations per day"),
-    )  # fmt: skip
+    )
 
 
 def storage_chart(domains: Sequence[Mapping[str, Any]]) -> None:
@@ -79,11 +86,12 @@ def storage_chart(domains: Sequence[Mapping[str, Any]]) -> None:
 def domain_table(domains: Sequence[Mapping[str, Any]]) -> None:
     cells = [
         {
-            "name": readable(row["name"]), "mailboxes": row["mailboxes"],
+            "name": readable(row["name"]),
+            "mailboxes": row["mailboxes"],
             "quota": show.quota(row["used_bytes"], row["quota_bytes"]) + (" +" if row["unlimited"] else ""),
         }
         for row in domains
-    ]  # fmt: skip
+    ]
     columns = {"name": _("Domain"), "mailboxes": _("Mailboxes"), "quota": _("Used / total quota")}
     st.dataframe(pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, alt=_("Domains"))
 
@@ -91,15 +99,21 @@ def domain_table(domains: Sequence[Mapping[str, Any]]) -> None:
 def operation_table(rows: Sequence[Mapping[str, Any]]) -> None:
     cells = [
         {
-            "at": show.ago(row["started_at"]), "operator": row["operator"], "operation": row["operation"],
-            "name": readable(row["resource_name"] or ""), "status": [show.label(row["status"])],
+            "at": show.ago(row["started_at"]),
+            "operator": row["operator"],
+            "operation": row["operation"],
+            "name": readable(row["resource_name"] or ""),
+            "status": [show.label(row["status"])],
         }
         for row in rows
-    ]  # fmt: skip
+    ]
     columns = {
-        "at": _("Time"), "operator": _("Operator"), "operation": _("Operation"), "name": _("Resource"),
+        "at": _("Time"),
+        "operator": _("Operator"),
+        "operation": _("Operation"),
+        "name": _("Resource"),
         "status": show.log_column(_("Status")),
-    }  # fmt: skip
+    }
     st.dataframe(
         pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, alt=_("Recent operations")
     )

@@ -24,9 +24,19 @@ from webui.app import jobs_alive, postroom
 from webui.basepath import place
 
 LOG_COLUMNS = (
-    "started_at", "operator", "ip", "operation", "resource_type", "resource_name", "status", "command", "exit_code",
-    "error", "duration_ms", "uid",
-)  # fmt: skip
+    "started_at",
+    "operator",
+    "ip",
+    "operation",
+    "resource_type",
+    "resource_name",
+    "status",
+    "command",
+    "exit_code",
+    "error",
+    "duration_ms",
+    "uid",
+)
 MAX_PERCENT = 1_000_000  # of its quota: beyond it is a slip
 
 
@@ -114,11 +124,12 @@ def _mailbox_filter(request: Request) -> MailboxFilter:
     """Raises: InvalidInput."""
     given = {name: value for name, value in request.query_params.items() if value}
     return MailboxFilter(
-        search=given.get("search", ""), domain=given.get("domain"),
+        search=given.get("search", ""),
+        domain=given.get("domain"),
         status=Status(given["status"]) if "status" in given else None,
         sync_status=SyncStatus(given["sync_status"]) if "sync_status" in given else None,
         used_percent_from=_percent(given["used_percent_from"]) if "used_percent_from" in given else None,
-    )  # fmt: skip
+    )
 
 
 def _percent(text: str) -> int:
@@ -135,9 +146,13 @@ def _log_filter(request: Request) -> LogFilter:
     given = {name: value for name, value in request.query_params.items() if value}
     times: dict[str, Any] = {name: _time(given[name]) for name in ("since", "until") if name in given}
     return LogFilter(
-        operation=given.get("operation"), resource_type=given.get("resource_type"), operator=given.get("operator"),
-        status=LogStatus(given["status"]) if "status" in given else None, search=given.get("search", ""), **times,
-    )  # fmt: skip
+        operation=given.get("operation"),
+        resource_type=given.get("resource_type"),
+        operator=given.get("operator"),
+        status=LogStatus(given["status"]) if "status" in given else None,
+        search=given.get("search", ""),
+        **times,
+    )
 
 
 def _time(text: str) -> datetime:

@@ -30,9 +30,16 @@ class Listing:
 
     def search(self, title: str, placeholder: str = "") -> str:
         text = st.text_input(
-            title, key=self._key("q"), type="search", live="300ms", icon=":material/search:", bind="query-params",
-            placeholder=placeholder, max_chars=200, on_change=self.first_page,
-        )  # fmt: skip
+            title,
+            key=self._key("q"),
+            type="search",
+            live="300ms",
+            icon=":material/search:",
+            bind="query-params",
+            placeholder=placeholder,
+            max_chars=200,
+            on_change=self.first_page,
+        )
         return text or ""
 
     def text(self, name: str, title: str, placeholder: str = "") -> str:
@@ -48,15 +55,25 @@ class Listing:
         return typed or ""
 
     def choice(
-        self, name: str, title: str, options: Sequence[T], *, words: Callable[[T], str] = show.label,
+        self,
+        name: str,
+        title: str,
+        options: Sequence[T],
+        *,
+        words: Callable[[T], str] = show.label,
         every: str | None = None,
-    ) -> T | None:  # fmt: skip
+    ) -> T | None:
         """A drop-down; None is `every`, e.g. All."""
         self._follow_link(name, options)
         chosen = st.selectbox(
-            title, list(options), index=None, format_func=words, key=self._key(name), placeholder=every or _("All"),
+            title,
+            list(options),
+            index=None,
+            format_func=words,
+            key=self._key(name),
+            placeholder=every or _("All"),
             on_change=self.first_page,
-        )  # fmt: skip
+        )
         return self._keep_in_link(name, chosen)
 
     def part(self, options: Mapping[str, str]) -> str:
@@ -64,9 +81,14 @@ class Listing:
         first = next(iter(options))
         self._follow_link("part", list(options))
         chosen = st.radio(
-            _("Part"), list(options), format_func=options.__getitem__, key=self._key("part"), horizontal=True,
-            label_visibility="collapsed", on_change=self.first_page,
-        )  # fmt: skip
+            _("Part"),
+            list(options),
+            format_func=options.__getitem__,
+            key=self._key("part"),
+            horizontal=True,
+            label_visibility="collapsed",
+            on_change=self.first_page,
+        )
         return str(self._keep_in_link("part", chosen or first, unless=first))
 
     def sort(self, options: Mapping[str, str], default: str) -> tuple[str, bool]:
@@ -74,9 +96,13 @@ class Listing:
         names = list(options)
         self._follow_link("sort", names)
         chosen = st.selectbox(
-            _("Sort by"), names, index=names.index(default), format_func=lambda name: options[name],
-            key=self._key("sort"), on_change=self.first_page,
-        )  # fmt: skip
+            _("Sort by"),
+            names,
+            index=names.index(default),
+            format_func=lambda name: options[name],
+            key=self._key("sort"),
+            on_change=self.first_page,
+        )
         picked = chosen if chosen in options else default
         self._keep_in_link("sort", picked, unless=default)
         return picked.removeprefix("-"), picked.startswith("-")
@@ -122,9 +148,15 @@ class Listing:
     # ---- table -----------------------------------------------------------------------------
 
     def table(
-        self, page: Page, cells: Sequence[Mapping[str, Any]], columns: Mapping[str, Any], *, alt: str,
-        select: str | None = "multi-row", rows_shown: int = 12,
-    ) -> list[Mapping[str, Any]]:  # fmt: skip
+        self,
+        page: Page,
+        cells: Sequence[Mapping[str, Any]],
+        columns: Mapping[str, Any],
+        *,
+        alt: str,
+        select: str | None = "multi-row",
+        rows_shown: int = 12,
+    ) -> list[Mapping[str, Any]]:
         """Show `cells`, one per row of the page; returns the rows of the page that are selected.
 
         The widget's key holds which rows are shown: Streamlit remembers positions, and would else carry a selection

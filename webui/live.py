@@ -92,18 +92,26 @@ def _why(row: Row) -> None:
 
 def _waiting_table(listing: ui.Listing, page: Page, select: str) -> list[Row]:
     columns = {
-        "address": st.column_config.TextColumn(_("Address"), width=180), "kind": st.column_config.TextColumn(_("Kind"), width=88),
-        "sync": show.sync_column(_("Sync")), "reason": st.column_config.TextColumn(_("Reason"), width=225),
-        "attempts": st.column_config.NumberColumn(_("Attempts"), width=70), "next": st.column_config.TextColumn(_("Next attempt"), width=105),
+        "address": st.column_config.TextColumn(_("Address"), width=180),
+        "kind": st.column_config.TextColumn(_("Kind"), width=88),
+        "sync": show.sync_column(_("Sync")),
+        "reason": st.column_config.TextColumn(_("Reason"), width=225),
+        "attempts": st.column_config.NumberColumn(_("Attempts"), width=70),
+        "next": st.column_config.TextColumn(_("Next attempt"), width=105),
         "server": st.column_config.TextColumn(_("Mail server"), width=95),
-    }  # fmt: skip
+    }
     cells = [
         {
-            "address": readable(row["address"]), "kind": kind_word(row["resource"]), "sync": [show.label(row["sync_status"])],
-            "reason": reason(row), "attempts": row["attempts"], "next": next_attempt(row), "server": row["server"],
+            "address": readable(row["address"]),
+            "kind": kind_word(row["resource"]),
+            "sync": [show.label(row["sync_status"])],
+            "reason": reason(row),
+            "attempts": row["attempts"],
+            "next": next_attempt(row),
+            "server": row["server"],
         }
         for row in page.rows
-    ]  # fmt: skip
+    ]
     return list(listing.table(page, cells, columns, alt=_("What waits"), select=select, rows_shown=11))
 
 
@@ -176,15 +184,20 @@ def alarm(row: Row, *, may_force: bool) -> None:
         st.markdown(f"### :orange[:material/warning:] {_('Halted: {name}', name=name)}")
         st.markdown(ui.plain(row["alarm"]))
         st.markdown(
-            _("So much missing at once is nearly always a wrong folder, a volume that is not mounted, or the wrong container. "
-              "To send anything now could make a mistake final, so all changes wait. The alarm ends by itself "
-              "when the entries are back.")
-        )  # fmt: skip
+            _(
+                "So much missing at once is nearly always a wrong folder, a volume that is not mounted, or the wrong container. "
+                "To send anything now could make a mistake final, so all changes wait. The alarm ends by itself "
+                "when the entries are back."
+            )
+        )
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
-                _("See what is missing"), icon=":material/compare_arrows:", key=f"sy_see_{row['uid']}",
-                on_click=st.session_state.update, kwargs={"sy_part": "compare", "sy_server": row["name"], "sy_kind": Found.GONE, "sy_again": True},
-            )  # fmt: skip
+                _("See what is missing"),
+                icon=":material/compare_arrows:",
+                key=f"sy_see_{row['uid']}",
+                on_click=st.session_state.update,
+                kwargs={"sy_part": "compare", "sy_server": row["name"], "sy_kind": Found.GONE, "sy_again": True},
+            )
             if may_force:
                 if st.button(_("Send all the same …"), icon=":material/lock_open:", key=f"sy_force_{row['uid']}"):
                     force_dialog(row)
@@ -202,11 +215,16 @@ def force_dialog(row: Row) -> None:
 
     ui.confirm(
         _("Send to {name} all the same", name=name),
-        _("{reason}\n\nWhat waits to be deleted is deleted there, what waits to be written is written, over whatever "
-          "is there now. Mailboxes that are missing there do not come back by this. It is recorded under your name.",
-          reason=ui.plain(row["alarm"])),
-        _("Send all the same"), force, word=row["name"], permission=Permission.SYNC_FORCE,
-    )  # fmt: skip
+        _(
+            "{reason}\n\nWhat waits to be deleted is deleted there, what waits to be written is written, over whatever "
+            "is there now. Mailboxes that are missing there do not come back by this. It is recorded under your name.",
+            reason=ui.plain(row["alarm"]),
+        ),
+        _("Send all the same"),
+        force,
+        word=row["name"],
+        permission=Permission.SYNC_FORCE,
+    )
 
 
 def pushed(result: PushResult) -> str:

@@ -14,10 +14,19 @@ from webui.i18n import _, counted
 
 def resource_name(resource: str) -> str:
     names = {
-        "mailbox": _("Mailbox"), "alias": _("Alias"), "domain": _("Domain"), "server": _("Mail server"),
-        "operator": _("Operator"), "access": _("Denied access"), "import": _("Import"), "token": _("API token"),
-        "policy": _("Rules"), "key": _("Key"), "database": _("Database"), "log": _("Log"),
-    }  # fmt: skip
+        "mailbox": _("Mailbox"),
+        "alias": _("Alias"),
+        "domain": _("Domain"),
+        "server": _("Mail server"),
+        "operator": _("Operator"),
+        "access": _("Denied access"),
+        "import": _("Import"),
+        "token": _("API token"),
+        "policy": _("Rules"),
+        "key": _("Key"),
+        "database": _("Database"),
+        "log": _("Log"),
+    }
     return names.get(resource, resource)
 
 

@@ -63,9 +63,11 @@ def _for_good(who: SignedIn, rows: Sequence[Row], mine: ui.Listing, touched: Tou
     erases = {server["id"] for server in ui.app().queries.health(who.actor) if server["erases_mail"]}
     possible = all(row["server_id"] in erases for row in rows)
     st.warning(
-        _("The account is removed from the mail server. Its mail stays on disk: who gets this address later would see the old mail."),
+        _(
+            "The account is removed from the mail server. Its mail stays on disk: who gets this address later would see the old mail."
+        ),
         icon=":material/warning:",
-    )  # fmt: skip
+    )
     _tell(*touched)
     erase = st.checkbox(
         _("Erase the mail, too. Nobody can bring it back."), disabled=not possible, key=f"mb_erase_{key}"

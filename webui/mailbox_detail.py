@@ -76,10 +76,12 @@ def _usage(row: Mailbox) -> None:
         )
     with right:
         facts = {
-            _("Last sync"): f"{show.ago(row.last_synced_at)} ({show.local(row.last_synced_at)})", _("Attempts"): str(row.attempts),
-            _("Next attempt"): show.due(row.next_attempt_at) if row.next_attempt_at else "–", _("Created"): show.local(row.created_at),
+            _("Last sync"): f"{show.ago(row.last_synced_at)} ({show.local(row.last_synced_at)})",
+            _("Attempts"): str(row.attempts),
+            _("Next attempt"): show.due(row.next_attempt_at) if row.next_attempt_at else "–",
+            _("Created"): show.local(row.created_at),
             _("Changed"): show.local(row.updated_at),
-        }  # fmt: skip
+        }
         st.caption("  \n".join(f"{name}: {ui.plain(value)}" for name, value in facts.items()))
 
 
@@ -108,15 +110,21 @@ def _log(who: SignedIn, row: Mailbox) -> None:
     where = LogFilter(resource_type="mailbox", resource_id=row.uid)
     found = ui.app().queries.logs(who.actor, where, size=LOG_ROWS).rows
     columns = {
-        "at": show.time_column(_("Time")), "operator": _("Operator"), "operation": _("Operation"), "status": show.log_column(_("Status")),
+        "at": show.time_column(_("Time")),
+        "operator": _("Operator"),
+        "operation": _("Operation"),
+        "status": show.log_column(_("Status")),
         "error": _("Problem"),
-    }  # fmt: skip
+    }
     cells = [
         {
-            "at": r["started_at"], "operator": r["operator"], "operation": r["operation"], "status": [show.label(LogStatus(r["status"]))],
+            "at": r["started_at"],
+            "operator": r["operator"],
+            "operation": r["operation"],
+            "status": [show.label(LogStatus(r["status"]))],
             "error": r["error"] or "",
         }
         for r in found
-    ]  # fmt: skip
+    ]
     st.dataframe(pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, alt=_("Log"))
     ui.link("logs", _("The whole log"), icon=":material/arrow_forward:", lg_q=row.address)

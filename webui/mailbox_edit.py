@@ -38,18 +38,24 @@ def create_dialog(domains: Sequence[str]) -> None:
             name = st.text_input(_("Name"), max_chars=200)
             quota, messages = _quota_fields(None, None, _("as the domain says"))
             typed = st.text_input(
-                _("Password"), type="password", placeholder=_("empty: one-time password"), autocomplete="new-password",
+                _("Password"),
+                type="password",
+                placeholder=_("empty: one-time password"),
+                autocomplete="new-password",
                 help=password_hint(),
-            )  # fmt: skip
+            )
             again = st.text_input(_("Password again"), type="password", autocomplete="new-password")
             sent = ui.submit(_("Create"))
         if sent:
             with ui.attempt():
                 password = same(typed, again)
                 new = NewMailbox(
-                    (address or "").strip(), password, display_name=name or "",
-                    quota_bytes=None if quota is None else quota * MB, quota_messages=messages,
-                )  # fmt: skip
+                    (address or "").strip(),
+                    password,
+                    display_name=name or "",
+                    quota_bytes=None if quota is None else quota * MB,
+                    quota_messages=messages,
+                )
                 row, secret = once(lambda: _create(who, new))
                 text = _("{address} is created.", address=readable(row.address))
                 if secret:
@@ -90,9 +96,10 @@ def edit_dialog(row: Row) -> None:
             sent = ui.submit(_("Save"))
         if sent:
             mine = {
-                "display_name": name or "", "quota_bytes": row["quota_bytes"] if quota == shown[0] else (quota or 0) * MB,
+                "display_name": name or "",
+                "quota_bytes": row["quota_bytes"] if quota == shown[0] else (quota or 0) * MB,
                 "quota_messages": messages or 0,
-            }  # fmt: skip
+            }
             with editing.saving(seen, mine, _written()):
                 made = ui.app().provisioner.edit_mailbox(who.actor, row["uid"], **mine, expected_version=seen.version)
                 delivery.done(who, _("{address} is saved.", address=readable(made.address)), made)

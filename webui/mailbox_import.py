@@ -22,9 +22,12 @@ PLAN, KEY = "mb_import_plan", "mb_import_key"
 SHOWN = 200
 REFRESH = "2s"
 ICONS = {
-    JobStatus.WAITING: ":material/schedule:", JobStatus.RUNNING: ":material/upload:", JobStatus.DONE: ":material/check_circle:",
-    JobStatus.CANCELLED: ":material/cancel:", JobStatus.FAILED: ":material/error:",
-}  # fmt: skip
+    JobStatus.WAITING: ":material/schedule:",
+    JobStatus.RUNNING: ":material/upload:",
+    JobStatus.DONE: ":material/check_circle:",
+    JobStatus.CANCELLED: ":material/cancel:",
+    JobStatus.FAILED: ":material/error:",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +91,14 @@ def _plan(who: SignedIn, file: Any) -> Preview:
 def _preview(file_id: str, result: ImportResult) -> Preview:
     rows = [
         {
-            "address": readable(new.address), "name": new.display_name, "quota": _("default") if new.quota_bytes is None else show.size(new.quota_bytes),
-            "aliases": list(map(readable, new.aliases)), "enabled": new.enabled,
+            "address": readable(new.address),
+            "name": new.display_name,
+            "quota": _("default") if new.quota_bytes is None else show.size(new.quota_bytes),
+            "aliases": list(map(readable, new.aliases)),
+            "enabled": new.enabled,
         }
         for new in result.accepted[:SHOWN]
-    ]  # fmt: skip
+    ]
     errors = [
         {"row": e.number, "column": e.column, "reason": problems.sentence(e.code, e.message)}
         for e in result.errors[:SHOWN]
@@ -106,16 +112,20 @@ def _show(plan: Preview) -> None:
     right.metric(_("Rows refused"), f"{plan.refused:,}", border=True)
     if plan.errors:
         columns = {
-            "row": st.column_config.NumberColumn(_("Row"), width="small"), "column": st.column_config.TextColumn(_("Column"), width="small"),
+            "row": st.column_config.NumberColumn(_("Row"), width="small"),
+            "column": st.column_config.TextColumn(_("Column"), width="small"),
             "reason": st.column_config.TextColumn(_("Reason"), width="large"),
-        }  # fmt: skip
+        }
         st.caption(_("These rows are refused; the others are imported."))
         _table(plan.errors, columns, _("Rows refused"))
     if plan.rows:
         columns = {
-            "address": _("Address"), "name": _("Name"), "quota": _("Quota"), "aliases": st.column_config.ListColumn(_("Aliases")),
+            "address": _("Address"),
+            "name": _("Name"),
+            "quota": _("Quota"),
+            "aliases": st.column_config.ListColumn(_("Aliases")),
             "enabled": st.column_config.CheckboxColumn(_("Login"), width="small"),
-        }  # fmt: skip
+        }
         _table(plan.rows, columns, _("To be created"))
     if max(plan.accepted, plan.refused) > SHOWN:
         st.caption(_("Only the first {n} are shown.", n=SHOWN))
@@ -167,8 +177,10 @@ def _running(who: SignedIn, job: ImportProgress) -> None:
 
 def _finished(who: SignedIn, job: ImportProgress) -> None:
     headings = {
-        JobStatus.DONE: _("Import finished"), JobStatus.CANCELLED: _("Import stopped"), JobStatus.FAILED: _("Import failed"),
-    }  # fmt: skip
+        JobStatus.DONE: _("Import finished"),
+        JobStatus.CANCELLED: _("Import stopped"),
+        JobStatus.FAILED: _("Import failed"),
+    }
     text = f"{ICONS[job.status]} **{headings[job.status]}**: " + _(
         "{created} created, {refused} refused", **_numbers(job)
     )

@@ -22,9 +22,11 @@ def cards(who: SignedIn) -> None:
     counts = ui.app().queries.counts(who.actor)
     present = counts.get("mailbox.ACTIVE", 0) + counts.get("mailbox.DISABLED", 0)
     numbers = {
-        _("Mailboxes"): present, _("Pending"): counts.get("mailbox.PENDING", 0), _("Failed"): counts.get("mailbox.FAILED", 0),
+        _("Mailboxes"): present,
+        _("Pending"): counts.get("mailbox.PENDING", 0),
+        _("Failed"): counts.get("mailbox.FAILED", 0),
         _("Over 90 % of quota"): counts["mailbox.over_90_percent"],
-    }  # fmt: skip
+    }
     with st.grid(4, min_column_width=140):
         for title, value in numbers.items():
             st.metric(title, f"{value:,}", border=True, height="stretch")
@@ -44,16 +46,24 @@ def filters(who: SignedIn, mine: ui.Listing) -> tuple[MailboxFilter, str, bool]:
 
 def _sorts() -> dict[str, str]:
     return {
-        "address": _("Address"), "display_name": _("Name"), "-used_percent": _("Fullest first"), "-used": _("Largest first"),
-        "-quota": _("Largest quota first"), "-updated_at": _("Last changed first"), "-last_synced_at": _("Last synced first"),
-    }  # fmt: skip
+        "address": _("Address"),
+        "display_name": _("Name"),
+        "-used_percent": _("Fullest first"),
+        "-used": _("Largest first"),
+        "-quota": _("Largest quota first"),
+        "-updated_at": _("Last changed first"),
+        "-last_synced_at": _("Last synced first"),
+    }
 
 
 def export_link(where: MailboxFilter) -> None:
     asked = {
-        "search": where.search, "domain": where.domain, "status": where.status, "sync_status": where.sync_status,
+        "search": where.search,
+        "domain": where.domain,
+        "status": where.status,
+        "sync_status": where.sync_status,
         "used_percent_from": where.used_percent_from,
-    }  # fmt: skip
+    }
     query = urlencode({name: value for name, value in asked.items() if value})
     st.link_button(_("Export CSV"), place(f"/export/mailboxes.csv?{query}"), icon=":material/download:")
 
@@ -62,9 +72,14 @@ def table(mine: ui.Listing, page: Page, servers: Sequence[Mapping[str, Any]], *,
     """The page of the list; returns the rows that are selected."""
     cells = [_cells(row, servers) for row in page.rows]
     columns = {
-        "address": _("Address"), "name": _("Name"), "state": _state_column("medium" if any(len(cell["state"]) > 1 for cell in cells) else "small"), "share": show.usage_column(_("Quota used")),
-        "used": _("Used / quota"), "last": _("Last sync"), "reason": st.column_config.TextColumn(_("Problem"), width="medium"),
-    }  # fmt: skip
+        "address": _("Address"),
+        "name": _("Name"),
+        "state": _state_column("medium" if any(len(cell["state"]) > 1 for cell in cells) else "small"),
+        "share": show.usage_column(_("Quota used")),
+        "used": _("Used / quota"),
+        "last": _("Last sync"),
+        "reason": st.column_config.TextColumn(_("Problem"), width="medium"),
+    }
     if not any(cell["reason"] for cell in cells):
         del columns["reason"]
     return mine.table(page, cells, columns, alt=_("Mailboxes"), select="multi-row" if many else "single-row")
@@ -73,10 +88,14 @@ def table(mine: ui.Listing, page: Page, servers: Sequence[Mapping[str, Any]], *,
 def _cells(row: Mapping[str, Any], servers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     share = row["used_percent"]
     return {
-        "address": readable(row["address"]), "name": row["display_name"], "state": states(row),
-        "share": None if share is None else min(share / 100, 1.0), "used": show.quota(row["used_bytes"], row["quota_bytes"]),
-        "last": show.ago(row["last_synced_at"]), "reason": delivery.reason_of(row, servers),
-    }  # fmt: skip
+        "address": readable(row["address"]),
+        "name": row["display_name"],
+        "state": states(row),
+        "share": None if share is None else min(share / 100, 1.0),
+        "used": show.quota(row["used_bytes"], row["quota_bytes"]),
+        "last": show.ago(row["last_synced_at"]),
+        "reason": delivery.reason_of(row, servers),
+    }
 
 
 def states(row: Mapping[str, Any]) -> list[str]:

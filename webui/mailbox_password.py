@@ -28,9 +28,13 @@ def reset_dialog(row: Row) -> None:
         ways = {"once": _("One-time password"), "typed": _("Type a password")}
         st.markdown(f"**{ui.plain(readable(row['address']))}**")
         way = st.radio(
-            _("How"), list(ways), format_func=ways.__getitem__, key=f"mb_reset_{key}", horizontal=True,
+            _("How"),
+            list(ways),
+            format_func=ways.__getitem__,
+            key=f"mb_reset_{key}",
+            horizontal=True,
             label_visibility="collapsed",
-        )  # fmt: skip
+        )
         if way == "once":
             _one_time(who, row, once)
         else:

@@ -27,17 +27,27 @@ def state(row: Mapping[str, Any]) -> str:
 def table(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The operators; returns the one that is chosen."""
     columns = {
-        "username": _("User name"), "name": _("Name"), "role": _("Role"), "domains": _("Domains"),
-        "state": st.column_config.MultiselectColumn(_("Status"), options=[word(s) for s in STATES], color=list(STATES.values())),
+        "username": _("User name"),
+        "name": _("Name"),
+        "role": _("Role"),
+        "domains": _("Domains"),
+        "state": st.column_config.MultiselectColumn(
+            _("Status"), options=[word(s) for s in STATES], color=list(STATES.values())
+        ),
         "last": show.time_column(_("Last sign-in")),
-    }  # fmt: skip
+    }
     cells = [
         {
-            "username": row["username"], "name": row["display_name"], "role": show.label(Role(row["role"])),
-            "domains": ", ".join(map(readable, row["domains"])) or (_("none") if row["role"] == Role.DOMAIN_ADMIN else _("all")), "state": [word(state(row))], "last": row["last_login_at"],
+            "username": row["username"],
+            "name": row["display_name"],
+            "role": show.label(Role(row["role"])),
+            "domains": ", ".join(map(readable, row["domains"]))
+            or (_("none") if row["role"] == Role.DOMAIN_ADMIN else _("all")),
+            "state": [word(state(row))],
+            "last": row["last_login_at"],
         }
         for row in rows
-    ]  # fmt: skip
+    ]
     return ui.Listing("st_operators").one_of(rows, cells, columns, alt=_("Operators"))
 
 
@@ -86,11 +96,18 @@ def _fields(row: Mapping[str, Any], domains: Sequence[str]) -> dict[str, Any]:
         "display_name": st.text_input(_("Name"), row.get("display_name", ""), max_chars=200) or "",
         "role": st.selectbox(_("Role"), ROLES, index=ROLES.index(role), format_func=show.label),
         "domains": st.multiselect(
-            _("Domains"), list(domains), row.get("domains", []), format_func=readable, placeholder=_("Choose domains"),
+            _("Domains"),
+            list(domains),
+            row.get("domains", []),
+            format_func=readable,
+            placeholder=_("Choose domains"),
             help=_("What a domain admin works on. A viewer sees these only; empty: all."),
         ),
-        "email": st.text_input(_("Own mailbox"), row.get("email") or "", help=_("Nobody of a lower role can change it.")) or None,
-    }  # fmt: skip
+        "email": st.text_input(
+            _("Own mailbox"), row.get("email") or "", help=_("Nobody of a lower role can change it.")
+        )
+        or None,
+    }
     return found
 
 

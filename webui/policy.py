@@ -19,14 +19,18 @@ FIELD = "st_rule_"
 COLOURS = ["blue", "orange", "gray"]
 GROUPS = {
     "Passwords": {
-        "password_min_length": "Fewest characters", "password_max_length": "Most characters", "password_classes": "Kinds of characters",
+        "password_min_length": "Fewest characters",
+        "password_max_length": "Most characters",
+        "password_classes": "Kinds of characters",
     },
     "New mailboxes": {"default_quota_mb": "Quota (MB)"},
     "Failed changes": {
-        "max_attempts": "Tries", "retry_base_seconds": "First pause (seconds)", "retry_cap_seconds": "Longest pause (seconds)",
+        "max_attempts": "Tries",
+        "retry_base_seconds": "First pause (seconds)",
+        "retry_cap_seconds": "Longest pause (seconds)",
     },
     "Automatic import": {"enable_auto_import": "Import by itself", "auto_import_interval": "Interval (seconds)"},
-}  # fmt: skip
+}
 
 
 def password_hint() -> str:
@@ -34,8 +38,10 @@ def password_hint() -> str:
     rules = ui.app().policy.now().passwords
     return _(
         "{least} to {most} characters, with {n} of: capital letter, small letter, digit, other character.",
-        least=rules.min_length, most=rules.max_length, n=rules.classes,
-    )  # fmt: skip
+        least=rules.min_length,
+        most=rules.max_length,
+        n=rules.classes,
+    )
 
 
 def part(place: Any) -> None:
@@ -57,17 +63,24 @@ def part(place: Any) -> None:
 
 def _table(shown: Shown) -> None:
     columns = {
-        "rule": st.column_config.TextColumn(_("Rule"), width="large"), "value": _("Value"),
-        "source": st.column_config.MultiselectColumn(_("From"), options=[word(text) for text in SOURCES.values()], color=COLOURS),
-        "default": _("Default"), "variable": _("Variable"),
-    }  # fmt: skip
+        "rule": st.column_config.TextColumn(_("Rule"), width="large"),
+        "value": _("Value"),
+        "source": st.column_config.MultiselectColumn(
+            _("From"), options=[word(text) for text in SOURCES.values()], color=COLOURS
+        ),
+        "default": _("Default"),
+        "variable": _("Variable"),
+    }
     cells = [
         {
-            "rule": _capital(word(meaning(rule.name))), "value": _told(rule.name, rule.value), "source": [word(SOURCES[rule.source])],
-            "default": _told(rule.name, rule.default), "variable": variables(rule.name)[-1],
+            "rule": _capital(word(meaning(rule.name))),
+            "value": _told(rule.name, rule.value),
+            "source": [word(SOURCES[rule.source])],
+            "default": _told(rule.name, rule.default),
+            "variable": variables(rule.name)[-1],
         }
         for rule in shown.rules
-    ]  # fmt: skip
+    ]
     frame = pd.DataFrame(cells, columns=list(columns))
     st.dataframe(frame, column_config=columns, hide_index=True, height="content", alt=_("Rules"))
 
@@ -75,10 +88,16 @@ def _table(shown: Shown) -> None:
 def _environment(settings: Settings) -> None:
     """Every other setting with its meaning, its value now, and the variable that sets it."""
     cells = [
-        {"rule": _capital(word(field.description or name)), "value": _plain(getattr(settings, name)), "variable": variables(name)[-1]}
+        {
+            "rule": _capital(word(field.description or name)),
+            "value": _plain(getattr(settings, name)),
+            "variable": variables(name)[-1],
+        }
         for name, field in Settings.model_fields.items()
-        if name not in UNSHOWN and name not in NAMES and not any(part in name for part in ("password", "token", "secret"))
-    ]  # fmt: skip
+        if name not in UNSHOWN
+        and name not in NAMES
+        and not any(part in name for part in ("password", "token", "secret"))
+    ]
     columns = {
         "rule": st.column_config.TextColumn(_("Rule"), width="large"),
         "value": _("Value"),
@@ -164,9 +183,17 @@ def _field(rule: Rule, text: str, place: Any) -> Any:
         )
     kind = type(rule.default)
     return ui.emptyable_number(
-        place, text, kind(limits[0]), kind(limits[1]), _own(rule), key=key, step=kind(1), placeholder=default, help=help_text,
+        place,
+        text,
+        kind(limits[0]),
+        kind(limits[1]),
+        _own(rule),
+        key=key,
+        step=kind(1),
+        placeholder=default,
+        help=help_text,
         format="%d" if kind is int else "%g",
-    )  # fmt: skip
+    )
 
 
 def _start_anew() -> None:

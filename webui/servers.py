@@ -19,20 +19,26 @@ def table(rows: Sequence[Server], kinds: Kinds) -> Server | None:
     """The servers; returns the one that is chosen."""
     states = show.SERVER_STATES
     columns = {
-        "name": _("Name"), "kind": _("Kind"),
+        "name": _("Name"),
+        "kind": _("Kind"),
         "state": st.column_config.MultiselectColumn(
             _("Status"), options=[word(s) for s in states], color=[colour for _icon, colour in states.values()]
         ),
-        "read": show.time_column(_("Last read")), "accounts": _("Accounts"), "problem": _("Problem"),
-    }  # fmt: skip
+        "read": show.time_column(_("Last read")),
+        "accounts": _("Accounts"),
+        "problem": _("Problem"),
+    }
     cells = [
         {
-            "name": row.name, "kind": word(kinds[row.kind][0]) if row.kind in kinds else row.kind,
+            "name": row.name,
+            "kind": word(kinds[row.kind][0]) if row.kind in kinds else row.kind,
             "state": [word(show.server_state(row.alarm, row.error, row.last_read_at))],
-            "read": row.last_read_at, "accounts": row.accounts, "problem": row.alarm or row.error or "",
+            "read": row.last_read_at,
+            "accounts": row.accounts,
+            "problem": row.alarm or row.error or "",
         }
         for row in rows
-    ]  # fmt: skip
+    ]
     entries = [{"uid": row.uid, "server": row} for row in rows]
     chosen = ui.Listing("st_servers").one_of(entries, cells, columns, alt=_("Mail servers"))
     return chosen["server"] if chosen else None
@@ -69,17 +75,25 @@ def edit_dialog(server: Server, kinds: Kinds) -> None:
         with st.form(f"edit_server_{form}", border=False):
             settings = _fields(kinds[server.kind][1], server.settings, form)
             quiet = ui.emptyable_number(
-                st, _("Quiet time in seconds (empty: automatic)"), 0.0, 3600.0, server.quiet_seconds, key=f"st_quiet_{form}",
+                st,
+                _("Quiet time in seconds (empty: automatic)"),
+                0.0,
+                3600.0,
+                server.quiet_seconds,
+                key=f"st_quiet_{form}",
                 placeholder=_("automatic"),
-            )  # fmt: skip
+            )
             st.caption(_("Changes within the quiet time go out together, which spares the mail server."))
             sent = ui.submit(_("Save"))
         if sent:
             with ui.attempt():
                 ui.app().provisioner.edit_server(
-                    who.actor, server.uid, settings=settings, quiet_seconds=-1 if quiet is None else quiet,
+                    who.actor,
+                    server.uid,
+                    settings=settings,
+                    quiet_seconds=-1 if quiet is None else quiet,
                     expected_version=server.version,
-                )  # fmt: skip
+                )
                 ui.done(_("Saved."))
 
     edit()
@@ -93,9 +107,14 @@ def delete_dialog(server: Server) -> None:
     name = ui.plain(server.name)
     ui.confirm(
         _("Delete {name}", name=name),
-        _("{name} is forgotten here. Nothing changes on the mail server. It must have no domains here.", name=f"**{name}**"),
-        _("Delete"), delete, permission=Permission.SERVER_WRITE,
-    )  # fmt: skip
+        _(
+            "{name} is forgotten here. Nothing changes on the mail server. It must have no domains here.",
+            name=f"**{name}**",
+        ),
+        _("Delete"),
+        delete,
+        permission=Permission.SERVER_WRITE,
+    )
 
 
 def _fields(known: Mapping[str, str], values: Mapping[str, Any], form: str) -> dict[str, Any]:

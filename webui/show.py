@@ -13,17 +13,20 @@ from webui.i18n import _, counted, word
 from webui.markup import plain
 
 SERVER_STATES: dict[str, tuple[str, Any]] = {
-    "Reachable": (":material/check_circle:", "green"), "Unreachable": (":material/cloud_off:", "red"),
-    "Halted": (":material/warning:", "orange"), "Not read yet": (":material/schedule:", "gray"),
-}  # fmt: skip
+    "Reachable": (":material/check_circle:", "green"),
+    "Unreachable": (":material/cloud_off:", "red"),
+    "Halted": (":material/warning:", "orange"),
+    "Not read yet": (":material/schedule:", "gray"),
+}
 UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 SYNC_COLOURS = {SyncStatus.SYNCED: "green", SyncStatus.PENDING: "orange", SyncStatus.FAILED: "red"}
 STATUS_COLOURS = {Status.ACTIVE: "green", Status.DISABLED: "gray", Status.DELETED: "red"}
 LOG_COLOURS = {LogStatus.SUCCESS: "green", LogStatus.PENDING: "orange", LogStatus.FAILED: "red"}
 ICONS = {
-    SyncStatus.SYNCED: ":material/check_circle:", SyncStatus.PENDING: ":material/schedule:",
+    SyncStatus.SYNCED: ":material/check_circle:",
+    SyncStatus.PENDING: ":material/schedule:",
     SyncStatus.FAILED: ":material/error:",
-}  # fmt: skip
+}
 
 
 def server_state(alarm: str | None, error: str | None, last_read_at: datetime | None) -> str:
@@ -44,11 +47,17 @@ def server_badge(alarm: str | None, error: str | None, last_read_at: datetime | 
 def label(value: StrEnum | str) -> str:
     """The word for a state or role."""
     names = {
-        SyncStatus.SYNCED: _("Synced"), SyncStatus.PENDING: _("Pending"), SyncStatus.FAILED: _("Failed"),
-        Status.ACTIVE: _("Active"), Status.DISABLED: _("Disabled"), Status.DELETED: _("Deleted"),
-        LogStatus.SUCCESS: _("Success"), Role.SUPER_ADMIN: _("Super admin"), Role.DOMAIN_ADMIN: _("Domain admin"),
+        SyncStatus.SYNCED: _("Synced"),
+        SyncStatus.PENDING: _("Pending"),
+        SyncStatus.FAILED: _("Failed"),
+        Status.ACTIVE: _("Active"),
+        Status.DISABLED: _("Disabled"),
+        Status.DELETED: _("Deleted"),
+        LogStatus.SUCCESS: _("Success"),
+        Role.SUPER_ADMIN: _("Super admin"),
+        Role.DOMAIN_ADMIN: _("Domain admin"),
         Role.VIEWER: _("Viewer"),
-    }  # fmt: skip
+    }
     return names.get(value, str(value))
 
 

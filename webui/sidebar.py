@@ -32,9 +32,15 @@ def account(who: SignedIn) -> None:
 
 def language_switch(who: SignedIn | None) -> None:
     st.selectbox(
-        "Language", list(LANGUAGES), format_func=LANGUAGES.__getitem__, key=STATE, label_visibility="collapsed",
-        persist_state="session", on_change=_keep, args=(who,),
-    )  # fmt: skip
+        "Language",
+        list(LANGUAGES),
+        format_func=LANGUAGES.__getitem__,
+        key=STATE,
+        label_visibility="collapsed",
+        persist_state="session",
+        on_change=_keep,
+        args=(who,),
+    )
 
 
 def _keep(who: SignedIn | None) -> None:

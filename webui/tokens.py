@@ -20,17 +20,28 @@ Row = Mapping[str, Any]
 def table(rows: Sequence[Row]) -> Row | None:
     """The tokens; returns the one that is chosen."""
     columns = {
-        "name": _("Name"), "scopes": _("Scopes"), "domains": _("Domains"),
-        "state": st.column_config.MultiselectColumn(_("Status"), options=[word(s) for s in STATES], color=list(STATES.values())),
-        "last": show.time_column(_("Last used")), "until": show.time_column(_("Until")), "by": _("Made by"),
-    }  # fmt: skip
+        "name": _("Name"),
+        "scopes": _("Scopes"),
+        "domains": _("Domains"),
+        "state": st.column_config.MultiselectColumn(
+            _("Status"), options=[word(s) for s in STATES], color=list(STATES.values())
+        ),
+        "last": show.time_column(_("Last used")),
+        "until": show.time_column(_("Until")),
+        "by": _("Made by"),
+    }
     cells = [
         {
-            "name": row["name"], "scopes": ", ".join(row["scopes"]), "state": [word(state(row))], "last": row["last_used_at"],
-            "domains": _("all") if row["everywhere"] else ", ".join(map(readable, row["domains"])), "until": row["expires_at"], "by": row["created_by"],
+            "name": row["name"],
+            "scopes": ", ".join(row["scopes"]),
+            "state": [word(state(row))],
+            "last": row["last_used_at"],
+            "domains": _("all") if row["everywhere"] else ", ".join(map(readable, row["domains"])),
+            "until": row["expires_at"],
+            "by": row["created_by"],
         }
         for row in rows
-    ]  # fmt: skip
+    ]
     return ui.Listing("st_tokens").one_of(rows, cells, columns, alt=_("API tokens"))
 
 
@@ -69,9 +80,12 @@ def _fields(domains: Sequence[str]) -> dict[str, Any]:
     )
     days = st.selectbox(_("Lives"), list(LIVES), index=2, format_func=lambda days: word(LIVES[days]))
     return {
-        "name": name or "", "scopes": scopes, "domains": chosen or None,
-        "networks": (networks or "").replace(",", " ").split(), "expires_at": in_days(days),
-    }  # fmt: skip
+        "name": name or "",
+        "scopes": scopes,
+        "domains": chosen or None,
+        "networks": (networks or "").replace(",", " ").split(),
+        "expires_at": in_days(days),
+    }
 
 
 def revoke_dialog(row: Row) -> None:

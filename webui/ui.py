@@ -163,9 +163,14 @@ def typed(word: str, key: str) -> bool:
 
 
 def confirm(
-    heading: str, text: str, button: str, action: Callable[[], str | None], *, word: str = "",
+    heading: str,
+    text: str,
+    button: str,
+    action: Callable[[], str | None],
+    *,
+    word: str = "",
     permission: Permission | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """A dialog that asks first. `action` returns what to say afterwards. `word`: must be typed."""
     key = dialog_key()
 

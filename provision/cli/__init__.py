@@ -38,10 +38,20 @@ EPILOG = (
     "4 differences, problems or a broken chain were found."
 )
 NOUNS = {
-    "server": server, "domain": domain, "mailbox": mailbox, "alias": alias, "quota": quota, "sync": sync, "log": log,
-    "audit": audit, "operator": operator, "token": token, "key": key, "policy": policy,
+    "server": server,
+    "domain": domain,
+    "mailbox": mailbox,
+    "alias": alias,
+    "quota": quota,
+    "sync": sync,
+    "log": log,
+    "audit": audit,
+    "operator": operator,
+    "token": token,
+    "key": key,
+    "policy": policy,
     "csv": csvs,
-}  # fmt: skip
+}
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, epilog=EPILOG)
 for _name, _module in NOUNS.items():

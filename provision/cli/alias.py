@@ -38,14 +38,22 @@ def list_(
     domain: Annotated[str | None, typer.Option("--domain", help="Of this domain.")] = None,
     mailbox: Annotated[str | None, typer.Option("--mailbox", help="Of this mailbox.")] = None,
     sync_status: Annotated[SyncStatus | None, typer.Option("--sync-status", help="How far they are.")] = None,
-    number: Number = 1, page_size: Size = 50, as_json: Json = False,
-) -> int:  # fmt: skip
+    number: Number = 1,
+    page_size: Size = 50,
+    as_json: Json = False,
+) -> int:
     """A page of aliases."""
     session = session_of(context)
     owner = session.mailbox(mailbox).uid if mailbox else None
     page = session.app.queries.aliases(
-        session.actor, search=search, domain=domain, mailbox_id=owner, sync_status=sync_status, number=number, size=page_size
-    )  # fmt: skip
+        session.actor,
+        search=search,
+        domain=domain,
+        mailbox_id=owner,
+        sync_status=sync_status,
+        number=number,
+        size=page_size,
+    )
     if as_json:
         say_json(
             {"rows": [without_ids(r) for r in page.rows], "total": page.total, "page": page.number, "pages": page.pages}

@@ -24,9 +24,11 @@ def import_(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="The file; - is stdin.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.")] = False,
-    rejected: Annotated[Path | None, typer.Option("--rejected", help="Write refused rows there, to be corrected.")] = None,
+    rejected: Annotated[
+        Path | None, typer.Option("--rejected", help="Write refused rows there, to be corrected.")
+    ] = None,
     as_json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Create a mailbox for every good row; exit code 1 if any row was refused."""
     session = session_of(context)
     data = _read(file)
@@ -109,9 +111,12 @@ def _more(number: int) -> None:
 def _summary(result: ImportResult, dry_run: bool) -> dict[str, object]:
     errors = [{"row": e.number, "column": e.column, "code": e.code, "message": e.message} for e in result.errors]
     return {
-        "dry_run": dry_run, "accepted": [new.address for new in result.accepted], "created": list(map(str, result.created)),
-        "refused_rows": len(result.rejected), "errors": errors,
-    }  # fmt: skip
+        "dry_run": dry_run,
+        "accepted": [new.address for new in result.accepted],
+        "created": list(map(str, result.created)),
+        "refused_rows": len(result.rejected),
+        "errors": errors,
+    }
 
 
 def _show_progress(done: int, of: int) -> None:

@@ -29,9 +29,12 @@ def add(
     """Add a domain to a mail server."""
     session = session_of(context)
     row = session.app.provisioner.create_domain(
-        session.actor, name, session.server(server).name, description=description or "",
+        session.actor,
+        name,
+        session.server(server).name,
+        description=description or "",
         default_quota_bytes=None if quota is None else parse_size(quota),
-    )  # fmt: skip
+    )
     if as_json:
         say_json(view(row))
     else:
@@ -48,9 +51,16 @@ def list_(context: typer.Context, as_json: Json = False) -> int:
         say_json([without_ids(row) for row in rows])
         return Code.DONE
     facts = [
-        (addresses.readable(d["name"]), d["server"], d["mailboxes"], used(d["quota_bytes"]), used(d["used_bytes"]), d["description"])
+        (
+            addresses.readable(d["name"]),
+            d["server"],
+            d["mailboxes"],
+            used(d["quota_bytes"]),
+            used(d["used_bytes"]),
+            d["description"],
+        )
         for d in rows
-    ]  # fmt: skip
+    ]
     table(("domain", "server", "mailboxes", "quotas", "used", "description"), facts, "There is no domain yet.")
     return Code.DONE
 

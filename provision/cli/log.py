@@ -26,17 +26,28 @@ def list_(
     context: typer.Context,
     search: Annotated[str, typer.Option("--search", help="What the address or name begins with.")] = "",
     operation: Annotated[str | None, typer.Option("--operation", help="E.g. mailbox.create.")] = None,
-    resource: Annotated[str | None, typer.Option("--resource", help="mailbox, alias, domain, server or operator.")] = None,
+    resource: Annotated[
+        str | None, typer.Option("--resource", help="mailbox, alias, domain, server or operator.")
+    ] = None,
     status: Annotated[LogStatus | None, typer.Option("--status", help="How it ended.")] = None,
     operator: Annotated[str | None, typer.Option("--operator", help="Who did it.")] = None,
-    since: Since = None, until: Until = None, number: Number = 1, page_size: Size = 50, as_json: Json = False,
-) -> int:  # fmt: skip
+    since: Since = None,
+    until: Until = None,
+    number: Number = 1,
+    page_size: Size = 50,
+    as_json: Json = False,
+) -> int:
     """A page of the log, newest first."""
     session = session_of(context)
     where = LogFilter(
-        operation=operation, resource_type=resource, status=status, operator=operator, search=search, since=_utc(since),
+        operation=operation,
+        resource_type=resource,
+        status=status,
+        operator=operator,
+        search=search,
+        since=_utc(since),
         until=_utc(until),
-    )  # fmt: skip
+    )
     page = session.app.queries.logs(session.actor, where, number=number, size=page_size)
     if as_json:
         say_json(

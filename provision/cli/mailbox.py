@@ -29,20 +29,32 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command()
 def add(
-    context: typer.Context, address: Address, name: DisplayName = None, quota: Quota = None, messages: Messages = None,
+    context: typer.Context,
+    address: Address,
+    name: DisplayName = None,
+    quota: Quota = None,
+    messages: Messages = None,
     disabled: Annotated[bool, typer.Option("--disabled", help="Nobody can log in to it yet.")] = False,
-    from_stdin: FromStdin = False, generate: Generate = False,
-    hash_from_stdin: Annotated[bool, typer.Option("--hash-stdin", help="Read a hash in Dovecot's notation instead.")] = False,
+    from_stdin: FromStdin = False,
+    generate: Generate = False,
+    hash_from_stdin: Annotated[
+        bool, typer.Option("--hash-stdin", help="Read a hash in Dovecot's notation instead.")
+    ] = False,
     as_json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Make a mailbox. The quota is the domain's default where none is given."""
     session = session_of(context)
     given = ask_new_password(from_stdin=from_stdin or hash_from_stdin, generate=generate)
     made = None if given else session.app.policy.one_time_password()
     new = NewMailbox(
-        address, None if hash_from_stdin else given or made, given if hash_from_stdin else None, name or "",
-        None if quota is None else parse_size(quota), messages, enabled=not disabled,
-    )  # fmt: skip
+        address,
+        None if hash_from_stdin else given or made,
+        given if hash_from_stdin else None,
+        name or "",
+        None if quota is None else parse_size(quota),
+        messages,
+        enabled=not disabled,
+    )
     row = session.app.provisioner.create_mailbox(session.actor, new)
     return _report_password(session, "Created", row, made, as_json)
 
@@ -54,11 +66,15 @@ def list_(
     domain: Annotated[str | None, typer.Option("--domain", help="Of this domain.")] = None,
     status: Annotated[Status | None, typer.Option("--status", help="DELETED are shown only so.")] = None,
     sync_status: Annotated[SyncStatus | None, typer.Option("--sync-status", help="How far they are.")] = None,
-    full: Annotated[int | None, typer.Option("--full", metavar="PERCENT", help="Those as full as this, or fuller.")] = None,
+    full: Annotated[
+        int | None, typer.Option("--full", metavar="PERCENT", help="Those as full as this, or fuller.")
+    ] = None,
     sort: Annotated[str, typer.Option("--sort", help="address, display_name, quota, used, updated_at …")] = "address",
     descending: Annotated[bool, typer.Option("--descending", help="The other way round.")] = False,
-    number: Number = 1, page_size: Size = 50, as_json: Json = False,
-) -> int:  # fmt: skip
+    number: Number = 1,
+    page_size: Size = 50,
+    as_json: Json = False,
+) -> int:
     """A page of mailboxes."""
     session = session_of(context)
     where = MailboxFilter(search, domain, status, sync_status, full)
@@ -88,34 +104,55 @@ def show(context: typer.Context, address: Address, as_json: Json = False) -> int
     if as_json:
         say_json({**view(row), "reason": reason, "next": then})
         return Code.DONE
-    card({
-        "address": row.address, "name": row.display_name, "status": row.status, "sync": row.sync_status,
-        "quota": size(row.quota_bytes), "messages": row.quota_messages, "used": row.used_bytes and used(row.used_bytes),
-        "last synced": row.last_synced_at, "reason": reason, "next": then, "created": row.created_at,
-    })  # fmt: skip
+    card(
+        {
+            "address": row.address,
+            "name": row.display_name,
+            "status": row.status,
+            "sync": row.sync_status,
+            "quota": size(row.quota_bytes),
+            "messages": row.quota_messages,
+            "used": row.used_bytes and used(row.used_bytes),
+            "last synced": row.last_synced_at,
+            "reason": reason,
+            "next": then,
+            "created": row.created_at,
+        }
+    )
     return Code.DONE
 
 
 @app.command()
 def edit(
-    context: typer.Context, address: Address, name: DisplayName = None, quota: Quota = None, messages: Messages = None,
+    context: typer.Context,
+    address: Address,
+    name: DisplayName = None,
+    quota: Quota = None,
+    messages: Messages = None,
     as_json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Change the name or the quotas; what is not named stays."""
     session = session_of(context)
     if name is None and quota is None and messages is None:
         raise InvalidInput("Say what to change: --name, --quota or --messages.", code="NOTHING_TO_CHANGE")
     row = session.app.provisioner.edit_mailbox(
-        session.actor, session.mailbox(address).uid, display_name=name,
-        quota_bytes=None if quota is None else parse_size(quota), quota_messages=messages,
-    )  # fmt: skip
+        session.actor,
+        session.mailbox(address).uid,
+        display_name=name,
+        quota_bytes=None if quota is None else parse_size(quota),
+        quota_messages=messages,
+    )
     return report(session, "Changed", row, as_json=as_json)
 
 
 @app.command()
 def passwd(
-    context: typer.Context, address: Address, from_stdin: FromStdin = False, generate: Generate = False, as_json: Json = False
-) -> int:  # fmt: skip
+    context: typer.Context,
+    address: Address,
+    from_stdin: FromStdin = False,
+    generate: Generate = False,
+    as_json: Json = False,
+) -> int:
     """Set a new password."""
     session = session_of(context)
     found = session.mailbox(address)
@@ -142,11 +179,13 @@ def enable(context: typer.Context, names: Addresses, as_json: Json = False) -> i
 def delete(
     context: typer.Context,
     names: Addresses,
-    force: Annotated[bool, typer.Option("--force", help="Remove the account on the mail server; its mail stays there.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Remove the account on the mail server; its mail stays there.")
+    ] = False,
     erase_mail: Annotated[bool, typer.Option("--erase-mail", help="With --force: its mail, too, for ever.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Mark as deleted here, which `restore` takes back; with --force remove on the mail server."""
     session = session_of(context)
     if force and not yes:

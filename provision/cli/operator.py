@@ -21,11 +21,16 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command()
 def add(
-    context: typer.Context, username: Username,
+    context: typer.Context,
+    username: Username,
     role: Annotated[Role, typer.Option("--role", help="What he may do.")],
-    domains: Domains = None, name: DisplayName = None, email: Email = None, from_stdin: FromStdin = False,
-    generate: Generate = False, as_json: Json = False,
-) -> int:  # fmt: skip
+    domains: Domains = None,
+    name: DisplayName = None,
+    email: Email = None,
+    from_stdin: FromStdin = False,
+    generate: Generate = False,
+    as_json: Json = False,
+) -> int:
     """Add an operator."""
     session = session_of(context)
     password = ask_new_password(from_stdin=from_stdin, generate=generate)
@@ -50,8 +55,12 @@ def list_(context: typer.Context, as_json: Json = False) -> int:
 
 @app.command()
 def passwd(
-    context: typer.Context, username: Username, from_stdin: FromStdin = False, generate: Generate = False, as_json: Json = False
-) -> int:  # fmt: skip
+    context: typer.Context,
+    username: Username,
+    from_stdin: FromStdin = False,
+    generate: Generate = False,
+    as_json: Json = False,
+) -> int:
     """Set a new password and end any lock."""
     session = session_of(context)
     uid = _find(session, username)["uid"]
@@ -62,22 +71,29 @@ def passwd(
 
 @app.command()
 def edit(
-    context: typer.Context, username: Username,
+    context: typer.Context,
+    username: Username,
     role: Annotated[Role | None, typer.Option("--role", help="What he may do.")] = None,
     domains: Domains = None,
     no_domains: Annotated[bool, typer.Option("--no-domains", help="No domain any more.")] = False,
-    name: DisplayName = None, email: Email = None,
+    name: DisplayName = None,
+    email: Email = None,
     enabled: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether he may sign in.")] = None,
     as_json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Change what is named; domains given replace those he has."""
     session = session_of(context)
     if domains and no_domains:
         raise InvalidInput("Either --domain or --no-domains, not both.", code="WHICH_DOMAINS")
     row = session.app.provisioner.edit_operator(
-        session.actor, _find(session, username)["uid"], role=role, domains=[] if no_domains else domains or None,
-        display_name=name, email=email, enabled=enabled,
-    )  # fmt: skip
+        session.actor,
+        _find(session, username)["uid"],
+        role=role,
+        domains=[] if no_domains else domains or None,
+        display_name=name,
+        email=email,
+        enabled=enabled,
+    )
     return _report("Changed the operator", row, None, as_json)
 
 

@@ -22,9 +22,16 @@ def show(context: typer.Context, as_json: Json = False) -> int:
     if as_json:
         return _print(shown, NAMES, as_json)
     rows: list[tuple[Any, ...]] = [
-        (rule.name, rule.value, rule.source, rule.default if rule.source is Source.SET else None, allowed(rule.name), meaning(rule.name))
+        (
+            rule.name,
+            rule.value,
+            rule.source,
+            rule.default if rule.source is Source.SET else None,
+            allowed(rule.name),
+            meaning(rule.name),
+        )
         for rule in shown.rules
-    ]  # fmt: skip
+    ]
     table(("rule", "value", "from", "otherwise", "may be", "meaning"), rows)
     return Code.DONE
 

@@ -90,9 +90,12 @@ def edit(
     for setting in unset or ():
         changed.pop(setting, None)
     row = session.app.provisioner.edit_server(
-        session.actor, row.uid, settings=changed if settings or unset else None, quiet_seconds=quiet,
+        session.actor,
+        row.uid,
+        settings=changed if settings or unset else None,
+        quiet_seconds=quiet,
         expected_version=row.version,
-    )  # fmt: skip
+    )
     if as_json:
         say_json(view(row))
     else:

@@ -37,9 +37,16 @@ def status(context: typer.Context, number: Number = 1, page_size: Size = 50, as_
         table(("entries", *states), facts)
         say("")
         rows = [
-            (r["address"], r["sync_status"], r["server"], r["attempts"], r["next_attempt_at"], r["error"] or r["alarm"] or r["server_error"])
+            (
+                r["address"],
+                r["sync_status"],
+                r["server"],
+                r["attempts"],
+                r["next_attempt_at"],
+                r["error"] or r["alarm"] or r["server_error"],
+            )
             for r in waiting.rows
-        ]  # fmt: skip
+        ]
         table(("waiting", "sync", "server", "tries", "next try", "reason"), rows, "Everything is on the mail servers.")
         pages(waiting)
     return Code.WAITING if waiting.total else Code.DONE
@@ -95,9 +102,11 @@ def _change(change: Any) -> dict[str, str]:
 def push(
     context: typer.Context,
     server: Annotated[str | None, typer.Argument(help="The mail server; all of them if none is named.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Although much would go or is missing: somebody looked at it.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Although much would go or is missing: somebody looked at it.")
+    ] = False,
     as_json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Send what waits, now."""
     session = session_of(context)
     names = [session.server(server)] if server or force else session.app.queries.servers(session.actor)
@@ -127,9 +136,11 @@ def _result(row: Server, result: PushResult) -> dict[str, Any]:
 def pull(
     context: typer.Context,
     server: ServerName = None,
-    force: Annotated[bool, typer.Option("--force", help="Where both have it and differ, take the server's values.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Where both have it and differ, take the server's values.")
+    ] = False,
     as_json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Import what is on the server and unknown here; exit code 4 if something was left alone or is gone there."""
     session = session_of(context)
     result = session.app.provisioner.pull(session.actor, session.server(server).uid, force=force)

@@ -15,13 +15,22 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command()
 def add(
-    context: typer.Context, name: Name,
-    scopes: Annotated[list[str], typer.Option("--scope", help="What it may do, e.g. mailbox:write; several times for several.")],
-    domains: Annotated[list[str] | None, typer.Option("--domain", help="A domain it may see and change; none: all.")] = None,
-    networks: Annotated[list[str] | None, typer.Option("--network", help="Where it may come from, e.g. 10.0.0.0/8.")] = None,
-    days: Annotated[int, typer.Option("--days", min=0, max=MAX_DAYS, help="How long it lives; 0: until it is revoked.")] = 365,
+    context: typer.Context,
+    name: Name,
+    scopes: Annotated[
+        list[str], typer.Option("--scope", help="What it may do, e.g. mailbox:write; several times for several.")
+    ],
+    domains: Annotated[
+        list[str] | None, typer.Option("--domain", help="A domain it may see and change; none: all.")
+    ] = None,
+    networks: Annotated[
+        list[str] | None, typer.Option("--network", help="Where it may come from, e.g. 10.0.0.0/8.")
+    ] = None,
+    days: Annotated[
+        int, typer.Option("--days", min=0, max=MAX_DAYS, help="How long it lives; 0: until it is revoked.")
+    ] = 365,
     as_json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Make a token and print it, this once only."""
     session = session_of(context)
     row, token = session.app.tokens.create(
@@ -43,9 +52,16 @@ def list_(context: typer.Context, as_json: Json = False) -> int:
         say_json([without_ids(row) for row in rows])
         return Code.DONE
     facts = [
-        (row["name"], state(row), row["scopes"], "all" if row["everywhere"] else row["domains"], row["expires_at"], row["last_used_at"])
+        (
+            row["name"],
+            state(row),
+            row["scopes"],
+            "all" if row["everywhere"] else row["domains"],
+            row["expires_at"],
+            row["last_used_at"],
+        )
         for row in rows
-    ]  # fmt: skip
+    ]
     table(("token", "state", "scopes", "domains", "until", "last used"), facts, "There is no token yet.")
     return Code.DONE
 

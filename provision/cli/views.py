@@ -7,21 +7,59 @@ from provision import address as addresses
 from provision.models import Alias, Domain, Mailbox, Operator, Server
 
 COMMON = (
-    "uid", "address", "sync_status", "error", "error_code", "attempts", "next_attempt_at", "last_synced_at", "removing",
-    "created_at", "updated_at", "version",
-)  # fmt: skip
+    "uid",
+    "address",
+    "sync_status",
+    "error",
+    "error_code",
+    "attempts",
+    "next_attempt_at",
+    "last_synced_at",
+    "removing",
+    "created_at",
+    "updated_at",
+    "version",
+)
 FIELDS: dict[type[Any], tuple[str, ...]] = {
-    Mailbox: (*COMMON, "display_name", "status", "quota_bytes", "quota_messages", "used_bytes", "used_messages", "used_percent"),
+    Mailbox: (
+        *COMMON,
+        "display_name",
+        "status",
+        "quota_bytes",
+        "quota_messages",
+        "used_bytes",
+        "used_messages",
+        "used_percent",
+    ),
     Alias: (*COMMON, "destinations"),
     Domain: ("uid", "name", "description", "default_quota_bytes", "version"),
     Server: (
-        "uid", "name", "kind", "settings", "quiet_seconds", "accounts", "error", "alarm", "attempts", "next_attempt_at",
-        "last_read_at", "last_write_at", "version",
+        "uid",
+        "name",
+        "kind",
+        "settings",
+        "quiet_seconds",
+        "accounts",
+        "error",
+        "alarm",
+        "attempts",
+        "next_attempt_at",
+        "last_read_at",
+        "last_write_at",
+        "version",
     ),
     Operator: (
-        "uid", "username", "display_name", "email", "role", "enabled", "must_change_password", "last_login_at", "version",
+        "uid",
+        "username",
+        "display_name",
+        "email",
+        "role",
+        "enabled",
+        "must_change_password",
+        "last_login_at",
+        "version",
     ),
-}  # fmt: skip
+}
 INSIDE = frozenset({"id", "server_id", "domain_id", "mailbox_id", "mailbox_uid", "operator_id"})
 
 

@@ -91,9 +91,15 @@ class Adoption:
 
     def _row(self, key: Key, domain: Domain) -> Mailbox | Alias:
         common = {
-            "uid": uuid7(), "address": key.address, "domain_id": domain.id, "server_id": self.server.id, "generation": 1,
-            "synced_generation": 1, "claimed": True, "last_synced_at": self.now,
-        }  # fmt: skip
+            "uid": uuid7(),
+            "address": key.address,
+            "domain_id": domain.id,
+            "server_id": self.server.id,
+            "generation": 1,
+            "synced_generation": 1,
+            "claimed": True,
+            "last_synced_at": self.now,
+        }
         if key.resource is Resource.ALIAS:
             return Alias(**common, destinations=list(self.actual.aliases[key.address].destinations))
         state = self.actual.mailboxes[key.address]

@@ -20,9 +20,14 @@ MAX_DESTINATIONS = 100
 class AliasWrites(Base):
     @operation("alias.create")
     def create_alias(
-        self, actor: Actor, address: str, destinations: Sequence[str], *, mailbox_id: UUID | None = None,
+        self,
+        actor: Actor,
+        address: str,
+        destinations: Sequence[str],
+        *,
+        mailbox_id: UUID | None = None,
         idempotency_key: str | None = None,
-    ) -> Alias:  # fmt: skip
+    ) -> Alias:
         """Make an alias; `@example.com` catches all. Destinations may be anywhere. Raises: Conflict DUPLICATE_ALIAS."""
         actor.require(Permission.ALIAS_WRITE)
         alias, targets = addresses.normalise_alias(address), check_destinations(destinations)
@@ -37,9 +42,13 @@ class AliasWrites(Base):
             _refuse_loop(alias, targets)
             owner = self._owner(session, actor, mailbox_id, targets)
             row = Alias(
-                uid=uuid7(), address=alias, domain_id=domain.id, server_id=domain.server_id, destinations=targets,
+                uid=uuid7(),
+                address=alias,
+                domain_id=domain.id,
+                server_id=domain.server_id,
+                destinations=targets,
                 mailbox_id=owner,
-            )  # fmt: skip
+            )
             session.add(row)
             self._intend(session, actor, "alias.create", [row], [{"destinations": targets}])
             self._remember(session, actor, "alias.create", idempotency_key, request, [row.uid])
@@ -159,9 +168,13 @@ def _refuse_loop(alias: str, targets: Sequence[str]) -> None:
 def new_alias(owner: Mailbox, address: str, domain: Domain) -> Alias:
     """An alias of a new mailbox; its domain may be another one on the same server."""
     return Alias(
-        uid=uuid7(), address=address, domain_id=domain.id, server_id=owner.server_id, mailbox_id=owner.id,
+        uid=uuid7(),
+        address=address,
+        domain_id=domain.id,
+        server_id=owner.server_id,
+        mailbox_id=owner.id,
         destinations=[owner.address],
-    )  # fmt: skip
+    )
 
 
 def refuse_taken_alias(

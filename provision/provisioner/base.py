@@ -94,9 +94,13 @@ class Base:
     # ---- records ---------------------------------------------------------------------------
 
     def _intend(
-        self, session: Session, actor: Actor, name: str, rows: Sequence[Mailbox | Alias],
+        self,
+        session: Session,
+        actor: Actor,
+        name: str,
+        rows: Sequence[Mailbox | Alias],
         payloads: Sequence[Mapping[str, Any]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """The rows changed as wanted, and must now reach the mail server."""
         session.flush()
         items = [(subject_of(row), payload) for row, payload in zip(rows, payloads, strict=True)]
@@ -173,14 +177,23 @@ class Base:
         return found
 
     def _remember(
-        self, session: Session, actor: Actor, name: str, key: str | None, request: Any, ids: Iterable[UUID],
+        self,
+        session: Session,
+        actor: Actor,
+        name: str,
+        key: str | None,
+        request: Any,
+        ids: Iterable[UUID],
         refusals: Sequence[dict[str, Any]] = (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         if key is not None:
             row = IdempotencyKey(
-                key=f"{actor.name}:{key}", operation=name, request_digest=_digest(request),
-                resource_ids=[str(uid) for uid in ids], refusals=list(refusals),
-            )  # fmt: skip
+                key=f"{actor.name}:{key}",
+                operation=name,
+                request_digest=_digest(request),
+                resource_ids=[str(uid) for uid in ids],
+                refusals=list(refusals),
+            )
             session.add(row)
 
 

@@ -47,8 +47,12 @@ class ItemError:
         """For a repeated call; `told` reads it."""
         error = self.error
         return {
-            "index": self.index, "name": self.name, "code": error.code, "message": error.message, "details": error.details,
-        }  # fmt: skip
+            "index": self.index,
+            "name": self.name,
+            "code": error.code,
+            "message": error.message,
+            "details": error.details,
+        }
 
     @classmethod
     def told(cls, kept: Mapping[str, Any]) -> "ItemError":
@@ -67,9 +71,15 @@ class BulkResult:
 class BulkWrites(MailboxWrites):
     @operation("mailbox.create_many")
     def create_mailboxes(
-        self, actor: Actor, news: Sequence[NewMailbox], *, dry_run: bool = False, idempotency_key: str | None = None,
-        progress: Progress | None = None, foreign: Foreign = lambda new: None,
-    ) -> BulkResult:  # fmt: skip
+        self,
+        actor: Actor,
+        news: Sequence[NewMailbox],
+        *,
+        dry_run: bool = False,
+        idempotency_key: str | None = None,
+        progress: Progress | None = None,
+        foreign: Foreign = lambda new: None,
+    ) -> BulkResult:
         """Make many mailboxes with their aliases. `dry_run`: only report what would be refused.
 
         A thousand in one transaction (with an idempotency key: all), and one push of all. `progress(done, of)` is

@@ -80,8 +80,11 @@ class Comparison:
 
 
 FIELDS: Mapping[type, str] = {
-    SetPassword: "password", SetQuota: "quota", SetEnabled: "login", SetAlias: "destinations",
-}  # fmt: skip
+    SetPassword: "password",
+    SetQuota: "quota",
+    SetEnabled: "login",
+    SetAlias: "destinations",
+}
 
 
 def compare(plan: Plan, wanted: DesiredState, actual: ServerState, search: str = "", limit: int = LIMIT) -> Comparison:

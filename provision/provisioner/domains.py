@@ -20,9 +20,15 @@ from provision.servers import LOGIN_SETTINGS, VALUES, kind_of
 class DomainWrites(Base):
     @operation("server.create")
     def create_server(
-        self, actor: Actor, name: str, kind: str, settings: Mapping[str, Any], *, quiet_seconds: float | None = None,
+        self,
+        actor: Actor,
+        name: str,
+        kind: str,
+        settings: Mapping[str, Any],
+        *,
+        quiet_seconds: float | None = None,
         idempotency_key: str | None = None,
-    ) -> Server:  # fmt: skip
+    ) -> Server:
         """Add a mail server. It is not spoken to: see `check_server`."""
         actor.require(Permission.SERVER_WRITE)
         request = {"name": name, "kind": kind, "settings": dict(settings)}
@@ -46,9 +52,14 @@ class DomainWrites(Base):
 
     @operation("server.edit")
     def edit_server(
-        self, actor: Actor, uid: UUID, *, settings: Mapping[str, Any] | None = None, quiet_seconds: float | None = None,
+        self,
+        actor: Actor,
+        uid: UUID,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        quiet_seconds: float | None = None,
         expected_version: int | None = None,
-    ) -> Server:  # fmt: skip
+    ) -> Server:
         """Change settings or the quiet time (negative: back to automatic)."""
         actor.require(Permission.SERVER_WRITE)
         with self._writing() as session:
@@ -93,15 +104,24 @@ class DomainWrites(Base):
 
     @operation("domain.create")
     def create_domain(
-        self, actor: Actor, name: str, server_name: str, *, description: str = "", default_quota_bytes: int | None = None,
+        self,
+        actor: Actor,
+        name: str,
+        server_name: str,
+        *,
+        description: str = "",
+        default_quota_bytes: int | None = None,
         idempotency_key: str | None = None,
-    ) -> Domain:  # fmt: skip
+    ) -> Domain:
         """Add a domain to a mail server. `default_quota_bytes` None: the product's default."""
         actor.require(Permission.DOMAIN_WRITE)
         domain, text = addresses.normalise_domain(name), check_description(description)
         request = {
-            "name": domain, "server": server_name, "description": text, "default_quota_bytes": default_quota_bytes,
-        }  # fmt: skip
+            "name": domain,
+            "server": server_name,
+            "description": text,
+            "default_quota_bytes": default_quota_bytes,
+        }
         with self._writing() as session:
             made = self._replayed(session, actor, "domain.create", idempotency_key, request)
             if made:
@@ -122,9 +142,14 @@ class DomainWrites(Base):
 
     @operation("domain.edit")
     def edit_domain(
-        self, actor: Actor, uid: UUID, *, description: str | None = None, default_quota_bytes: int | None = None,
+        self,
+        actor: Actor,
+        uid: UUID,
+        *,
+        description: str | None = None,
+        default_quota_bytes: int | None = None,
         expected_version: int | None = None,
-    ) -> Domain:  # fmt: skip
+    ) -> Domain:
         """Change what is given. The default quota (negative: the product's) is for mailboxes made from now on."""
         actor.require(Permission.DOMAIN_WRITE)
         with self._writing() as session:

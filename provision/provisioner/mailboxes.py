@@ -44,16 +44,27 @@ class MailboxWrites(Base):
 
     @operation("mailbox.edit")
     def edit_mailbox(
-        self, actor: Actor, uid: UUID, *, display_name: str | None = None, quota_bytes: int | None = None,
-        quota_messages: int | None = None, expected_version: int | None = None,
-    ) -> Mailbox:  # fmt: skip
+        self,
+        actor: Actor,
+        uid: UUID,
+        *,
+        display_name: str | None = None,
+        quota_bytes: int | None = None,
+        quota_messages: int | None = None,
+        expected_version: int | None = None,
+    ) -> Mailbox:
         """Change name and quotas; what is None stays. 0 clears a quota."""
         return self._edit(actor, uid, display_name, quota_bytes, quota_messages, expected_version)
 
     def _edit(
-        self, actor: Actor, uid: UUID, display_name: str | None, quota_bytes: int | None, quota_messages: int | None,
+        self,
+        actor: Actor,
+        uid: UUID,
+        display_name: str | None,
+        quota_bytes: int | None,
+        quota_messages: int | None,
         expected_version: int | None = None,
-    ) -> Mailbox:  # fmt: skip
+    ) -> Mailbox:
         with self._writing() as session:
             row = self._writable(session, actor, uid)
             shown = {

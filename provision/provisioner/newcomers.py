@@ -63,9 +63,13 @@ class NewMailbox:
     def request(self) -> dict[str, Any]:
         """What two calls with one idempotency key must have in common."""
         return {
-            "address": self.address, "display_name": self.display_name, "quota_bytes": self.quota_bytes,
-            "quota_messages": self.quota_messages, "enabled": self.enabled, "aliases": list(self.aliases),
-        }  # fmt: skip
+            "address": self.address,
+            "display_name": self.display_name,
+            "quota_bytes": self.quota_bytes,
+            "quota_messages": self.quota_messages,
+            "enabled": self.enabled,
+            "aliases": list(self.aliases),
+        }
 
 
 def insert_mailboxes(

@@ -20,9 +20,17 @@ from provision.signin import clear_lock, end_sessions, hash_operator_password
 class OperatorWrites(Base):
     @operation("operator.create")
     def create_operator(
-        self, actor: Actor, username: str, role: str, *, display_name: str = "", email: str | None = None,
-        domains: Sequence[str] = (), password: Secret | None = None, idempotency_key: str | None = None,
-    ) -> tuple[Operator, Secret | None]:  # fmt: skip
+        self,
+        actor: Actor,
+        username: str,
+        role: str,
+        *,
+        display_name: str = "",
+        email: str | None = None,
+        domains: Sequence[str] = (),
+        password: Secret | None = None,
+        idempotency_key: str | None = None,
+    ) -> tuple[Operator, Secret | None]:
         """Add an operator; without a password a one-time one is made and returned, this once only."""
         actor.require(Permission.OPERATOR_WRITE)
         name, checked_role = _check_username(username), _check_role(role)
@@ -39,10 +47,14 @@ class OperatorWrites(Base):
             given = password or generate_password(rules)
             made = None if password else given
             row = Operator(
-                username=name, role=checked_role, display_name=check_display_name(display_name), must_change_password=made is not None,
-                email=own, password_hash=hash_operator_password(given, rules),
+                username=name,
+                role=checked_role,
+                display_name=check_display_name(display_name),
+                must_change_password=made is not None,
+                email=own,
+                password_hash=hash_operator_password(given, rules),
                 domains=self._domains(session, domains),
-            )  # fmt: skip
+            )
             session.add(row)
             session.flush()
             self._done(session, actor, "operator.create", [_subject(row)], {**request, "password": HIDDEN})
@@ -51,10 +63,17 @@ class OperatorWrites(Base):
 
     @operation("operator.edit")
     def edit_operator(
-        self, actor: Actor, uid: UUID, *, role: str | None = None, domains: Sequence[str] | None = None,
-        display_name: str | None = None, email: str | None = None, enabled: bool | None = None,
+        self,
+        actor: Actor,
+        uid: UUID,
+        *,
+        role: str | None = None,
+        domains: Sequence[str] | None = None,
+        display_name: str | None = None,
+        email: str | None = None,
+        enabled: bool | None = None,
         expected_version: int | None = None,
-    ) -> Operator:  # fmt: skip
+    ) -> Operator:
         """Change what is given; an empty `email` clears it. The last SuperAdmin stays one."""
         actor.require(Permission.OPERATOR_WRITE)
         with self._writing() as session:

@@ -77,8 +77,9 @@ class Resolution:
             if isinstance(row, Mailbox) and row.sealed_password is None and key in self.absent:
                 raise Conflict(
                     f"{key.address} is gone from the mail server, and its password is not kept here. Reset its password: "
-                    "that makes it anew.", code="MAILBOX_GONE",
-                )  # fmt: skip
+                    "that makes it anew.",
+                    code="MAILBOX_GONE",
+                )
             row.claimed = True
             self.base._want(row)
         rows |= {key: self._tombstone(key) for key in keys if key in self.unmanaged}
@@ -104,9 +105,14 @@ class Resolution:
         name = addresses.domain_of(key.address)
         domain = self.session.scalar(select(Domain).where(Domain.name == name)) or self.adoption.new_domain(name)
         common: dict[str, Any] = {
-            "uid": uuid7(), "address": key.address, "domain_id": domain.id, "server_id": self.server.id,
-            "removing": True, "claimed": True, "generation": 1,
-        }  # fmt: skip
+            "uid": uuid7(),
+            "address": key.address,
+            "domain_id": domain.id,
+            "server_id": self.server.id,
+            "removing": True,
+            "claimed": True,
+            "generation": 1,
+        }
         is_mailbox = key.resource is Resource.MAILBOX
         row = Mailbox(**common, status=Status.DELETED) if is_mailbox else Alias(**common, destinations=[])
         self.session.add(row)

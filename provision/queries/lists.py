@@ -22,12 +22,32 @@ MAX_PAGE_SIZE = 1_000
 PART = 1_000  # rows of a stream that are fetched at once
 SEARCH_COUNT = 2_000  # a search that finds more says “more than 2,000”
 COMMON_COLUMNS = (
-    "id", "uid", "address", "sync_status", "error", "error_code", "attempts", "next_attempt_at", "last_synced_at", "removing",
-    "created_at", "updated_at", "version", "server_id",
-)  # fmt: skip
+    "id",
+    "uid",
+    "address",
+    "sync_status",
+    "error",
+    "error_code",
+    "attempts",
+    "next_attempt_at",
+    "last_synced_at",
+    "removing",
+    "created_at",
+    "updated_at",
+    "version",
+    "server_id",
+)
 MAILBOX_COLUMNS = (
-    *COMMON_COLUMNS, "display_name", "status", "quota_bytes", "quota_messages", "used_bytes", "used_messages", "used_percent", "used_at",
-)  # fmt: skip
+    *COMMON_COLUMNS,
+    "display_name",
+    "status",
+    "quota_bytes",
+    "quota_messages",
+    "used_bytes",
+    "used_messages",
+    "used_percent",
+    "used_at",
+)
 ALIAS_COLUMNS = (*COMMON_COLUMNS, "destinations", "mailbox_id")
 
 
@@ -96,9 +116,16 @@ def scope(actor: Actor, column: Any) -> list[ColumnElement[bool]]:
 
 
 def page(
-    session: Session, table: type[Any], columns: Sequence[str], conditions: Sequence[ColumnElement[bool]], sort: Any,
-    descending: bool, number: int, size: int, search: Search | None = None,
-) -> Page:  # fmt: skip
+    session: Session,
+    table: type[Any],
+    columns: Sequence[str],
+    conditions: Sequence[ColumnElement[bool]],
+    sort: Any,
+    descending: bool,
+    number: int,
+    size: int,
+    search: Search | None = None,
+) -> Page:
     """The ids of the page first, from an index, then their rows.
 
     With a `search` counting stops at SEARCH_COUNT: it would take longer than showing the page.

@@ -102,10 +102,12 @@ def _log_conditions(session: Session, actor: Actor, where: LogFilter) -> list[Co
         names = select(Domain.name).where(Domain.id.in_(actor.domains))
         found.append(ProvisionLog.domain.in_(list(session.scalars(names))))
     pairs = (
-        (ProvisionLog.operation, where.operation), (ProvisionLog.resource_type, where.resource_type),
+        (ProvisionLog.operation, where.operation),
+        (ProvisionLog.resource_type, where.resource_type),
         (ProvisionLog.resource_id, str(where.resource_id) if where.resource_id else None),
-        (ProvisionLog.status, where.status), (ProvisionLog.operator, where.operator),
-    )  # fmt: skip
+        (ProvisionLog.status, where.status),
+        (ProvisionLog.operator, where.operator),
+    )
     found += [column == value for column, value in pairs if value is not None]
     if where.since:
         found.append(ProvisionLog.started_at >= where.since)

@@ -31,9 +31,14 @@ from provision.queries.lists import (
 from provision.search import Search, escaped, leads_to, matches
 
 MAILBOX_SORTS: Mapping[str, Any] = {
-    "address": Mailbox.address, "display_name": Mailbox.display_name, "quota": Mailbox.quota_bytes, "used": Mailbox.used_bytes,
-    "used_percent": Mailbox.used_percent, "updated_at": Mailbox.updated_at, "last_synced_at": Mailbox.last_synced_at,
-}  # fmt: skip
+    "address": Mailbox.address,
+    "display_name": Mailbox.display_name,
+    "quota": Mailbox.quota_bytes,
+    "used": Mailbox.used_bytes,
+    "used_percent": Mailbox.used_percent,
+    "updated_at": Mailbox.updated_at,
+    "last_synced_at": Mailbox.last_synced_at,
+}
 
 
 JSON_SIGNS = frozenset('[]", ')
@@ -53,9 +58,15 @@ class MailboxFilter:
 
 class MailboxReads(Reads):
     def mailboxes(
-        self, actor: Actor, where: MailboxFilter = MailboxFilter(), *, sort: str = "address", descending: bool = False,
-        number: int = 1, size: int = 50,
-    ) -> Page:  # fmt: skip
+        self,
+        actor: Actor,
+        where: MailboxFilter = MailboxFilter(),
+        *,
+        sort: str = "address",
+        descending: bool = False,
+        number: int = 1,
+        size: int = 50,
+    ) -> Page:
         """A page of mailboxes, with their domain's name."""
         actor.require(Permission.MAILBOX_READ)
         if sort not in MAILBOX_SORTS:
@@ -110,9 +121,16 @@ class MailboxReads(Reads):
         return found
 
     def aliases(
-        self, actor: Actor, *, search: str = "", domain: str | None = None, mailbox_id: UUID | None = None,
-        sync_status: SyncStatus | None = None, number: int = 1, size: int = 50,
-    ) -> Page:  # fmt: skip
+        self,
+        actor: Actor,
+        *,
+        search: str = "",
+        domain: str | None = None,
+        mailbox_id: UUID | None = None,
+        sync_status: SyncStatus | None = None,
+        number: int = 1,
+        size: int = 50,
+    ) -> Page:
         """A page of aliases by owner and address, those without an owner last; what is on its way out included."""
         actor.require(Permission.ALIAS_READ)
         with self.database.read() as session:

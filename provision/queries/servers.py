@@ -28,13 +28,33 @@ from provision.state import Resource
 from provision.sync import quiet_seconds
 
 OPERATOR_COLUMNS = (
-    "id", "uid", "username", "display_name", "email", "role", "enabled", "must_change_password", "locked_until", "last_login_at",
-    "created_at", "version",
-)  # fmt: skip
+    "id",
+    "uid",
+    "username",
+    "display_name",
+    "email",
+    "role",
+    "enabled",
+    "must_change_password",
+    "locked_until",
+    "last_login_at",
+    "created_at",
+    "version",
+)
 HEALTH_COLUMNS = (
-    "id", "uid", "name", "kind", "accounts", "attempts", "next_attempt_at", "last_read_at", "last_write_at", "error", "alarm",
+    "id",
+    "uid",
+    "name",
+    "kind",
+    "accounts",
+    "attempts",
+    "next_attempt_at",
+    "last_read_at",
+    "last_write_at",
+    "error",
+    "alarm",
     "live",
-)  # fmt: skip
+)
 FULL_PERCENT = 90  # of its quota: from there on a mailbox is counted as nearly full
 AT_ONCE = 5_000  # ids in one statement
 
@@ -161,11 +181,20 @@ class ServerReads(Reads):
         wanted = [sync_status] if sync_status else [SyncStatus.PENDING, SyncStatus.FAILED]
         parts: list[Any] = [
             select(
-                literal_column(f"'{table.__tablename__}'").label("resource"), table.uid, table.address, table.sync_status, table.removing,
-                table.attempts, table.next_attempt_at, table.error, table.error_code, table.updated_at, table.server_id,
+                literal_column(f"'{table.__tablename__}'").label("resource"),
+                table.uid,
+                table.address,
+                table.sync_status,
+                table.removing,
+                table.attempts,
+                table.next_attempt_at,
+                table.error,
+                table.error_code,
+                table.updated_at,
+                table.server_id,
             ).where(table.sync_status.in_(wanted), *scope(actor, table.domain_id))
             for table in (Mailbox, Alias)
-        ]  # fmt: skip
+        ]
         rows = union_all(*parts).subquery()
         statement = (
             select(
@@ -211,16 +240,28 @@ def _with_sums(conditions: Sequence[ColumnElement[bool]], *summed: ColumnElement
     """Domains with what their mailboxes come to; `summed`: of those only."""
     sums = (
         select(
-            Mailbox.domain_id, func.count().label("mailboxes"), func.sum(Mailbox.quota_bytes).label("quota_bytes"),
+            Mailbox.domain_id,
+            func.count().label("mailboxes"),
+            func.sum(Mailbox.quota_bytes).label("quota_bytes"),
             func.sum(Mailbox.used_bytes).label("used_bytes"),
             func.sum(case((Mailbox.quota_bytes == 0, 1), else_=0)).label("unlimited"),
-        ).where(PRESENT, *summed).group_by(Mailbox.domain_id).subquery()
-    )  # fmt: skip
+        )
+        .where(PRESENT, *summed)
+        .group_by(Mailbox.domain_id)
+        .subquery()
+    )
     columns: list[Any] = [
-        Domain.uid, Domain.name, Domain.description, Domain.default_quota_bytes, Domain.version, Server.name.label("server"),
-        func.coalesce(sums.c.mailboxes, 0).label("mailboxes"), func.coalesce(sums.c.quota_bytes, 0).cast(BigInteger).label("quota_bytes"),
-        func.coalesce(sums.c.used_bytes, 0).cast(BigInteger).label("used_bytes"), func.coalesce(sums.c.unlimited, 0).label("unlimited"),
-    ]  # fmt: skip
+        Domain.uid,
+        Domain.name,
+        Domain.description,
+        Domain.default_quota_bytes,
+        Domain.version,
+        Server.name.label("server"),
+        func.coalesce(sums.c.mailboxes, 0).label("mailboxes"),
+        func.coalesce(sums.c.quota_bytes, 0).cast(BigInteger).label("quota_bytes"),
+        func.coalesce(sums.c.used_bytes, 0).cast(BigInteger).label("used_bytes"),
+        func.coalesce(sums.c.unlimited, 0).label("unlimited"),
+    ]
     whole = select(*columns).join(Server).outerjoin(sums, sums.c.domain_id == Domain.id)
     return whole.where(*conditions).order_by(Domain.name)
 

@@ -78,6 +78,12 @@ def com_token(api: Api) -> str:
 
 
 COM_SCOPES = {
-    Permission.MAILBOX_WRITE, Permission.ALIAS_WRITE, Permission.DOMAIN_READ, Permission.SERVER_READ, Permission.SYNC_READ,
-    Permission.SYNC_PUSH, Permission.SYNC_PULL, Permission.LOG_READ,
-}  # fmt: skip
+    Permission.MAILBOX_WRITE,
+    Permission.ALIAS_WRITE,
+    Permission.DOMAIN_READ,
+    Permission.SERVER_READ,
+    Permission.SYNC_READ,
+    Permission.SYNC_PUSH,
+    Permission.SYNC_PULL,
+    Permission.LOG_READ,
+}

@@ -22,10 +22,23 @@ UNLIMITED = {"POSTROOM_API_CALLS_PER_MINUTE": "1000000", "POSTROOM_API_VERIFICAT
 def fuzz(url: str, token: str | None, *, examples: int, seconds: int) -> subprocess.CompletedProcess[str]:
     """One run; what it found is in its output."""
     command = [
-        str(Path(sys.executable).parent / "schemathesis"), "run", f"{url}/api/provision/openapi.json", "--checks", CHECKS,
-        "--max-examples", str(examples), "--max-time", str(seconds), "--no-color", "--generation-database", "none",
-        "--suppress-health-check", "all", "--request-timeout", "75",  # longer than `wait` can be
-    ]  # fmt: skip
+        str(Path(sys.executable).parent / "schemathesis"),
+        "run",
+        f"{url}/api/provision/openapi.json",
+        "--checks",
+        CHECKS,
+        "--max-examples",
+        str(examples),
+        "--max-time",
+        str(seconds),
+        "--no-color",
+        "--generation-database",
+        "none",
+        "--suppress-health-check",
+        "all",
+        "--request-timeout",
+        "75",  # longer than `wait` can be
+    ]
     if token:
         command += ["--header", f"Authorization: Bearer {token}"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}

@@ -30,17 +30,41 @@ REQUIRED = [
     ("post", "/verify-credentials", {"email", "password"}),
 ]
 ANSWERS = {
-    "Mailbox": {"id", "email", "domain", "displayName", "status", "syncStatus", "lastSyncedAt", "syncError", "createdAt", "updatedAt"},
+    "Mailbox": {
+        "id",
+        "email",
+        "domain",
+        "displayName",
+        "status",
+        "syncStatus",
+        "lastSyncedAt",
+        "syncError",
+        "createdAt",
+        "updatedAt",
+    },
     "Alias": {"id", "aliasAddress", "destinations", "mailboxId", "syncStatus", "lastSyncedAt", "syncError"},
     "Domain": {"name", "description", "userCount", "totalQuota", "defaultQuota"},
     "PullAnswer": {"success", "imported", "updated", "errors"},
     "LogRecord": {
-        "operatorId", "ip", "operation", "resourceType", "resourceId", "payload", "command", "status", "exitCode", "stdout", "stderr",
-        "error", "startedAt", "completedAt", "durationMs",
+        "operatorId",
+        "ip",
+        "operation",
+        "resourceType",
+        "resourceId",
+        "payload",
+        "command",
+        "status",
+        "exitCode",
+        "stdout",
+        "stderr",
+        "error",
+        "startedAt",
+        "completedAt",
+        "durationMs",
     },
     "Health": {"status", "service", "version", "database", "error"},
     "Error": {"error", "code", "details"},
-}  # fmt: skip
+}
 
 
 def names_of(schema: dict[str, object]) -> set[str]:
@@ -90,8 +114,13 @@ def test_metrics_are_for_tokens(api: Api) -> None:
     assert scrape.get("/metrics", headers=one).status_code == 403
     text = scrape.get("/metrics", headers={"Authorization": f"Bearer {api.token}"}).text
     for line in (
-        'postroom_mailboxes{status="ACTIVE"} 1.0', 'postroom_mailbox_sync{sync_status="SYNCED"} 1.0',
-        'postroom_mailbox_sync{sync_status="FAILED"} 0.0', 'postroom_server_up{server="main"} 1.0', "postroom_queue_age_seconds 0.0",
-        "postroom_push_seconds_count", 'route="/provision/mailboxes",status="200"', 'postroom_sync_lag_seconds{server="main"}',
-    ):  # fmt: skip
+        'postroom_mailboxes{status="ACTIVE"} 1.0',
+        'postroom_mailbox_sync{sync_status="SYNCED"} 1.0',
+        'postroom_mailbox_sync{sync_status="FAILED"} 0.0',
+        'postroom_server_up{server="main"} 1.0',
+        "postroom_queue_age_seconds 0.0",
+        "postroom_push_seconds_count",
+        'route="/provision/mailboxes",status="200"',
+        'postroom_sync_lag_seconds{server="main"}',
+    ):
         assert line in text, line

@@ -66,16 +66,25 @@ def test_the_journey_goes_as_printed(world: World, tmp_path: Path) -> None:
     settings = world.app.settings
     programs = str(Path(sys.executable).parent)
     environment = {
-        "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8",
-        "POSTROOM_DATA_DIR": str(settings.data_dir), "POSTROOM_DATABASE_URL": settings.database_url,
-    }  # fmt: skip
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "LANG": "C.UTF-8",
+        "POSTROOM_DATA_DIR": str(settings.data_dir),
+        "POSTROOM_DATABASE_URL": settings.database_url,
+    }
     with serving(world.app) as url:
         environment["API"] = url
         for command, printed in steps():
             script = f"{command}\nprintf '\\n%s' \"$ID\" >id.txt"  # what a line sets, the next ones know
             done = subprocess.run(
-                ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
-            )  # fmt: skip
+                ["bash", "-c", script],
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
             assert plain(done.stdout) == printed, (command, done.stderr)
             environment["ID"] = (tmp_path / "id.txt").read_text().strip()
             if found := re.search(r"once only: (\S+)", done.stdout):

@@ -114,8 +114,9 @@ def test_making_and_revoking_is_in_the_audit(api: Api) -> None:
     tokens.revoke(alice, tokens.by_name(alice, "all")["uid"])
     records = [r for r in api.world.app.queries.logs(alice).rows if r["resource_type"] == "token"]
     assert [(r["operation"], r["operator"], r["resource_name"]) for r in records] == [
-        ("token.revoke", "alice", "all"), ("token.create", "alice", "all")
-    ]  # fmt: skip
+        ("token.revoke", "alice", "all"),
+        ("token.create", "alice", "all"),
+    ]
     assert api.token not in str(records)
 
 

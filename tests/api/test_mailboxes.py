@@ -51,8 +51,13 @@ def test_each_change_names_its_own_record_and_no_change_names_none(api: Api) -> 
     ):
         records.append(api.ok(method, f"/mailboxes/{uid}{path}")["logId"])
     assert [api.ok("GET", f"/logs/{record}")["operation"] for record in records] == [
-        "mailbox.edit", "mailbox.disable", "mailbox.reset_password", "mailbox.delete", "mailbox.restore", "mailbox.delete",
-    ]  # fmt: skip
+        "mailbox.edit",
+        "mailbox.disable",
+        "mailbox.reset_password",
+        "mailbox.delete",
+        "mailbox.restore",
+        "mailbox.delete",
+    ]
 
 
 def test_a_mail_server_that_is_away_fails_no_create(api: Api) -> None:
@@ -139,8 +144,11 @@ def test_a_stale_etag_changes_nothing(api: Api) -> None:
     assert first.status_code == 200
     assert first.headers["ETag"] != tag
     for method, path, body in (
-        ("PATCH", "", {"displayName": "Two"}), ("PATCH", "/quota", {"storageQuota": 1}), ("PATCH", "/disable", None), ("DELETE", "", None),
-    ):  # fmt: skip
+        ("PATCH", "", {"displayName": "Two"}),
+        ("PATCH", "/quota", {"storageQuota": 1}),
+        ("PATCH", "/disable", None),
+        ("DELETE", "", None),
+    ):
         api.refused(method, f"/mailboxes/{uid}{path}", 412, "EDIT_CONFLICT", json=body, headers={"If-Match": tag})
     assert api.ok("GET", f"/mailboxes/{uid}")["displayName"] == "One"
     api.ok("PATCH", f"/mailboxes/{uid}", json={"displayName": "Two"}, headers={"If-Match": first.headers["ETag"]})
@@ -169,9 +177,14 @@ def test_what_is_foreign_looks_as_if_it_were_not_there(api: Api, com_token: str)
     foreign, own = str(api.add("dora@example.org").uid), str(api.add("anna@example.com").uid)
     missing = "01a0b1c2-0000-7000-8000-00000000dead"
     for method, path, body in (
-        ("GET", "", None), ("PATCH", "", {"displayName": "x"}), ("DELETE", "", None), ("PATCH", "/disable", None),
-        ("PATCH", "/quota", {"storageQuota": 1}), ("POST", "/restore", None), ("POST", "/reset-password", None),
-    ):  # fmt: skip
+        ("GET", "", None),
+        ("PATCH", "", {"displayName": "x"}),
+        ("DELETE", "", None),
+        ("PATCH", "/disable", None),
+        ("PATCH", "/quota", {"storageQuota": 1}),
+        ("POST", "/restore", None),
+        ("POST", "/reset-password", None),
+    ):
         answers = [api(method, f"/mailboxes/{uid}{path}", token=com_token, json=body) for uid in (foreign, missing)]
         assert [a.status_code for a in answers] == [404, 404]
         assert answers[0].content == answers[1].content
@@ -213,8 +226,9 @@ def test_one_is_made_with_its_aliases_or_not_at_all(api: Api, com_token: str) ->
     api.ok("POST", "/mailboxes", 201, token=com_token, json=new)
     aliases = api.ok("GET", "/aliases")["items"]
     assert [(a["aliasAddress"], a["mailbox"]) for a in aliases] == [
-        ("b@example.com", "ben@example.com"), ("benny@example.com", "ben@example.com"),
-    ]  # fmt: skip
+        ("b@example.com", "ben@example.com"),
+        ("benny@example.com", "ben@example.com"),
+    ]
     again = {"email": "carla@example.com", "password": PASSWORD, "aliases": ["b@example.com"]}
     api.refused("POST", "/mailboxes", 409, "DUPLICATE_ALIAS", json=again)
     foreign = {**again, "aliases": ["c@example.org"]}

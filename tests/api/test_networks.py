@@ -59,10 +59,13 @@ def test_an_invented_address_helps_nobody(house: TestClient) -> None:
 @pytest.mark.parametrize(
     ("peer", "forwarded", "real"),
     [
-        ("203.0.113.9", ["10.0.0.1"], "203.0.113.9"), ("192.0.2.1", [], "192.0.2.1"), ("192.0.2.1", ["10.0.0.1, 192.0.2.1"], "10.0.0.1"),
-        ("192.0.2.1", ["10.0.0.1", "10.0.0.2"], "10.0.0.2"), ("192.0.2.1", ["nonsense"], "unknown"),
+        ("203.0.113.9", ["10.0.0.1"], "203.0.113.9"),
+        ("192.0.2.1", [], "192.0.2.1"),
+        ("192.0.2.1", ["10.0.0.1, 192.0.2.1"], "10.0.0.1"),
+        ("192.0.2.1", ["10.0.0.1", "10.0.0.2"], "10.0.0.2"),
+        ("192.0.2.1", ["nonsense"], "unknown"),
     ],
-)  # fmt: skip
+)
 def test_the_real_address(peer: str, forwarded: list[str], real: str) -> None:
     from ipaddress import ip_network
 

@@ -26,8 +26,9 @@ def test_a_rule_is_set_obeyed_and_taken_back(api: Api) -> None:
     api.ok("POST", "/mailboxes", 201, json=WEAK)
     (last, _first) = api.ok("GET", "/logs?operation=policy.edit")["items"]
     assert (last["operator"], last["payload"]) == (
-        "token:all", {"password_min_length": {"old": 20, "new": 8, "default": True}},
-    )  # fmt: skip
+        "token:all",
+        {"password_min_length": {"old": 20, "new": 8, "default": True}},
+    )
 
 
 def test_of_two_the_second_is_told(api: Api) -> None:
@@ -41,11 +42,17 @@ def test_of_two_the_second_is_told(api: Api) -> None:
 @pytest.mark.parametrize(
     ("body", "code"),
     [
-        ({"passwordMinLength": 7}, "INVALID_POLICY"), ({"passwordMinLength": 40}, "INVALID_POLICY"), ({"passwordClasses": 5}, "INVALID_POLICY"),
-        ({"retryBaseSeconds": 0}, "INVALID_POLICY"), ({"retryBaseSeconds": 1e300}, "INVALID_POLICY"), ({"passwordMinLength": "many"}, "INVALID_INPUT"),
-        ({"databaseUrl": "x"}, "INVALID_INPUT"), ({"defaultQuotaMb": 1 << 62}, "INVALID_INPUT"), ([], "INVALID_INPUT"),
+        ({"passwordMinLength": 7}, "INVALID_POLICY"),
+        ({"passwordMinLength": 40}, "INVALID_POLICY"),
+        ({"passwordClasses": 5}, "INVALID_POLICY"),
+        ({"retryBaseSeconds": 0}, "INVALID_POLICY"),
+        ({"retryBaseSeconds": 1e300}, "INVALID_POLICY"),
+        ({"passwordMinLength": "many"}, "INVALID_INPUT"),
+        ({"databaseUrl": "x"}, "INVALID_INPUT"),
+        ({"defaultQuotaMb": 1 << 62}, "INVALID_INPUT"),
+        ([], "INVALID_INPUT"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_is_a_sentence(api: Api, body: object, code: str) -> None:
     api.refused("PATCH", "/policy", 400, code, json=body)
     assert set(api.ok("GET", "/policy")["sources"].values()) == {"default", "environment"}

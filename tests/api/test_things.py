@@ -23,8 +23,11 @@ def test_the_life_of_an_alias(api: Api) -> None:
     anna = str(api.add("anna@example.com").uid)
     made = alias(api)
     assert (made["aliasAddress"], made["mailboxId"], made["mailbox"], made["syncStatus"]) == (
-        "info@example.com", anna, "anna@example.com", "SYNCED"
-    )  # fmt: skip
+        "info@example.com",
+        anna,
+        "anna@example.com",
+        "SYNCED",
+    )
     assert api.world.text("postfix-virtual.cf") == "info@example.com anna@example.com\n"
     assert api.ok("GET", f"/aliases?mailboxId={anna}")["total"] == 1
     assert api.ok("GET", "/aliases?domain=example.org")["total"] == 0

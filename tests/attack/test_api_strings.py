@@ -106,8 +106,9 @@ def test_no_field_of_an_operation_makes_a_5xx(api: Api, method: str, path: str, 
 def test_what_the_api_takes_as_a_name_it_gives_back(api: Api) -> None:
     mailboxes = [
         {"email": f"a{number}@example.com", "passwordHash": HASH.reveal(), "displayName": text}
-        for number, text in enumerate(ALL) if len(text) <= 200 and text.isprintable()
-    ]  # fmt: skip
+        for number, text in enumerate(ALL)
+        if len(text) <= 200 and text.isprintable()
+    ]
     assert len(mailboxes) > 500
     made = api.ok("POST", "/mailboxes/bulk", json={"mailboxes": mailboxes})
     assert made["refused"] == 0, [item for item in made["items"] if item["error"]]

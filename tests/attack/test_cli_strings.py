@@ -7,13 +7,23 @@ from tests.cli.conftest import Cli, bare, cli  # noqa: F401
 
 TEXTS = [text for text in hard(15) if "\0" not in text] + ["\x1b[2J", "\udcff"]
 COMMANDS = [
-    ("mailbox", "add", "{}", "--password-stdin"), ("mailbox", "show", "{}"), ("mailbox", "list", "--search", "{}"), ("mailbox", "list", "--domain", "{}"),
-    ("mailbox", "add", "a@example.com", "--password-stdin", "--name", "{}"), ("alias", "add", "{}", "x@elsewhere.net"),
-    ("alias", "add", "i@example.com", "{}"), ("domain", "add", "{}"), ("domain", "add", "d.example.com", "--description", "{}"),
-    ("server", "add", "{}", "dms_files", "--set", "path=/nowhere"), ("server", "add", "s", "dms_files", "--set", "path={}"),
-    ("server", "check", "{}"), ("quota", "set", "a@example.com", "{}"), ("log", "list", "--search", "{}"), ("operator", "add", "{}", "--role", "Viewer", "--generate"),
+    ("mailbox", "add", "{}", "--password-stdin"),
+    ("mailbox", "show", "{}"),
+    ("mailbox", "list", "--search", "{}"),
+    ("mailbox", "list", "--domain", "{}"),
+    ("mailbox", "add", "a@example.com", "--password-stdin", "--name", "{}"),
+    ("alias", "add", "{}", "x@elsewhere.net"),
+    ("alias", "add", "i@example.com", "{}"),
+    ("domain", "add", "{}"),
+    ("domain", "add", "d.example.com", "--description", "{}"),
+    ("server", "add", "{}", "dms_files", "--set", "path=/nowhere"),
+    ("server", "add", "s", "dms_files", "--set", "path={}"),
+    ("server", "check", "{}"),
+    ("quota", "set", "a@example.com", "{}"),
+    ("log", "list", "--search", "{}"),
+    ("operator", "add", "{}", "--role", "Viewer", "--generate"),
     ("--as", "{}", "mailbox", "list"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

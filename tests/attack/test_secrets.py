@@ -110,11 +110,14 @@ def by_api(site: Site) -> None:
     head = {"email": "csv@example.com", "password": CANARY, "quota_mb": CANARY, "enabled": CANARY}
     bad = ",".join(head) + "\n" + ",".join(head.values()) + "\n" + f"csv@example.org,{CANARY},,\n"
     for path, body in (
-        ("mailboxes", {"email": "api@example.com", "password": CANARY}), ("mailboxes", {"email": CANARY * 40, "password": CANARY}),
-        ("mailboxes", {"email": "x@example.com", "passwordHash": CANARY}), ("mailboxes", {"email": "x@example.com", "password": [CANARY]}),
+        ("mailboxes", {"email": "api@example.com", "password": CANARY}),
+        ("mailboxes", {"email": CANARY * 40, "password": CANARY}),
+        ("mailboxes", {"email": "x@example.com", "passwordHash": CANARY}),
+        ("mailboxes", {"email": "x@example.com", "password": [CANARY]}),
         ("mailboxes/bulk", {"mailboxes": [{"email": "apibulk@example.org", "password": CANARY}]}),
-        ("verify-credentials", {"email": "api@example.com", "password": CANARY}), ("mailboxes/import", bad),
-    ):  # fmt: skip
+        ("verify-credentials", {"email": "api@example.com", "password": CANARY}),
+        ("mailboxes/import", bad),
+    ):
         data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
         headers = {
             "Authorization": f"Bearer {token.reveal()}",

@@ -132,9 +132,22 @@ def _operator(world: World, name: str) -> Any:
 
 
 WAYS: list[Way] = [
-    mailbox_address, display_name, alias_address, destination, password_hash, password, domain_name, description, server_name,
-    server_path, operator_name, operator_display_name, operator_email, token_name, token_network,
-]  # fmt: skip
+    mailbox_address,
+    display_name,
+    alias_address,
+    destination,
+    password_hash,
+    password,
+    domain_name,
+    description,
+    server_name,
+    server_path,
+    operator_name,
+    operator_display_name,
+    operator_email,
+    token_name,
+    token_network,
+]
 FOLDED = {mailbox_address, alias_address, destination, domain_name, operator_email}
 SLOW = {
     display_name,
@@ -186,11 +199,14 @@ def folded(text: str) -> str:
 def searches(world: World, text: str) -> list[Any]:
     read, alice = world.app.queries, world.alice
     return [
-        *read.mailboxes(alice, MailboxFilter(text)).rows, *read.mailboxes(alice, MailboxFilter(domain=text)).rows,
-        *read.aliases(alice, search=text).rows, *read.aliases(alice, domain=text).rows,
-        *read.logs(alice, LogFilter(search=text)).rows, *read.logs(alice, LogFilter(operator=text, operation=text)).rows,
+        *read.mailboxes(alice, MailboxFilter(text)).rows,
+        *read.mailboxes(alice, MailboxFilter(domain=text)).rows,
+        *read.aliases(alice, search=text).rows,
+        *read.aliases(alice, domain=text).rows,
+        *read.logs(alice, LogFilter(search=text)).rows,
+        *read.logs(alice, LogFilter(operator=text, operation=text)).rows,
         *read.each_mailbox(alice, MailboxFilter(text)),
-    ]  # fmt: skip
+    ]
 
 
 def test_a_search_finds_what_holds_the_text_and_nothing_else(still: World) -> None:

@@ -33,9 +33,13 @@ def everything_of_alice(site: Site) -> list[tuple[Tab, str, str]]:
     """Every button that a SuperAdmin has, dialogs included, but that which ends the attack: (what he holds, id, fragment)."""
     found = []
     for page, query, opens in (
-        ("mailboxes", "", "Create mailbox"), ("aliases", "", "Add alias"), ("domains", "", "Add domain"),
-        ("settings", "st_part=operators", "Add operator"), ("settings", "st_part=tokens", "Make API token"), ("sync", "sy_part=compare", "Import …"),
-    ):  # fmt: skip
+        ("mailboxes", "", "Create mailbox"),
+        ("aliases", "", "Add alias"),
+        ("domains", "", "Add domain"),
+        ("settings", "st_part=operators", "Add operator"),
+        ("settings", "st_part=tokens", "Make API token"),
+        ("sync", "sy_part=compare", "Import …"),
+    ):
         with tab(site.url, token_of(site.app, "alice")) as alice:
             alice.open(page, query)
             alice.press(opens)

@@ -42,10 +42,12 @@ def bench_lists(make: Callable[[str], Postroom], kind: str) -> Iterator[Row]:
     app = make(kind)
     fill(app, MANY, MANY // 2, synced=True)
     paths = {
-        f"first 50 of {MANY:,}": "/mailboxes", "50 from the middle": f"/mailboxes?page={MANY // 100}",
-        "50 of one domain": "/mailboxes?domain=corp07.example", "50 that hold “meyer”": "/mailboxes?search=meyer",
+        f"first 50 of {MANY:,}": "/mailboxes",
+        "50 from the middle": f"/mailboxes?page={MANY // 100}",
+        "50 of one domain": "/mailboxes?domain=corp07.example",
+        "50 that hold “meyer”": "/mailboxes?search=meyer",
         "50 aliases": "/aliases",
-    }  # fmt: skip
+    }
     with calling(app) as call:
         for what, path in paths.items():
             call("GET", path)
@@ -95,5 +97,5 @@ if __name__ == "__main__":
     with products() as make:
         rows = [
             row for bench in (bench_lists, bench_creates, bench_load) for kind in KINDS for row in bench(make, kind)
-        ]  # fmt: skip
+        ]
     table("The API over HTTP", ["call", "database", "p50 ms", "p95 ms", "target"], rows)

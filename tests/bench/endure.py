@@ -60,9 +60,12 @@ class Fleet:
         else:
             command += ["worker", str(self.notes)]
         given = {
-            "POSTROOM_DATA_DIR": str(self.app.settings.data_dir), "POSTROOM_DATABASE_URL": self.app.settings.database_url,
-            "POSTROOM_API_CALLS_PER_MINUTE": "10000000", "POSTROOM_RETRY_BASE_SECONDS": "0.5", "POSTROOM_RETRY_CAP_SECONDS": "2",
-        }  # fmt: skip
+            "POSTROOM_DATA_DIR": str(self.app.settings.data_dir),
+            "POSTROOM_DATABASE_URL": self.app.settings.database_url,
+            "POSTROOM_API_CALLS_PER_MINUTE": "10000000",
+            "POSTROOM_RETRY_BASE_SECONDS": "0.5",
+            "POSTROOM_RETRY_CAP_SECONDS": "2",
+        }
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 command, cwd=ROOT, env={**os.environ, **given, **self.settings}, stdout=log, stderr=subprocess.STDOUT

@@ -18,8 +18,13 @@ CHUNK = 20_000
 DAYS = 365  # that the log goes back
 OPERATORS = ("anna", "ben", "carla", "token:hr", "system")
 OPERATIONS = (
-    "mailbox.create", "mailbox.update", "mailbox.reset_password", "mailbox.disable", "alias.create", "alias.delete",
-)  # fmt: skip
+    "mailbox.create",
+    "mailbox.update",
+    "mailbox.reset_password",
+    "mailbox.disable",
+    "alias.create",
+    "alias.delete",
+)
 PEOPLE = 100_000  # mailboxes that the records are about
 Rows = list[dict[str, Any]]
 
@@ -58,15 +63,28 @@ def fill_log(app: Postroom, count: int) -> None:
 def _record(n: int, at: Any) -> dict[str, Any]:
     failed = n % 500 == 0
     return {
-        "uid": uuid7(), "operator_id": None, "operator": OPERATORS[n * 7 % 5], "ip": "192.0.2.7",
-        "operation": OPERATIONS[n * 11 % 6], "resource_type": "mailbox", "resource_id": str(resource_id(n)),
-        "resource_name": address(n % PEOPLE), "domain": f"corp{domain_number(n % PEOPLE):02}.example", "server_id": 1,
-        "generation": 1 + n // PEOPLE, "payload": {"quota_bytes": 1 << 30, "display_name": f"Person {n}"},
-        "started_at": at, "status": str(LogStatus.FAILED if failed else LogStatus.SUCCESS),
-        "command": "postfix-accounts.cf, dovecot-quotas.cf", "exit_code": None, "stdout": None, "stderr": None,
+        "uid": uuid7(),
+        "operator_id": None,
+        "operator": OPERATORS[n * 7 % 5],
+        "ip": "192.0.2.7",
+        "operation": OPERATIONS[n * 11 % 6],
+        "resource_type": "mailbox",
+        "resource_id": str(resource_id(n)),
+        "resource_name": address(n % PEOPLE),
+        "domain": f"corp{domain_number(n % PEOPLE):02}.example",
+        "server_id": 1,
+        "generation": 1 + n // PEOPLE,
+        "payload": {"quota_bytes": 1 << 30, "display_name": f"Person {n}"},
+        "started_at": at,
+        "status": str(LogStatus.FAILED if failed else LogStatus.SUCCESS),
+        "command": "postfix-accounts.cf, dovecot-quotas.cf",
+        "exit_code": None,
+        "stdout": None,
+        "stderr": None,
         "error": "The mail server did not answer." if failed else None,
-        "completed_at": at + timedelta(milliseconds=40), "duration_ms": 40,
-    }  # fmt: skip
+        "completed_at": at + timedelta(milliseconds=40),
+        "duration_ms": 40,
+    }
 
 
 def _store(app: Postroom, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -17,7 +17,11 @@ SLOW = {faults.slow: 5, faults.locked: 2, faults.half_written: 20, faults.emptie
 
 def product(folder: Path, url: str) -> Postroom:
     (folder / "config").mkdir()
-    app = open_postroom(Settings(data_dir=folder / "data", database_url=url, max_attempts=100, retry_base_seconds=0.05, retry_cap_seconds=0.5))  # fmt: skip
+    app = open_postroom(
+        Settings(
+            data_dir=folder / "data", database_url=url, max_attempts=100, retry_base_seconds=0.05, retry_cap_seconds=0.5
+        )
+    )
     settings = {"path": str(folder / "config")}
     app.provisioner.create_server(faults.ACTOR, "main", "dms_files", settings, quiet_seconds=0)
     return app

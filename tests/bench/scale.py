@@ -126,9 +126,11 @@ def measure_pages(app: Postroom) -> Figures:
         first, turned = asyncio.run(clicks(url))
         held = process.memory_info().rss / (1 << 20)
     return {
-        "start of a process, until it answers": Figure(started, "s"), "its first page": Figure(first * 1000, "ms"),
-        "next page, round trip": Figure(turned * 1000, "ms"), "memory of the process after it": Figure(held, "MB"),
-    }  # fmt: skip
+        "start of a process, until it answers": Figure(started, "s"),
+        "its first page": Figure(first * 1000, "ms"),
+        "next page, round trip": Figure(turned * 1000, "ms"),
+        "memory of the process after it": Figure(held, "MB"),
+    }
 
 
 def creating(app: Postroom) -> Call:

@@ -116,18 +116,28 @@ def fill(app: Postroom, mailboxes: int, aliases: int, *, synced: bool, domains: 
 
 def _mailbox(n: int, domain_ids: Sequence[int], state: dict[str, Any], sealed: str | None) -> dict[str, Any]:
     return {
-        "uid": uuid7(), "address": address(n), "domain_id": domain_ids[domain_number(n, len(domain_ids))], "quota_bytes": (1 + n % 5) << 30,
-        "display_name": f"{FIRST[n % 10].title()} {LAST[n % 13].title()}", "status": "DISABLED" if n % 50 == 0 else "ACTIVE",
-        "sealed_password": sealed, "used_bytes": (n * 7919) % (5 << 30), **state,
-    }  # fmt: skip
+        "uid": uuid7(),
+        "address": address(n),
+        "domain_id": domain_ids[domain_number(n, len(domain_ids))],
+        "quota_bytes": (1 + n % 5) << 30,
+        "display_name": f"{FIRST[n % 10].title()} {LAST[n % 13].title()}",
+        "status": "DISABLED" if n % 50 == 0 else "ACTIVE",
+        "sealed_password": sealed,
+        "used_bytes": (n * 7919) % (5 << 30),
+        **state,
+    }
 
 
 def _alias(n: int, domain_ids: Sequence[int], state: dict[str, Any], owners: Mapping[str, int]) -> dict[str, Any]:
     """One in ten has no owner."""
     return {
-        "uid": uuid7(), "address": f"team{n}@corp{n % 40:02}.example", "domain_id": domain_ids[n % len(domain_ids)],
-        "destinations": [address(n)], "mailbox_id": owners.get(address(n)) if n % 10 else None, **state,
-    }  # fmt: skip
+        "uid": uuid7(),
+        "address": f"team{n}@corp{n % 40:02}.example",
+        "domain_id": domain_ids[n % len(domain_ids)],
+        "destinations": [address(n)],
+        "mailbox_id": owners.get(address(n)) if n % 10 else None,
+        **state,
+    }
 
 
 def write_files(folder: Path, mailboxes: int, aliases: int) -> None:

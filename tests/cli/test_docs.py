@@ -41,12 +41,21 @@ def run(command: str, folder: Path) -> str:
     """What a person sees, with the exit code where it is not 0."""
     programs = str(Path(sys.executable).parent)
     environment = {
-        "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "HOME": str(folder), "LANG": "C.UTF-8",
-    }  # fmt: skip
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+    }
     done = subprocess.run(
-        ["bash", "-c", command], cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, timeout=60, check=False,
-    )  # fmt: skip
+        ["bash", "-c", command],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=60,
+        check=False,
+    )
     code = f"[exit code {done.returncode}]\n" if done.returncode else ""
     return done.stdout.decode().replace(str(folder), "/srv/mail") + code
 

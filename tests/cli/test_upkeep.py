@@ -35,9 +35,13 @@ def test_a_worker_delivers_until_it_is_stopped(cli: Cli, number: signal.Signals)
     cli.break_server()
     cli("mailbox", "add", "anna@example.com", "--password-stdin", stdin="Correct-Horse-1\n")
     worker = subprocess.Popen(
-        [sys.executable, "-m", "provision", "worker"], cwd=cli.folder, env=environment(cli),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        [sys.executable, "-m", "provision", "worker"],
+        cwd=cli.folder,
+        env=environment(cli),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     try:
         cli.mend_server()
         wait_for(lambda: "anna@example.com|" in cli.text())
@@ -210,9 +214,14 @@ def test_the_log_is_json_without_secrets(tmp_path: Path) -> None:
     told = json.loads((tmp_path / "log").read_text())
     assert told.pop("timestamp")
     assert told == {
-        "request_id": "abc", "operator": "alice", "event": "made", "level": "info", "password": "***", "address": "a\nb",
+        "request_id": "abc",
+        "operator": "alice",
+        "event": "made",
+        "level": "info",
+        "password": "***",
+        "address": "a\nb",
         "new_token": "***",
-    }  # fmt: skip
+    }
 
 
 def test_the_log_as_text_is_one_line_an_event(tmp_path: Path) -> None:

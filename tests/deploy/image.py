@@ -43,11 +43,17 @@ class Box:
     @classmethod
     def start(cls, engine: Engine, config: Path, data: str, **environment: str) -> "Box":
         container = engine.client.containers.run(
-            IMAGE, detach=True, labels=[LABEL], read_only=True, tmpfs={"/tmp": ""}, cap_drop=["ALL"],
-            security_opt=["no-new-privileges"], ports={"8501/tcp": ("127.0.0.1", None)},
+            IMAGE,
+            detach=True,
+            labels=[LABEL],
+            read_only=True,
+            tmpfs={"/tmp": ""},
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            ports={"8501/tcp": ("127.0.0.1", None)},
             volumes={data: {"bind": "/data", "mode": "rw"}, str(config): {"bind": "/config", "mode": "rw"}},
             environment={"POSTROOM_CONFIG_DIR": "/config", **environment},
-        )  # fmt: skip
+        )
         return cls(container, config)
 
     @property
@@ -93,9 +99,11 @@ class Box:
     def call(self, token: str, method: str, path: str, body: object = None) -> Any:
         """One call of the API; its answer."""
         request = urllib.request.Request(
-            f"{self.url}/api/provision{path}", json.dumps(body).encode() if body else None, method=method,
+            f"{self.url}/api/provision{path}",
+            json.dumps(body).encode() if body else None,
+            method=method,
             headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-        )  # fmt: skip
+        )
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:
                 return json.loads(answer.read() or "null")

@@ -45,9 +45,11 @@ def nginx(folder: Path, dashboard: str) -> Iterator[str]:
     folder.mkdir()
     port, (certificate, key) = free_port(), make_certificate(folder)
     places = {
-        "127.0.0.1:8501": dashboard.removeprefix("http://"), "443 ssl": f"127.0.0.1:{port} ssl",
-        "/etc/ssl/certs/mail.example.com.pem": certificate, "/etc/ssl/private/mail.example.com.key": key,
-    }  # fmt: skip
+        "127.0.0.1:8501": dashboard.removeprefix("http://"),
+        "443 ssl": f"127.0.0.1:{port} ssl",
+        "/etc/ssl/certs/mail.example.com.pem": certificate,
+        "/etc/ssl/private/mail.example.com.key": key,
+    }
     (folder / "site.conf").write_text(adapted("nginx.conf", places))
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder))
     with running([program, "-p", str(folder), "-c", str(folder / "nginx.conf")], folder, port):

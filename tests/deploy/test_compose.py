@@ -122,14 +122,21 @@ def test_permissions_are_given_to_the_group_of_the_image() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("GET", "/version", True), ("GET", "/v1.41/containers/mailserver/json", True), ("GET", f"/v1.41/exec/{HEX}/json", True),
-        ("POST", "/v1.41/containers/mailserver/exec", True), ("POST", f"/v1.41/exec/{HEX}/start", True),
-        ("POST", "/v1.41/containers/create", False), ("POST", "/v1.41/containers/other/exec", False),
-        ("GET", "/v1.41/containers/json", False), ("GET", "/v1.41/containers/other/json", False),
-        ("PUT", "/v1.41/containers/mailserver/archive", False), ("POST", "/v1.41/containers/mailserver/stop", False),
-        ("GET", "/v1.41/containers/mailserver/../other/json", False), ("DELETE", "/v1.41/containers/mailserver", False),
+        ("GET", "/version", True),
+        ("GET", "/v1.41/containers/mailserver/json", True),
+        ("GET", f"/v1.41/exec/{HEX}/json", True),
+        ("POST", "/v1.41/containers/mailserver/exec", True),
+        ("POST", f"/v1.41/exec/{HEX}/start", True),
+        ("POST", "/v1.41/containers/create", False),
+        ("POST", "/v1.41/containers/other/exec", False),
+        ("GET", "/v1.41/containers/json", False),
+        ("GET", "/v1.41/containers/other/json", False),
+        ("PUT", "/v1.41/containers/mailserver/archive", False),
+        ("POST", "/v1.41/containers/mailserver/stop", False),
+        ("GET", "/v1.41/containers/mailserver/../other/json", False),
+        ("DELETE", "/v1.41/containers/mailserver", False),
     ],
-)  # fmt: skip
+)
 def test_the_socket_proxy_lets_through_commands_in_one_container(method: str, path: str, allowed: bool) -> None:
     """It puts ^ and $ around each pattern."""
     command = services("compose.exec.yaml")["socket-proxy"]["command"]

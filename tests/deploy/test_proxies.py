@@ -37,9 +37,11 @@ def visitor(chromium: Browser) -> Iterator[Page]:
 def admin_site(tmp_path: Path) -> Iterator[Site]:
     """https://…/admin by nginx, which alone is believed; 127.0.0.3 may not come in."""
     environment = {
-        "STREAMLIT_SERVER_BASE_URL_PATH": "admin", "POSTROOM_TRUSTED_PROXIES": "127.0.0.1", "FORWARDED_ALLOW_IPS": "",
+        "STREAMLIT_SERVER_BASE_URL_PATH": "admin",
+        "POSTROOM_TRUSTED_PROXIES": "127.0.0.1",
+        "FORWARDED_ALLOW_IPS": "",
         "ALLOWED_NETWORKS": "127.0.0.1 127.0.0.2",
-    }  # fmt: skip
+    }
     with serve(tmp_path, **environment) as site, nginx(tmp_path / "nginx", site.url) as proxy:
         yield replace(site, url=f"{proxy}/admin")
 

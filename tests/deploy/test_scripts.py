@@ -55,10 +55,12 @@ def program(folder: Path, name: str, text: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--port"], "--port needs a value"), (["--port", "abc"], "--port needs a number, not abc."),
-        (["--container"], "--container needs a value"), (["--nonsense"], "Unknown option --nonsense"),
+        (["--port"], "--port needs a value"),
+        (["--port", "abc"], "--port needs a number, not abc."),
+        (["--container"], "--container needs a value"),
+        (["--nonsense"], "Unknown option --nonsense"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_option(checkout: Path, arguments: list[str], said: str) -> None:
     assert refusal(checkout, *arguments).count("\n") == 1
     assert said in refusal(checkout, *arguments)
@@ -132,9 +134,13 @@ def audited(checkout: Path, requirements: str) -> tuple[int, str]:
     (checkout / "requirements.txt").write_text(requirements)
     shut = dict.fromkeys(("HTTPS_PROXY", "https_proxy"), "http://127.0.0.1:9") | {"NO_PROXY": "", "no_proxy": ""}
     done = subprocess.run(
-        [sys.executable, "scripts/audit-packages"], cwd=checkout, env={**os.environ, **shut},
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        [sys.executable, "scripts/audit-packages"],
+        cwd=checkout,
+        env={**os.environ, **shut},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     return done.returncode, done.stdout
 
 

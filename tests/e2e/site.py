@@ -31,9 +31,15 @@ PASSWORD = "Correct-Horse-1"
 LOG = "server.log"  # of the process, in the folder of its site
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @dataclass(frozen=True)
@@ -54,9 +60,10 @@ def seed(folder: Path, *, history_days: int = 0) -> Postroom:
     with time_machine.travel(start, tick=True):
         make_sample(app, folder / "config")
         people = (
-            ("alice", "Alice Arden", Role.SUPER_ADMIN, ()), ("dora", "Dora Dietz", Role.DOMAIN_ADMIN, (MAIN,)),
+            ("alice", "Alice Arden", Role.SUPER_ADMIN, ()),
+            ("dora", "Dora Dietz", Role.DOMAIN_ADMIN, (MAIN,)),
             ("vera", "Vera Vogt", Role.VIEWER, ()),
-        )  # fmt: skip
+        )
         for name, display_name, role, domains in people:
             app.provisioner.create_operator(
                 SYSTEM, name, role, display_name=display_name, domains=domains, password=Secret(PASSWORD)

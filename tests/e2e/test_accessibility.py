@@ -17,23 +17,47 @@ STREAMLITS_OWN = {
     "listitem": '<li class="st-emotion-cache',
 }  # rule → the part of the markup that is Streamlit's; see docs/ui-conventions.md
 SCHEMES = {"light": {}, "dark": {"runOnly": ["color-contrast"]}}  # what else there is, is the same in both
-PAGES = ("", "mailboxes", "aliases", "domains", "sync", "sync?sy_part=compare", "logs", "settings",
-         "settings?st_part=operators", "settings?st_part=tokens", "settings?st_part=policy")  # fmt: skip
+PAGES = (
+    "",
+    "mailboxes",
+    "aliases",
+    "domains",
+    "sync",
+    "sync?sy_part=compare",
+    "logs",
+    "settings",
+    "settings?st_part=operators",
+    "settings?st_part=tokens",
+    "settings?st_part=policy",
+)
 # Page → what is clicked there, one after the other, until a dialog is open. Of a row: the first is selected before.
 DIALOGS = {
-    "mailboxes": ("Create mailbox", "Import CSV", "Change password"), "aliases": ("Add alias",), "domains": ("Add domain",),
-    "sync?sy_part=compare": ("Import …",), "logs": ("Verify audit chain",), "settings": ("Add mail server",),
-    "settings?st_part=operators": ("Add operator",), "settings?st_part=tokens": ("Make API token",),
+    "mailboxes": ("Create mailbox", "Import CSV", "Change password"),
+    "aliases": ("Add alias",),
+    "domains": ("Add domain",),
+    "sync?sy_part=compare": ("Import …",),
+    "logs": ("Verify audit chain",),
+    "settings": ("Add mail server",),
+    "settings?st_part=operators": ("Add operator",),
+    "settings?st_part=tokens": ("Make API token",),
     "settings?st_part=policy": ("Edit rules",),
-}  # fmt: skip
+}
 DIALOGS_OF_A_ROW = {
     f"mailboxes?mb_q=anna.abe@{MAIN}": (
-        "Edit", "Reset password", "Reset password > Type a password", "Delete", "Delete > Delete for good", "More > Set quota",
-        "More > Check a password", "Details",
+        "Edit",
+        "Reset password",
+        "Reset password > Type a password",
+        "Delete",
+        "Delete > Delete for good",
+        "More > Set quota",
+        "More > Check a password",
+        "Details",
     ),
-    "aliases?al_q=jobs": ("Edit", "Owner", "Delete"), "domains": ("Edit", "Delete"), "settings": ("Edit", "Delete"),
+    "aliases?al_q=jobs": ("Edit", "Owner", "Delete"),
+    "domains": ("Edit", "Delete"),
+    "settings": ("Edit", "Delete"),
     "settings?st_part=operators": ("Edit", "Reset password"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +82,11 @@ def found(page: Page, where: str) -> list[str]:
         violations = Axe().run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
         wrong += [
             f"{where} ({scheme}) {violation['id']}: {node['html'][:300]} {node['any'][0]['message'] if node['any'] else ''}"
-            for violation in violations if violation["impact"] in HEAVY
-            for node in violation["nodes"] if STREAMLITS_OWN.get(violation["id"], "–") not in node["html"]
-        ]  # fmt: skip
+            for violation in violations
+            if violation["impact"] in HEAVY
+            for node in violation["nodes"]
+            if STREAMLITS_OWN.get(violation["id"], "–") not in node["html"]
+        ]
     page.emulate_media(color_scheme="light")
     return wrong
 

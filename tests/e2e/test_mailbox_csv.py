@@ -60,10 +60,13 @@ def test_refused_rows_are_for_their_owner(
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"\x89PNG\r\n\x1a\n\0\0\0\0", "not in UTF-8"), (b"PK\x03\x04zip", "spreadsheet or archive"), (b"a,b\n1,2\n", "is not known"),
-        (b"", "empty"), (b"email,password\n\0,x\n", "NUL"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\0", "not in UTF-8"),
+        (b"PK\x03\x04zip", "spreadsheet or archive"),
+        (b"a,b\n1,2\n", "is not known"),
+        (b"", "empty"),
+        (b"email,password\n\0,x\n", "NUL"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_csv_gets_a_sentence(alice: Page, data: bytes, says: str) -> None:
     upload(alice, "people.csv", data)
     expect(dialog(alice).get_by_text(says)).to_be_visible()

@@ -24,7 +24,7 @@ from tests.e2e.hands import (
     select_row,
     settled,
     toast,
-)  # fmt: skip
+)
 from tests.e2e.site import Site, enter
 from tests.mail.mailhost import MailHost, mail_host
 from tests.servers.engine import NoEngine, shared_engine

@@ -27,7 +27,7 @@ from tests.e2e.hands import (
     select_row,
     settled,
     toast,
-)  # fmt: skip
+)
 from tests.e2e.site import Site, enter, serve
 from tests.waiting import wait_for
 

@@ -20,10 +20,12 @@ def heading(page: Page, text: str) -> None:
 @pytest.mark.parametrize(
     ("link", "title", "expected"),
     [
-        ("Show all", "Mailboxes", ""), ("What failed", "Sync", "sy_status=FAILED"),
-        ("What waits", "Sync", "sy_status=PENDING"), ("The whole log", "Logs", ""),
+        ("Show all", "Mailboxes", ""),
+        ("What failed", "Sync", "sy_status=FAILED"),
+        ("What waits", "Sync", "sy_status=PENDING"),
+        ("The whole log", "Logs", ""),
     ],
-)  # fmt: skip
+)
 def test_each_number_leads_to_its_list(site: Site, page: Page, link: str, title: str, expected: str) -> None:
     enter(page, site, "alice")
     page.get_by_role("link", name=link).click()

@@ -43,9 +43,7 @@ def test_it_runs_on_a_container_that_is_named(engine: Engine, tmp_path: Path) ->
     wait_for(lambda: one.open().check() == [])
     ports = {"IMAP": 143, "POP3": 110, "SUBMISSION": 587}
     doors = {f"POSTROOM_LIVE_{name}": f"{one.address}:{port}" for name, port in ports.items()}
-    said = run_live(
-        tmp_path / "run", POSTROOM_LIVE_CONTAINER=one.container.name, DOCKER_HOST=engine.host, **doors
-    )  # fmt: skip
+    said = run_live(tmp_path / "run", POSTROOM_LIVE_CONTAINER=one.container.name, DOCKER_HOST=engine.host, **doors)
     assert "6 passed" in said, said[-500:]
     assert one.text(ACCOUNTS) == FIRST, "the journey and the contract leave nothing behind"
     one.remove()

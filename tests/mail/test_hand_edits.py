@@ -56,12 +56,31 @@ def test_quotas_and_aliases_with_crlf_work_beside_ours(mail: Mail) -> None:
 
 
 NAUGHTY = [
-    "a|b@example.com", "a b@example.com", "a\nb@example.com", "a\n@example.com", "a@example.com\n", "a:b@example.com",
-    "-rf@example.com", "../../x@example.com", "$(id)@example.com", "`id`@example.com", "a*@example.com",
-    "[a@example.com", "#a@example.com", "a\\b@example.com", "a&b@example.com", "a,b@example.com", "ü@example.com",
-    "a@../../etc", "a@example.com/..", "a@@example.com", "@@example.com", "a%d@example.com", "a\0@example.com",
+    "a|b@example.com",
+    "a b@example.com",
+    "a\nb@example.com",
+    "a\n@example.com",
+    "a@example.com\n",
+    "a:b@example.com",
+    "-rf@example.com",
+    "../../x@example.com",
+    "$(id)@example.com",
+    "`id`@example.com",
+    "a*@example.com",
+    "[a@example.com",
+    "#a@example.com",
+    "a\\b@example.com",
+    "a&b@example.com",
+    "a,b@example.com",
+    "ü@example.com",
+    "a@../../etc",
+    "a@example.com/..",
+    "a@@example.com",
+    "@@example.com",
+    "a%d@example.com",
+    "a\0@example.com",
     "a" * 65 + "@example.com",
-]  # fmt: skip
+]
 
 
 def test_an_address_that_would_break_the_files_never_reaches_them(mail: Mail) -> None:

@@ -17,9 +17,14 @@ def test_a_new_mailbox_logs_in_with_its_password_only(mail: Mail) -> None:
 
 def test_every_password_reaches_the_server_as_typed(mail: Mail) -> None:
     passwords = [
-        "blank in 1 middle", "$(id)`id`'A1", "back\\slash-A1", "%d%u%{a}-A1", "Zürich-Ärger-1", "colon:Pipe|1",
+        "blank in 1 middle",
+        "$(id)`id`'A1",
+        "back\\slash-A1",
+        "%d%u%{a}-A1",
+        "Zürich-Ärger-1",
+        "colon:Pipe|1",
         "{PLAIN}Secret1",
-    ]  # fmt: skip
+    ]
     for number, password in enumerate(passwords):
         mail.add(f"box{number}@example.com", Secret(password))
     mail.host.feed(mail.world.volume)

@@ -60,9 +60,16 @@ class ContainerRig(FolderRig):
         environment = {"DMS_RELEASE": options.pop("release", "v15.1.0"), **options.pop("environment", {})}
         command = options.pop("command", None if services else ["sleep", "infinity"])
         self.container = engine.client.containers.run(
-            IMAGE, command, detach=True, init=not services, labels={LABEL: "1", **options.pop("labels", {})},
-            hostname="mail.example.test", volumes=volumes, environment=environment, **options,
-        )  # fmt: skip
+            IMAGE,
+            command,
+            detach=True,
+            init=not services,
+            labels={LABEL: "1", **options.pop("labels", {})},
+            hostname="mail.example.test",
+            volumes=volumes,
+            environment=environment,
+            **options,
+        )
         self.settings = {"container": self.container.name, "docker_host": engine.host}
 
     def open(self, timeout_seconds: float = 60, **settings: Any) -> MailServer:

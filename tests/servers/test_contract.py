@@ -45,11 +45,13 @@ def test_empty_volume_holds_nothing(rig: Rig) -> None:
 
 
 def test_reads_accounts_quotas_and_aliases(rig: Rig) -> None:
-    rig.put({
-        ACCOUNTS: ANN + f"bob@example.com|{NEW_HASH.reveal()}|userdb_foo=bar fail=y\n",
-        QUOTAS: "ann@example.com:500M\nbob@example.com:0\n",
-        VIRTUAL: "info@example.com ann@example.com,bob@example.com\n@example.com ann@example.com\n",
-    })  # fmt: skip
+    rig.put(
+        {
+            ACCOUNTS: ANN + f"bob@example.com|{NEW_HASH.reveal()}|userdb_foo=bar fail=y\n",
+            QUOTAS: "ann@example.com:500M\nbob@example.com:0\n",
+            VIRTUAL: "info@example.com ann@example.com,bob@example.com\n@example.com ann@example.com\n",
+        }
+    )
     state = rig.open().read()
     ann, bob = state.mailboxes["ann@example.com"], state.mailboxes["bob@example.com"]
     assert (ann.quota_bytes, ann.enabled, ann.password_hash) == (500 * MB, True, OLD_HASH)
@@ -212,15 +214,18 @@ def test_two_lines_for_one_address_are_left_to_a_person(rig: Rig) -> None:
     assert rig.text(ACCOUNTS) == ANN + ANN
 
 
-@pytest.mark.parametrize(("there", "wanted"), [
-    ({VIRTUAL: "ann@example.com.uk z@example.com\n"}, CreateMailbox("ann@example.com", OLD_HASH)),
-    ({VIRTUAL: "ann@examplezcom z@example.com\n"}, CreateMailbox("ann@example.com", OLD_HASH)),
-    ({ACCOUNTS: ANN}, SetAlias("ann@example.co", ("bob@example.com",))),
-    ({ACCOUNTS: ANN}, CreateMailbox("ann@example.co", OLD_HASH)),
-    ({ACCOUNTS: ANN}, CreateMailbox("n@example.com", OLD_HASH)),
-    ({ACCOUNTS: ANN}, CreateMailbox("joann@example.com", OLD_HASH)),
-    ({ACCOUNTS: ANN}, CreateMailbox("a.b+c_d=e-f@xn--exmple-cua.com", OLD_HASH)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("there", "wanted"),
+    [
+        ({VIRTUAL: "ann@example.com.uk z@example.com\n"}, CreateMailbox("ann@example.com", OLD_HASH)),
+        ({VIRTUAL: "ann@examplezcom z@example.com\n"}, CreateMailbox("ann@example.com", OLD_HASH)),
+        ({ACCOUNTS: ANN}, SetAlias("ann@example.co", ("bob@example.com",))),
+        ({ACCOUNTS: ANN}, CreateMailbox("ann@example.co", OLD_HASH)),
+        ({ACCOUNTS: ANN}, CreateMailbox("n@example.com", OLD_HASH)),
+        ({ACCOUNTS: ANN}, CreateMailbox("joann@example.com", OLD_HASH)),
+        ({ACCOUNTS: ANN}, CreateMailbox("a.b+c_d=e-f@xn--exmple-cua.com", OLD_HASH)),
+    ],
+)
 def test_addresses_that_look_like_others_are_told_apart(rig: Rig, there: dict[str, str], wanted: Change) -> None:
     rig.put(there)
     assert errors(apply(rig, wanted)) == [None]
@@ -242,9 +247,12 @@ def test_no_quota_line_stands_behind_one_that_contains_its_address(rig: Rig) -> 
 def test_a_batch_answers_for_each_change_in_order_and_does_the_rest(rig: Rig) -> None:
     rig.put({ACCOUNTS: ANN + BOB})
     changes = [
-        DeleteMailbox("bob@example.com"), CreateMailbox("cy@example.com", OLD_HASH, MB), SetQuota("nobody@example.com", MB),
-        SetEnabled("ann@example.com", False), SetAlias("info@example.com", ("ann@example.com", "cy@example.com")),
-    ]  # fmt: skip
+        DeleteMailbox("bob@example.com"),
+        CreateMailbox("cy@example.com", OLD_HASH, MB),
+        SetQuota("nobody@example.com", MB),
+        SetEnabled("ann@example.com", False),
+        SetAlias("info@example.com", ("ann@example.com", "cy@example.com")),
+    ]
     outcomes = apply(rig, *changes)
     assert [outcome.change for outcome in outcomes] == changes
     assert [outcome.error is None for outcome in outcomes] == [True, True, False, True, True]

@@ -218,6 +218,4 @@ def test_a_missing_certificate_or_key(container: ContainerRig, tls_door: str, tm
 
 
 def test_another_name_than_the_certificate_s(container: ContainerRig, tls_door: str) -> None:
-    refused(
-        container, "another name", docker_host=tls_door.replace("127.0.0.1", "localhost"), tls_path=str(TLS)
-    )  # fmt: skip
+    refused(container, "another name", docker_host=tls_door.replace("127.0.0.1", "localhost"), tls_path=str(TLS))

@@ -113,11 +113,14 @@ def test_a_container_is_found_by_its_label(new_container: Make) -> None:
         one.open(container="mail.test=one").read()
 
 
-@pytest.mark.parametrize(("act", "words"), [
-    ("stop", ["is stopped", "docker start"]),
-    ("pause", ["is paused", "docker unpause"]),
-    ("remove", ["no container"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        ("stop", ["is stopped", "docker start"]),
+        ("pause", ["is paused", "docker unpause"]),
+        ("remove", ["no container"]),
+    ],
+)
 def test_container_cannot_run_anything(new_container: Make, act: str, words: list[str]) -> None:
     one = new_container()
     {"stop": lambda: one.container.stop(timeout=0), "pause": one.container.pause, "remove": one.remove}[act]()

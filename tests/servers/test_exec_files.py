@@ -182,9 +182,11 @@ def test_an_account_whose_mail_cannot_be_erased_stays(new_container: Make, tmp_p
     one = new_container(tmpfs={f"{mail}/ann/cur": ""})  # a mount point cannot be removed
     one.run("sh", "-c", f"mkdir -p {mail}/bob {mail}/cy && touch {mail}/ann/cur/1 {mail}/bob/1 {mail}/cy/1")
     gone, also, bare, kept = (
-        DeleteMailbox("bob@example.com", erase_mail=True), DeleteMailbox("ann@example.com", erase_mail=True),
-        DeleteMailbox("dan@example.com", erase_mail=True), DeleteMailbox("cy@example.com"),
-    )  # fmt: skip
+        DeleteMailbox("bob@example.com", erase_mail=True),
+        DeleteMailbox("ann@example.com", erase_mail=True),
+        DeleteMailbox("dan@example.com", erase_mail=True),
+        DeleteMailbox("cy@example.com"),
+    )
     outcomes = list(one.open().apply([gone, also, bare, kept]))
     assert [outcome.change for outcome in outcomes] == [gone, also, bare, kept]
     assert [outcome.error is None for outcome in outcomes] == [True, False, True, True]

@@ -49,10 +49,17 @@ list(DmsFiles({"path": str(path.parent)}, 10).apply([CreateMailbox("ours@x.io", 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("act", "moment"), [
-    ("append", "looking"), ("append", "carrying"), ("append", "removing"),
-    ("rewrite", "looking"), ("nothing", "looking"), ("nothing", "removing"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("act", "moment"),
+    [
+        ("append", "looking"),
+        ("append", "carrying"),
+        ("append", "removing"),
+        ("rewrite", "looking"),
+        ("nothing", "looking"),
+        ("nothing", "removing"),
+    ],
+)
 def test_no_line_is_lost_when_a_push_is_killed(volume: Path, act: str, moment: str) -> None:
     (volume / ACCOUNTS).write_text(OLD)
     line = OLD + THEIRS if act == "rewrite" else THEIRS

@@ -98,8 +98,18 @@ def test_postgresql_refuses_to_empty_the_tables(world: World) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    ["operator = 'mallory'", "ip = NULL", "payload = '{}'", "stdout = 'x'", "exit_code = 7", "status = 'FAILED'", "command = 'true'", "generation = 9", "domain = 'x.io'"],
-)  # fmt: skip
+    [
+        "operator = 'mallory'",
+        "ip = NULL",
+        "payload = '{}'",
+        "stdout = 'x'",
+        "exit_code = 7",
+        "status = 'FAILED'",
+        "command = 'true'",
+        "generation = 9",
+        "domain = 'x.io'",
+    ],
+)
 def test_a_changed_record_breaks_the_chain_at_its_first_link(history: World, change: str) -> None:
     uid = link_of(history, 15).log_uid
     with history.app.database.read() as session:
@@ -125,7 +135,10 @@ def test_a_removed_record_is_missed_at_its_link(history: World) -> None:
 
 def test_an_inserted_record_has_no_link(history: World) -> None:
     columns = "operator, operation, resource_type, payload, status, started_at"
-    run(history.app.database, f"INSERT INTO provision_log (uid, {columns}) SELECT {new_uid(history)}, {columns} FROM provision_log WHERE id = 3")  # fmt: skip
+    run(
+        history.app.database,
+        f"INSERT INTO provision_log (uid, {columns}) SELECT {new_uid(history)}, {columns} FROM provision_log WHERE id = 3",
+    )
     report = history.app.queries.verify_audit(history.alice)
     assert "no intent link" in str(report.reason)
 
@@ -143,7 +156,12 @@ def test_a_removed_link_leaves_a_gap(history: World, number: int) -> None:
 
 @pytest.mark.parametrize("number", [1, 15])
 def test_a_removed_link_is_missed_when_the_rest_moves_up(history: World, number: int) -> None:
-    run(history.app.database, f"DELETE FROM audit_link WHERE seq = {number}", "UPDATE audit_link SET seq = -seq", f"UPDATE audit_link SET seq = CASE WHEN -seq > {number} THEN -seq - 1 ELSE -seq END")  # fmt: skip
+    run(
+        history.app.database,
+        f"DELETE FROM audit_link WHERE seq = {number}",
+        "UPDATE audit_link SET seq = -seq",
+        f"UPDATE audit_link SET seq = CASE WHEN -seq > {number} THEN -seq - 1 ELSE -seq END",
+    )
     assert history.app.queries.verify_audit(history.alice).broken_at == number
 
 
@@ -167,7 +185,12 @@ def test_links_that_changed_places_are_found(history: World) -> None:
 
 def test_an_inserted_link_is_found(history: World) -> None:
     columns = "at, phase, log_uid, digest, hash"
-    run(history.app.database, "UPDATE audit_link SET seq = -seq WHERE seq >= 10", "UPDATE audit_link SET seq = 1 - seq WHERE seq < 0", f"INSERT INTO audit_link (seq, {columns}) SELECT 10, {columns} FROM audit_link WHERE seq = 9")  # fmt: skip
+    run(
+        history.app.database,
+        "UPDATE audit_link SET seq = -seq WHERE seq >= 10",
+        "UPDATE audit_link SET seq = 1 - seq WHERE seq < 0",
+        f"INSERT INTO audit_link (seq, {columns}) SELECT 10, {columns} FROM audit_link WHERE seq = 9",
+    )
     assert history.app.queries.verify_audit(history.alice).broken_at == 10
 
 
@@ -182,7 +205,11 @@ def test_a_cut_tail_of_links_is_found_by_the_records_left_over(history: World) -
 def test_a_tail_that_was_cut_with_its_records_is_found_by_the_exported_head(history: World) -> None:
     head = history.app.queries.audit_head(history.alice)
     last = head["links"]
-    run(history.app.database, f"DELETE FROM provision_log WHERE uid IN (SELECT log_uid FROM audit_link WHERE seq > {last - 2})", f"DELETE FROM audit_link WHERE seq > {last - 2}")  # fmt: skip
+    run(
+        history.app.database,
+        f"DELETE FROM provision_log WHERE uid IN (SELECT log_uid FROM audit_link WHERE seq > {last - 2})",
+        f"DELETE FROM audit_link WHERE seq > {last - 2}",
+    )
     assert history.app.queries.verify_audit(history.alice).intact  # nothing inside can tell
     report = history.app.queries.verify_audit(history.alice, head)
     assert (report.broken_at, "2 links are gone" in str(report.reason)) == (last - 1, True)

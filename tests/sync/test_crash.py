@@ -84,7 +84,15 @@ def test_a_push_of_a_thousand_survives_kill_9_at_any_moment(waiting: World) -> N
     print(f"seed {seed}")
     moments = random.Random(seed)
     world.write(f"# by hand|{OTHER_HASH.reveal()}\n")
-    news = [NewMailbox(f"u{n}@example.com", password_hash=HASH, quota_bytes=5 << 20, aliases=(f"al{n}@example.com",) if n < 100 else ()) for n in range(MAILBOXES)]  # fmt: skip
+    news = [
+        NewMailbox(
+            f"u{n}@example.com",
+            password_hash=HASH,
+            quota_bytes=5 << 20,
+            aliases=(f"al{n}@example.com",) if n < 100 else (),
+        )
+        for n in range(MAILBOXES)
+    ]
     uids = world.app.provisioner.create_mailboxes(world.alice, news).done
     with pusher(world) as process:
         started = time.monotonic()
@@ -120,8 +128,12 @@ def test_two_processes_that_push_one_server_never_overlap(waiting: World, tmp_pa
         assert process.wait(60) == 0
     world.app.sync.push(world.server.id, hurry=True)
     spans = sorted(
-        tuple(map(int, line.split())) for n in range(2) for path in [tmp_path / f"notes{n}"] if path.exists() for line in path.read_text().splitlines()
-    )  # fmt: skip
+        tuple(map(int, line.split()))
+        for n in range(2)
+        for path in [tmp_path / f"notes{n}"]
+        if path.exists()
+        for line in path.read_text().splitlines()
+    )
     assert len(spans) > 5
     for (_, ended), (began, _) in pairwise(spans):
         assert ended <= began

@@ -71,9 +71,14 @@ def test_what_is_not_known_counts_as_the_least(filled: Postroom, sort: str, size
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
     "where",
-    [LogFilter(), LogFilter(operation="alias.create"), LogFilter(resource_type="mailbox"), LogFilter(status=LogStatus.SUCCESS)],
+    [
+        LogFilter(),
+        LogFilter(operation="alias.create"),
+        LogFilter(resource_type="mailbox"),
+        LogFilter(status=LogStatus.SUCCESS),
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_the_log_comes_newest_first(world: World, where: LogFilter, size: int) -> None:
     fill_log(world.app, 43)
     whole = [row["id"] for row in world.app.queries.each_log(world.alice, where)]

@@ -234,8 +234,11 @@ def test_only_a_super_admin_may_and_a_denial_is_recorded(world: World) -> None:
             edit(world, actor, password_min_length=12)
         record = last_record(world)
         assert (record.operator, record.operation, record.status, record.resource_type) == (
-            actor.name, "policy.edit", "FAILED", "access",
-        )  # fmt: skip
+            actor.name,
+            "policy.edit",
+            "FAILED",
+            "access",
+        )
     assert world.app.policy.now().password_min_length == 8
 
 
@@ -246,8 +249,11 @@ def test_the_log_tells_who_what_it_was_and_what_it_is(world: World) -> None:
     edit(world, password_min_length=12, max_attempts=8)
     record = last_record(world)
     assert (record.operator, record.operation, record.resource_type, record.status) == (
-        "alice", "policy.edit", "policy", "SUCCESS",
-    )  # fmt: skip
+        "alice",
+        "policy.edit",
+        "policy",
+        "SUCCESS",
+    )
     assert record.payload["password_min_length"] == {"old": 8, "new": 12, "default": False}
     edit(world, password_min_length=None)
     assert last_record(world).payload == {"password_min_length": {"old": 12, "new": 8, "default": True}}

@@ -59,7 +59,16 @@ def test_it_imports_once(world: World) -> None:
 
 
 def test_accounts_that_our_rules_refuse_are_reported_and_break_nothing(world: World) -> None:
-    refused = [f"Anna@example.com|{O}", f"a/b@example.com|{O}", f"x@localhost|{O}", f"twice@example.com|{O}", f"twice@example.com|{H}", "garbage", "e@example.com|", b"\xff@example.com|x".decode("latin-1")]  # fmt: skip
+    refused = [
+        f"Anna@example.com|{O}",
+        f"a/b@example.com|{O}",
+        f"x@localhost|{O}",
+        f"twice@example.com|{O}",
+        f"twice@example.com|{H}",
+        "garbage",
+        "e@example.com|",
+        b"\xff@example.com|x".decode("latin-1"),
+    ]
     world.write("\n".join([f"bob@example.com|{O}", *refused]))
     result = world.app.provisioner.pull(world.alice, world.server.uid)
     assert result.imported == 1

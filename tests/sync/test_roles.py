@@ -62,13 +62,31 @@ def arguments(world: World) -> dict[str, Any]:
     assert log is not None
     operator = world.app.queries.operators(world.alice)[0]["uid"]
     return {
-        "mailbox": boss.uid, "alias": alias.uid, "domain": domain.uid, "server": world.server.uid, "operator": operator, "log": log.uid,
-        "new": NewMailbox("new@boss.example", password_hash=HASH), "news": [NewMailbox("new@boss.example", password_hash=HASH)],
-        "address": "new-alias@boss.example", "destinations": ["x@y.net"], "quota_bytes": 1 << 20, "resource": Resource.MAILBOX,
-        "key": Key(Resource.MAILBOX, "boss@boss.example"), "winner": Winner.SERVER, "password": Secret("Other-Horse-2"), "name": "new",
-        "kind": "dms_files", "settings": {"path": "/x"}, "server_name": "main", "username": "eve", "role": "SuperAdmin", "server_id": world.server.uid,
-        "mailbox_id": boss.uid, "domain_name": "new.example",
-    }  # fmt: skip
+        "mailbox": boss.uid,
+        "alias": alias.uid,
+        "domain": domain.uid,
+        "server": world.server.uid,
+        "operator": operator,
+        "log": log.uid,
+        "new": NewMailbox("new@boss.example", password_hash=HASH),
+        "news": [NewMailbox("new@boss.example", password_hash=HASH)],
+        "address": "new-alias@boss.example",
+        "destinations": ["x@y.net"],
+        "quota_bytes": 1 << 20,
+        "resource": Resource.MAILBOX,
+        "key": Key(Resource.MAILBOX, "boss@boss.example"),
+        "winner": Winner.SERVER,
+        "password": Secret("Other-Horse-2"),
+        "name": "new",
+        "kind": "dms_files",
+        "settings": {"path": "/x"},
+        "server_name": "main",
+        "username": "eve",
+        "role": "SuperAdmin",
+        "server_id": world.server.uid,
+        "mailbox_id": boss.uid,
+        "domain_name": "new.example",
+    }
 
 
 def call(world: World, name: str, actor: Actor) -> Any:
@@ -176,7 +194,22 @@ def test_a_push_names_what_was_refused_in_ones_own_domains_only(foreign: World) 
 
 # ---- rank ----------------------------------------------------------------------------------
 
-MAILBOX_METHODS = ["reset_password", "disable_mailbox", "edit_mailbox", "set_quota", "clear_quota", "delete_mailbox", "enable_mailbox", "restore_mailbox", "disable_mailboxes", "enable_mailboxes", "set_quotas", "delete_mailboxes", "restore_mailboxes", "verify_credentials"]  # fmt: skip
+MAILBOX_METHODS = [
+    "reset_password",
+    "disable_mailbox",
+    "edit_mailbox",
+    "set_quota",
+    "clear_quota",
+    "delete_mailbox",
+    "enable_mailbox",
+    "restore_mailbox",
+    "disable_mailboxes",
+    "enable_mailboxes",
+    "set_quotas",
+    "delete_mailboxes",
+    "restore_mailboxes",
+    "verify_credentials",
+]
 
 
 def test_nobody_touches_the_mailbox_of_an_operator_who_outranks_him(foreign: World, subtests: pytest.Subtests) -> None:

@@ -160,13 +160,17 @@ def test_of_two_that_make_the_same_mailbox_at_once_one_is_told_so(world: World) 
 def creations(world: World) -> dict[str, Callable[..., Any]]:
     app, alice = world.app.provisioner, world.alice
     return {
-        "mailbox": lambda name, **k: app.create_mailbox(alice, NewMailbox(f"{name}@example.com", password_hash=HASH), **k).uid,
-        "mailboxes": lambda name, **k: app.create_mailboxes(alice, [NewMailbox(f"m-{name}@example.com", password_hash=HASH)], **k).done,
+        "mailbox": lambda name, **k: (
+            app.create_mailbox(alice, NewMailbox(f"{name}@example.com", password_hash=HASH), **k).uid
+        ),
+        "mailboxes": lambda name, **k: (
+            app.create_mailboxes(alice, [NewMailbox(f"m-{name}@example.com", password_hash=HASH)], **k).done
+        ),
         "alias": lambda name, **k: app.create_alias(alice, f"al-{name}@example.com", ["x@y.net"], **k).uid,
         "domain": lambda name, **k: app.create_domain(alice, f"{name}.example", "main", **k).uid,
         "server": lambda name, **k: app.create_server(alice, name, "dms_files", {"path": "/x"}, **k).uid,
         "operator": lambda name, **k: app.create_operator(alice, name, "Viewer", **k)[0].uid,
-    }  # fmt: skip
+    }
 
 
 def test_a_repeated_call_with_its_key_gives_the_same_thing(world: World) -> None:
@@ -218,7 +222,11 @@ def test_keys_of_two_people_have_nothing_to_do_with_each_other(world: World) -> 
 
 def test_the_bulk_forms_change_thousands_and_report_what_they_leave_out(world: World) -> None:
     app, alice = world.app.provisioner, world.alice
-    bad = [NewMailbox("u1@example.com", password_hash=HASH), NewMailbox("-rf@x", password_hash=HASH), NewMailbox("a@nowhere.example", password_hash=HASH)]  # fmt: skip
+    bad = [
+        NewMailbox("u1@example.com", password_hash=HASH),
+        NewMailbox("-rf@x", password_hash=HASH),
+        NewMailbox("a@nowhere.example", password_hash=HASH),
+    ]
     with time_machine.travel(NOON, tick=False) as clock:
         created = app.create_mailboxes(alice, [*news(1500), *bad])
         uids = created.done

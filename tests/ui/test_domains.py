@@ -20,8 +20,12 @@ def test_domains_show_users_quota_and_server(company: Postroom, open_as: Open) -
     frame = test.dataframe[0].value.set_index("name")
     assert list(frame.index) == ["example.com", "example.org", "sales.example.com"]
     assert frame.loc["example.com", ["mailboxes", "quota", "default", "server", "description"]].tolist() == [
-        "21", "42 GB", "2 GB", "headquarters", "Head office",
-    ]  # fmt: skip
+        "21",
+        "42 GB",
+        "2 GB",
+        "headquarters",
+        "Head office",
+    ]
     assert frame.loc["example.org", "default"] == "1 GB (standard)"
     assert labels(test) == {"Add domain", "Edit", "Delete"}
 

@@ -11,8 +11,10 @@ from tests.ui.conftest import token_of
 from webui import http, session
 
 ROUTES = [
-    Route("/export/mailboxes.csv", http.export_mailboxes), Route("/export/logs.csv", http.export_logs), Route("/auth/session", http.set_cookie),
-]  # fmt: skip
+    Route("/export/mailboxes.csv", http.export_mailboxes),
+    Route("/export/logs.csv", http.export_logs),
+    Route("/auth/session", http.set_cookie),
+]
 
 
 @pytest.fixture
@@ -23,11 +25,16 @@ def client(company: Postroom) -> TestClient:
 @pytest.mark.parametrize(
     "path",
     [
-        "logs.csv?since=2026-11-01", "logs.csv?until=yesterday", "logs.csv?since=0001-01-01T00:00:00%2B14:00", "logs.csv?status=NONSENSE",
-        "mailboxes.csv?used_percent_from=1" + 30 * "0", "mailboxes.csv?used_percent_from=-1", "mailboxes.csv?used_percent_from=9e9",
+        "logs.csv?since=2026-11-01",
+        "logs.csv?until=yesterday",
+        "logs.csv?since=0001-01-01T00:00:00%2B14:00",
+        "logs.csv?status=NONSENSE",
+        "mailboxes.csv?used_percent_from=1" + 30 * "0",
+        "mailboxes.csv?used_percent_from=-1",
+        "mailboxes.csv?used_percent_from=9e9",
         "mailboxes.csv?status=NONSENSE",
     ],
-)  # fmt: skip
+)
 def test_a_filter_that_makes_no_sense_is_refused_before_the_file_begins(client: TestClient, path: str) -> None:
     answer = client.get(f"/export/{path}")
     assert (answer.status_code, answer.text) == (

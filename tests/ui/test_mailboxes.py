@@ -91,10 +91,14 @@ def test_a_domain_admin_sees_his_domain_only(company: Postroom, open_as: Open) -
 @pytest.mark.parametrize(
     ("key", "value", "count"),
     [
-        ("mb_domain", SALES, 9), ("mb_status", "DISABLED", 2), ("mb_status", "DELETED", 1), ("mb_sync", "FAILED", 1),
-        ("mb_sync", "PENDING", 7), ("mb_full", "true", 8),
+        ("mb_domain", SALES, 9),
+        ("mb_status", "DISABLED", 2),
+        ("mb_status", "DELETED", 1),
+        ("mb_sync", "FAILED", 1),
+        ("mb_sync", "PENDING", 7),
+        ("mb_full", "true", 8),
     ],
-)  # fmt: skip
+)
 def test_filters(company: Postroom, open_as: Open, key: str, value: str, count: int) -> None:
     test = open_as(company, "alice", "mailboxes")
     test.selectbox(key=key).set_value(value).run()
@@ -256,11 +260,14 @@ def test_create_with_a_typed_password(own_company: Postroom) -> None:
 @pytest.mark.parametrize(
     ("address", "password", "says"),
     [
-        ("", "Correct-Horse-1", "address"), ("no address", "Correct-Horse-1", "not a mail address"),
-        ("x@example.com", "short", "password"), ("x@nowhere.example", "Correct-Horse-1", "not set up here"),
-        ("anna.abe@example.com", "Correct-Horse-1", "exists already"), ("x@example.com;rm", "Correct-Horse-1", "not"),
+        ("", "Correct-Horse-1", "address"),
+        ("no address", "Correct-Horse-1", "not a mail address"),
+        ("x@example.com", "short", "password"),
+        ("x@nowhere.example", "Correct-Horse-1", "not set up here"),
+        ("anna.abe@example.com", "Correct-Horse-1", "exists already"),
+        ("x@example.com;rm", "Correct-Horse-1", "not"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_a_sentence(company: Postroom, address: str, password: str, says: str) -> None:
     test = fill_create(opened(company, "alice", "create"), address, password)
     assert not test.exception
@@ -367,11 +374,13 @@ def test_checking_a_password_without_imap_is_a_sentence(company: Postroom) -> No
 @pytest.mark.parametrize(
     ("name", "fields", "button", "operation"),
     [
-        ("edit", {"Name": "Hacked"}, "Save", "mailbox.edit"), ("quota", {"Quota (MB)": 1}, "Save", "mailbox.set_quota_many"),
-        ("reset", {}, "Make one-time password", "mailbox.reset_password"), ("delete", {}, "Delete", "mailbox.delete_many"),
+        ("edit", {"Name": "Hacked"}, "Save", "mailbox.edit"),
+        ("quota", {"Quota (MB)": 1}, "Save", "mailbox.set_quota_many"),
+        ("reset", {}, "Make one-time password", "mailbox.reset_password"),
+        ("delete", {}, "Delete", "mailbox.delete_many"),
         ("verify", {"Password": "Correct-Horse-1"}, "Check", "mailbox.verify"),
     ],
-)  # fmt: skip
+)
 def test_what_the_page_does_not_show_is_denied_and_audited(
     company: Postroom, who: str, domain: str, name: str, fields: dict[str, Any], button: str, operation: str
 ) -> None:

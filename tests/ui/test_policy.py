@@ -36,9 +36,12 @@ def test_it_says_what_holds_and_where_it_comes_from(own_company: Postroom, open_
     page = rules_part(own_company, open_as)
     assert not page.exception
     assert row(page, 0) == {
-        "rule": "Fewest characters of a password", "value": "8", "source": ["Default"], "default": "8",
+        "rule": "Fewest characters of a password",
+        "value": "8",
+        "source": ["Default"],
+        "default": "8",
         "variable": "POSTROOM_PASSWORD_MIN_LENGTH",
-    }  # fmt: skip
+    }
     shown = {r["variable"]: (r["value"], r["source"], r["default"]) for r in (row(page, n) for n in range(len(NAMES)))}
     assert shown["POSTROOM_DEFAULT_QUOTA_MB"] == ("2 GB", ["Set here"], "1 GB")
     assert shown["POSTROOM_RETRY_CAP_SECONDS"] == ("600 s", ["Environment"], "600 s")
@@ -73,8 +76,10 @@ def test_an_admin_changes_rules_and_takes_one_back(own_company: Postroom) -> Non
     assert not page.exception
     shown = own_company.policy.show(SYSTEM)
     assert {rule.name: rule.value for rule in shown.rules if rule.source is Source.SET} == {
-        "password_min_length": 12, "retry_base_seconds": 2.5, "enable_auto_import": True,
-    }  # fmt: skip
+        "password_min_length": 12,
+        "retry_base_seconds": 2.5,
+        "enable_auto_import": True,
+    }
     record = own_company.queries.logs(SYSTEM).rows[0]
     assert (record["operator"], record["operation"]) == ("alice", "policy.edit")
 

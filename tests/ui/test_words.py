@@ -20,9 +20,10 @@ def said(path: Path) -> list[tuple[int, str | None]]:
     """Line and text of each `_(…)`, and of each `counted(n, one, many)` the plural; None where it is no literal."""
     place = {"_": 0, "counted": 2}
     texts = [
-        (node.lineno, node.args[place[node.func.id]]) for node in ast.walk(ast.parse(path.read_text()))
+        (node.lineno, node.args[place[node.func.id]])
+        for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in place
-    ]  # fmt: skip
+    ]
     return [(line, arg.value if isinstance(arg, ast.Constant) else None) for line, arg in texts]
 
 

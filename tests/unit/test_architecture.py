@@ -11,10 +11,8 @@ from provision.servers import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = [
-    path
-    for folder in ("provision", "pages", "webui", "api")
-    for path in sorted((ROOT / folder).rglob("*.py"))
-] + sorted(ROOT.glob("dashboard.py"))  # fmt: skip
+    path for folder in ("provision", "pages", "webui", "api") for path in sorted((ROOT / folder).rglob("*.py"))
+] + sorted(ROOT.glob("dashboard.py"))
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 FRONT = ("pages", "webui", "api", "provision.cli", "dashboard")
 PURE = (
@@ -31,15 +29,46 @@ LAYERS = [
     ("dashboard",),
     ("pages", "webui", "api", "provision.cli", "provision.__main__", "provision.jobs"),
     ("provision.backup", "provision.doctor", "provision.firststart", "provision.retention"),
-    ("provision.bootstrap", "provision.csvfile", "provision.sheet", "provision.sample", "provision.imports", "provision.health"),
-    ("provision.provisioner", "provision.queries", "provision.signin", "provision.tokens", "provision.answers", "provision.policy", "provision.keys"),
+    (
+        "provision.bootstrap",
+        "provision.csvfile",
+        "provision.sheet",
+        "provision.sample",
+        "provision.imports",
+        "provision.health",
+    ),
+    (
+        "provision.provisioner",
+        "provision.queries",
+        "provision.signin",
+        "provision.tokens",
+        "provision.answers",
+        "provision.policy",
+        "provision.keys",
+    ),
     ("provision.sync",),
     ("provision.rounds",),
     ("provision.plan", "provision.desired", "provision.servers", "provision.audit", "provision.credentials"),
-    ("provision.access", "provision.database", "provision.sealing", "provision.models", "provision.config", "provision.search", "provision.rules"),
-    ("provision.state", "provision.pushes", "provision.address", "provision.passwords", "provision.secret", "provision.metrics", "provision.serverlog"),
+    (
+        "provision.access",
+        "provision.database",
+        "provision.sealing",
+        "provision.models",
+        "provision.config",
+        "provision.search",
+        "provision.rules",
+    ),
+    (
+        "provision.state",
+        "provision.pushes",
+        "provision.address",
+        "provision.passwords",
+        "provision.secret",
+        "provision.metrics",
+        "provision.serverlog",
+    ),
     ("provision.errors", "provision.operations"),
-]  # fmt: skip
+]
 # A foreign package and where it may be imported.
 PACKAGES = {
     "streamlit": ("dashboard", "webui", "pages"),
@@ -106,8 +135,16 @@ def test_its_foreign_packages_are_allowed_there(path: Path) -> None:
 def test_the_pure_modules_know_no_database_and_no_network(path: Path) -> None:
     foreign = {module.partition(".")[0] for module in imports(path)}
     assert not foreign & {
-        "sqlalchemy", "docker", "requests", "httpx", "socket", "imapclient", "time", "datetime", "structlog",
-    }  # fmt: skip
+        "sqlalchemy",
+        "docker",
+        "requests",
+        "httpx",
+        "socket",
+        "imapclient",
+        "time",
+        "datetime",
+        "structlog",
+    }
 
 
 @pytest.mark.parametrize("path", [p for p in CODE if within(name_of(p), FRONT)], ids=ids)

@@ -112,7 +112,7 @@ def test_it_reads_unicode_files(encoding: str) -> None:
         ((HEADER + 'anna@example.com,"Correct"-Horse-1,,,,\n').encode(), "quotes"),
         ((HEADER + "x" * 200_000).encode(), "quotes do not add up (field larger"),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_cannot_be_read_says_what_to_do(data: bytes, word: str) -> None:
     assert word in unreadable(data)
 

@@ -27,8 +27,22 @@ MEGABYTE = 1 << 20
 # ---- what people and programs leave in such files ------------------------------------------
 
 addresses = st.sampled_from(
-    ["a@x.io", "aa@x.io", "b@x.io", "a@x.io.uk", "a@x.i", "qb@x.io", "Anna@X.io", "info@ex.co", "info@ex.com", "x/y@x.io", "a|b", "@x.io", "sales"]
-)  # fmt: skip
+    [
+        "a@x.io",
+        "aa@x.io",
+        "b@x.io",
+        "a@x.io.uk",
+        "a@x.i",
+        "qb@x.io",
+        "Anna@X.io",
+        "info@ex.co",
+        "info@ex.com",
+        "x/y@x.io",
+        "a|b",
+        "@x.io",
+        "sales",
+    ]
+)
 separators = st.sampled_from(
     [
         "|",
@@ -61,8 +75,11 @@ texts = st.lists(addresses | separators | values | any_text, max_size=25).map(""
 files = st.fixed_dictionaries(dict.fromkeys(FILES, texts))
 
 account_lines = st.builds(
-    lambda a, h, c: f"{a}|{h}{c}", addresses, st.sampled_from([H, O]), st.sampled_from(["", "|", "|fail=y", "|allow_nets=local fail=y", "|x=1  y=2"])
-)  # fmt: skip
+    lambda a, h, c: f"{a}|{h}{c}",
+    addresses,
+    st.sampled_from([H, O]),
+    st.sampled_from(["", "|", "|fail=y", "|allow_nets=local fail=y", "|x=1  y=2"]),
+)
 alias_lines = st.builds(
     lambda a, d, end: f"{a} {d}{end}",
     addresses,
@@ -332,7 +349,13 @@ def test_the_command_for_the_log_is_one_line_without_a_hash(before: dict[str, st
 def test_an_unchanged_file_is_not_written(name: str) -> None:
     before = {ACCOUNTS: f"a@x.io|{H}\n", VIRTUAL: "s@x.io a@x.io\n", QUOTAS: "a@x.io:5M\n"}
     config = DmsConfig(before)
-    for change in (CreateMailbox("a@x.io", HASH, 5 * MEGABYTE), SetQuota("a@x.io", 5 * MEGABYTE), SetAlias("s@x.io", ("a@x.io",)), DeleteMailbox("b@x.io"), DeleteAlias("b@x.io")):  # fmt: skip
+    for change in (
+        CreateMailbox("a@x.io", HASH, 5 * MEGABYTE),
+        SetQuota("a@x.io", 5 * MEGABYTE),
+        SetAlias("s@x.io", ("a@x.io",)),
+        DeleteMailbox("b@x.io"),
+        DeleteAlias("b@x.io"),
+    ):
         config.edit(change)
     config.complete_quotas()
     assert name not in config.changed()

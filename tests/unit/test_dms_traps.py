@@ -153,7 +153,12 @@ def test_two_lines_for_one_address_are_left_to_a_person() -> None:
     state = DmsConfig(before).state()
     assert (state.mailboxes, state.aliases) == ({}, {})
     assert {(p.where, p.text) for p in state.unmanageable} >= {(ACCOUNTS, "a@x.io"), (VIRTUAL, "s@x.io")}
-    for change in (CreateMailbox("a@x.io", HASH), SetPassword("a@x.io", HASH), DeleteMailbox("a@x.io"), SetAlias("s@x.io", ("b@x.io",))):  # fmt: skip
+    for change in (
+        CreateMailbox("a@x.io", HASH),
+        SetPassword("a@x.io", HASH),
+        DeleteMailbox("a@x.io"),
+        SetAlias("s@x.io", ("b@x.io",)),
+    ):
         with pytest.raises(Rejected, match="two lines"):
             DmsConfig(before).edit(change)
 
@@ -215,8 +220,17 @@ def test_every_account_gets_a_quota_of_its_own_when_one_is_written() -> None:
 
 @pytest.mark.parametrize(
     ("quota_bytes", "text"),
-    [(0, "0"), (1, "1B"), (1000, "1000B"), (1024, "1k"), (500 * MEGABYTE, "500M"), (1 << 30, "1024M"), (1 << 40, "1048576M"), (MEGABYTE + 1, "1048577B")],
-)  # fmt: skip
+    [
+        (0, "0"),
+        (1, "1B"),
+        (1000, "1000B"),
+        (1024, "1k"),
+        (500 * MEGABYTE, "500M"),
+        (1 << 30, "1024M"),
+        (1 << 40, "1048576M"),
+        (MEGABYTE + 1, "1048577B"),
+    ],
+)
 def test_quotas_are_written_in_units_that_both_dovecots_take(quota_bytes: int, text: str) -> None:
     after = edited({ACCOUNTS: f"a@x.io|{H}\n", QUOTAS: "a@x.io:9M\n"}, SetQuota("a@x.io", quota_bytes))
     assert after[QUOTAS] == f"a@x.io:{text}\n"

@@ -164,12 +164,29 @@ def test_it_accepts_the_schemes_that_dovecot_lets_in() -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        "", "{", "}", "{SHA512-CRYPT}", "{SHA512-CRYPT}*0", "{SHA512-CRYPT}" + SHA512[:-1], "{SHA512-CRYPT}" + SHA512 + "x",
-        "{SHA512-CRYPT}!" + SHA512, "!" + SHA512, "{PLAIN}Abcdef12", "{CLEARTEXT}Abcdef12", "{LOCKED}" + SHA512, "{MD5}x", "Abcdef12",
-        SHA512 + "|fail=n", SHA512 + "\n", SHA512 + "\nb@x.io|" + SHA512, "{SHA512-CRYPT} " + SHA512,
-        "$argon2id$v=19$m=262144,t=3,p=1$c2FsdHNhbHQ$aGFzaGhhc2g", "$6$sa|lt$" + SHA512[-86:], "$6$$" + SHA512[-86:],
+        "",
+        "{",
+        "}",
+        "{SHA512-CRYPT}",
+        "{SHA512-CRYPT}*0",
+        "{SHA512-CRYPT}" + SHA512[:-1],
+        "{SHA512-CRYPT}" + SHA512 + "x",
+        "{SHA512-CRYPT}!" + SHA512,
+        "!" + SHA512,
+        "{PLAIN}Abcdef12",
+        "{CLEARTEXT}Abcdef12",
+        "{LOCKED}" + SHA512,
+        "{MD5}x",
+        "Abcdef12",
+        SHA512 + "|fail=n",
+        SHA512 + "\n",
+        SHA512 + "\nb@x.io|" + SHA512,
+        "{SHA512-CRYPT} " + SHA512,
+        "$argon2id$v=19$m=262144,t=3,p=1$c2FsdHNhbHQ$aGFzaGhhc2g",
+        "$6$sa|lt$" + SHA512[-86:],
+        "$6$$" + SHA512[-86:],
     ],
-)  # fmt: skip
+)
 def test_it_refuses_hashes_that_would_lock_out_or_break_the_file(bad: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         check_hash(bad)

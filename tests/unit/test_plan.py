@@ -238,8 +238,15 @@ names = st.sampled_from([f"{n}@x.io" for n in "abcdef"])
 hashes = st.sampled_from([HASH, OTHER_HASH])
 mailboxes = st.builds(MailboxState, hashes, st.sampled_from([0, 5]), st.booleans())
 wanted_mailboxes = st.builds(
-    WantedMailbox, st.sampled_from(Wish), st.sampled_from([0, 5]), st.booleans(), st.none(), st.none() | hashes, st.booleans(), st.booleans()
-)  # fmt: skip
+    WantedMailbox,
+    st.sampled_from(Wish),
+    st.sampled_from([0, 5]),
+    st.booleans(),
+    st.none(),
+    st.none() | hashes,
+    st.booleans(),
+    st.booleans(),
+)
 targets = st.sampled_from([("t@x.io",), ("t@x.io", "u@y.io")])
 wanted_aliases = st.builds(
     WantedAlias, st.sampled_from([Wish.PRESENT, Wish.ABSENT]), targets, st.booleans(), st.booleans()

@@ -49,9 +49,13 @@ def started_with(folder: Path, **environment: str) -> str:
     """What a process says that is started in this folder and reads its `.env`."""
     mine = {name: value for name, value in os.environ.items() if not name.startswith("POSTROOM_")}
     done = subprocess.run(
-        [sys.executable, "-m", "provision", "policy", "show"], cwd=folder, env={**mine, "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        [sys.executable, "-m", "provision", "policy", "show"],
+        cwd=folder,
+        env={**mine, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     return done.stdout + done.stderr
 
 

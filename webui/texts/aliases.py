@@ -23,13 +23,19 @@ TEXTS = {
     "Is being removed": ("削除処理中", "正在删除"),
     "Deleted: {names}": ("削除しました: {names}", "已删除：{names}"),
     "Tried again.": ("再試行しました。", "已重试。"),
-    "No alias matches. Widen the filters.": ("一致するエイリアスがありません。条件を広げてください。", "没有匹配的别名，请放宽筛选条件。"),
+    "No alias matches. Widen the filters.": (
+        "一致するエイリアスがありません。条件を広げてください。",
+        "没有匹配的别名，请放宽筛选条件。",
+    ),
     "No alias yet.": ("エイリアスはまだありません。", "还没有别名。"),
     "No alias yet. An alias gives a mailbox a second address, or a group one address.": (
         "エイリアスはまだありません。メールボックスに別のアドレスを、グループに共通のアドレスを与えます。",
         "还没有别名。别名可为邮箱提供第二个地址，或为一组人提供一个共用地址。",
     ),
-    "{name} is saved and on the mail server.": ("{name} を保存し、メールサーバーに反映しました。", "{name} 已保存并同步到邮件服务器。"),
+    "{name} is saved and on the mail server.": (
+        "{name} を保存し、メールサーバーに反映しました。",
+        "{name} 已保存并同步到邮件服务器。",
+    ),
     "{name} is saved and waits for the mail server.": (
         "{name} を保存しました。メールサーバーへの反映を待っています。",
         "{name} 已保存，正在等待同步到邮件服务器。",
@@ -71,4 +77,4 @@ TEXTS = {
         "キャッチオールは * を付けず、@ とドメインで指定します。",
         "全收地址不带星号，只写 @ 和域名。",
     ),
-}  # fmt: skip
+}

@@ -18,7 +18,10 @@ TEXTS = {
         "{n} 件中 {done} 件がメールサーバーに反映されました。",
         "{n} 项中有 {done} 项已在邮件服务器上完成。",
     ),
-    "{name} is done on the mail server.": ("{name} はメールサーバーに反映されました。", "{name} 已在邮件服务器上完成。"),
+    "{name} is done on the mail server.": (
+        "{name} はメールサーバーに反映されました。",
+        "{name} 已在邮件服务器上完成。",
+    ),
     "{name} is not done yet; the list says why.": (
         "{name} はまだ反映されていません。理由は一覧にあります。",
         "{name} 尚未完成，原因见列表。",
@@ -39,7 +42,10 @@ TEXTS = {
     "Send all the same …": ("それでも送信…", "仍然发送…"),
     "Send all the same": ("それでも送信", "仍然发送"),
     "Send to {name} all the same": ("それでも {name} に送信", "仍然发送到 {name}"),
-    "Only a super admin can send all the same.": ("それでも送信できるのは全体管理者だけです。", "只有超级管理员可以强制发送。"),
+    "Only a super admin can send all the same.": (
+        "それでも送信できるのは全体管理者だけです。",
+        "只有超级管理员可以强制发送。",
+    ),
     "{reason}\n\nWhat waits to be deleted is deleted there, what waits to be written is written, over whatever "
     "is there now. Mailboxes that are missing there do not come back by this. It is recorded under your name.": (
         "{reason}\n\n削除待ちの項目はサーバーから削除され、書き込み待ちの項目は現在の内容に上書きされます。"
@@ -48,7 +54,10 @@ TEXTS = {
         "缺少的邮箱不会因此恢复。此操作将以您的名义记录。",
     ),
     "{n} delivered.": ("{n} 件を反映しました。", "已同步 {n} 项。"),
-    "{n} delivered, {failed} refused.": ("{n} 件を反映し、{failed} 件が拒否されました。", "已同步 {n} 项，被拒绝 {failed} 项。"),
+    "{n} delivered, {failed} refused.": (
+        "{n} 件を反映し、{failed} 件が拒否されました。",
+        "已同步 {n} 项，被拒绝 {failed} 项。",
+    ),
     # the comparison
     "Preview": ("プレビュー", "预览"),
     "Import": ("取り込む", "导入"),
@@ -58,7 +67,10 @@ TEXTS = {
         "プレビューはメールサーバーを読み取り、送信で何が行われるか、双方のどこが異なるかを表示します。",
         "预览会读取邮件服务器，显示推送将执行的操作以及双方的差异。",
     ),
-    "Both sides are the same. There is nothing to send.": ("双方は一致しています。送信するものはありません。", "双方一致，没有需要发送的内容。"),
+    "Both sides are the same. There is nothing to send.": (
+        "双方は一致しています。送信するものはありません。",
+        "双方一致，没有需要发送的内容。",
+    ),
     "Nothing matches.": ("一致するものがありません。", "没有匹配项。"),
     "Reading {name} …": ("{name} を読み取っています…", "正在读取 {name}…"),
     "Sending …": ("送信しています…", "正在发送…"),
@@ -187,4 +199,4 @@ TEXTS = {
         "推送的代价：docker-mailserver 会短暂断开 IMAP 连接，并在重建用户列表期间拒绝登录（1,000 个账户约 20 秒）。"
         "因此更改会合并发送。",
     ),
-}  # fmt: skip
+}
