@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     sign_in_attempts: int = Field(5, ge=1, description="wrong passwords in a row that lock an account name")
     sign_in_attempts_per_ip: int = Field(20, ge=1, description="wrong passwords from one address that lock it out")
     sign_in_lock_minutes: int = Field(15, ge=1, description="how long a lock lasts, and how long failures count")
+    operator_hash_cost: int = Field(12, ge=4, le=16, description="cost of bcrypt for the passwords of operators")
 
     jobs: bool = Field(True, description="deliver in the background of this process; false where workers do it")
     log_format: Literal["text", "json"] = Field("text", description="how the server's log is written: text or json")

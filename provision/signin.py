@@ -27,8 +27,7 @@ from provision.passwords import PasswordRules, check_password
 from provision.rules import in_force
 from provision.secret import Secret
 
-ROUNDS = 12  # bcrypt: about 0.2 s a guess
-NOBODY = b"$2b$12$C6UzMDM.H6dfI/f/IKcEeO7ZUqMZpGzBXEtDQMQyJ3xTJvSsgLNyK"  # nobody's; costs as much as a real one
+NOBODY = "$2b${:02}$C6UzMDM.H6dfI/f/IKcEeO7ZUqMZpGzBXEtDQMQyJ3xTJvSsgLNyK"  # nobody's; costs as much as a real one
 UNKNOWN = "(unknown name)"  # people type their password there; so what was typed is not recorded
 SEEN_SECONDS = 60  # how exactly `last_seen_at` is kept
 FIRST_ADMIN = "admin"
@@ -89,9 +88,10 @@ class SignIn:
         with self.database.write() as session:
             tries = {key: self._count(session, key, limit) for key, limit in limits.items()}
             operator = session.scalar(select(Operator).where(Operator.username == name))
-        matches = _matches(password, operator.password_hash if operator else None)
+        nobody = NOBODY.format(self.settings.operator_hash_cost)
+        matches = _matches(password, operator.password_hash if operator else nobody)
         with self.database.write() as session:
-            if matches and operator and operator.enabled:
+            if operator and operator.enabled and matches:
                 _forgive(session, name, ip)
                 return operator.uid
             self._record_failure(session, operator, ip, [key for key in limits if tries[key] >= limits[key]])
@@ -202,7 +202,7 @@ class SignIn:
             raise WeakPassword("The new password is the old one.")
         with self.database.read() as session:
             rules = in_force(session, self.settings).passwords
-        hashed = hash_operator_password(new, rules)
+        hashed = hash_operator_password(new, rules, self.settings.operator_hash_cost)
         with self.database.write() as session:
             operator = _operator(session, who.operator_uid)
             operator.password_hash, operator.must_change_password = hashed, False
@@ -219,10 +219,10 @@ class SignIn:
 # ---- shared with the Provisioner -----------------------------------------------------------
 
 
-def hash_operator_password(password: Secret, rules: PasswordRules) -> str:
-    """bcrypt, which streamlit-authenticator verifies. Raises: WeakPassword."""
+def hash_operator_password(password: Secret, rules: PasswordRules, cost: int) -> str:
+    """bcrypt, which streamlit-authenticator verifies; 2 to the power of `cost` rounds. Raises: WeakPassword."""
     check_password(password, rules)
-    return bcrypt.hashpw(password.reveal().encode(), bcrypt.gensalt(ROUNDS)).decode()
+    return bcrypt.hashpw(password.reveal().encode(), bcrypt.gensalt(cost)).decode()
 
 
 def clear_lock(session: Session, username: str) -> None:
@@ -269,12 +269,11 @@ def _record(
     audit.record_done(session, actor, name, [subject], payload, error=error)
 
 
-def _matches(password: Secret, password_hash: str | None) -> bool:
-    """Always one bcrypt, so that an unknown name takes as long. bcrypt refuses more than 72 bytes."""
+def _matches(password: Secret, password_hash: str) -> bool:
+    """Always one bcrypt, whatever was typed. bcrypt refuses more than 72 bytes."""
     typed = password.reveal().encode(errors="replace")
     usable = len(typed) <= 72 and b"\0" not in typed
-    same = bcrypt.checkpw(typed if usable else b"x", password_hash.encode() if password_hash else NOBODY)
-    return same and usable and password_hash is not None
+    return bcrypt.checkpw(typed if usable else b"x", password_hash.encode()) and usable
 
 
 def _digest(token: Secret) -> str:

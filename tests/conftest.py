@@ -1,5 +1,6 @@
 """What all tests share: both databases, a config volume, and one small world of operators and domains."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from tests.browser import chromium, context, page
 from tests.databases import Databases
 from tests.postgres import PostgresServer, start_postgres
 
+# The passwords of operators are hashed a hundred times in a run; only test_signin and test_guessing are about the cost.
+os.environ["POSTROOM_OPERATOR_HASH_COST"] = "4"
 STANDARD = PasswordRules(8, 32, 3)
 __all__ = ["chromium", "context", "page"]  # fixtures
 

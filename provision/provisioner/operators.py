@@ -52,7 +52,7 @@ class OperatorWrites(Base):
                 display_name=check_display_name(display_name),
                 must_change_password=made is not None,
                 email=own,
-                password_hash=hash_operator_password(given, rules),
+                password_hash=hash_operator_password(given, rules, self.settings.operator_hash_cost),
                 domains=self._domains(session, domains),
             )
             session.add(row)
@@ -114,7 +114,7 @@ class OperatorWrites(Base):
             given = password or generate_password(rules)
             made = None if password else given
             row = self._operator(session, uid)
-            row.password_hash = hash_operator_password(given, rules)
+            row.password_hash = hash_operator_password(given, rules, self.settings.operator_hash_cost)
             row.must_change_password = made is not None
             row.failed_logins, row.locked_until = 0, None
             clear_lock(session, row.username)

@@ -2,12 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import time_machine
 
 from provision.access import Actor
-from provision.bootstrap import Postroom, create_first_admin
+from provision.bootstrap import Postroom, create_first_admin, open_postroom
+from provision.config import Settings
 from provision.errors import NotSignedIn, WeakPassword
 from provision.models import Operator, Role, SignInGuard, utc_now
 from provision.queries import LogFilter
@@ -22,6 +24,19 @@ IP = "192.0.2.9"
 def alice(postroom: Postroom) -> Operator:
     row, _ = postroom.provisioner.create_operator(SYSTEM, "alice", Role.SUPER_ADMIN, password=PASSWORD)
     return row
+
+
+def test_a_guess_costs_what_the_setting_says(
+    postroom: Postroom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """4096 rounds of bcrypt unless an admin says otherwise; the other tests run with the fewest there are."""
+    monkeypatch.delenv("POSTROOM_OPERATOR_HASH_COST")
+    app = open_postroom(Settings(data_dir=tmp_path / "usual"))
+    row, _ = app.provisioner.create_operator(SYSTEM, "alice", Role.SUPER_ADMIN, password=PASSWORD)
+    app.close()
+    assert row.password_hash.startswith("$2b$12$")
+    cheap, _ = postroom.provisioner.create_operator(SYSTEM, "alice", Role.SUPER_ADMIN, password=PASSWORD)
+    assert cheap.password_hash.startswith("$2b$04$")
 
 
 def refusal(app: Postroom, name: str, password: Secret, ip: str = IP) -> str:
