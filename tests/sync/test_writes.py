@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from sqlalchemy import func, select, update
 
 from provision.errors import Conflict, InvalidInput, NotFound, ProvisionError
 from provision.jobs import Jobs
-from provision.models import Mailbox, ProvisionLog, Status, SyncStatus
+from provision.models import Mailbox, ProvisionLog, Status, SyncStatus, utc_now
 from provision.provisioner.newcomers import NewMailbox
 from provision.queries import LogFilter, MailboxFilter
 from tests.conftest import HASH, PASSWORD, World
@@ -302,7 +303,8 @@ def test_many_are_restored_in_one_transaction_and_one_push(world: World) -> None
     world.volume.with_name("away").rename(world.volume)
     with world.app.database.read() as session:
         before = session.scalar(select(func.max(ProvisionLog.id)))
-    result = app.restore_mailboxes(alice, made)
+    with time_machine.travel(utc_now() + timedelta(minutes=1)):  # after the pause that an unreachable server gets
+        result = app.restore_mailboxes(alice, made)
     assert (result.done, result.unchanged) == (made[:2], [made[3]])
     assert [(e.index, e.name, e.error.code) for e in result.errors] == [(2, "u2@example.com", "SYNC_CONFLICT")]
     rows = [world.app.queries.mailbox(alice, uid) for uid in made[:2]]
