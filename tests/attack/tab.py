@@ -25,6 +25,7 @@ class Tab:
     pages: dict[str, str] = field(default_factory=dict)  # address → page hash
     parts: dict[str, Any] = field(default_factory=dict)  # id of a widget → its message
     fragments: dict[str, str] = field(default_factory=dict)  # id of a widget → id of the fragment it is in
+    timers: list[str] = field(default_factory=list)  # fragments that the page asks for every few seconds
     held: dict[str, Value] = field(default_factory=dict)
     words: list[str] = field(default_factory=list)
     raw: bytes = b""
@@ -33,13 +34,18 @@ class Tab:
     sent_away_to: str = ""
 
     def open(self, page: str = "", query: str = "") -> None:
-        self.parts, self.fragments, self.held, self.page_hash = {}, {}, {}, ""
+        self.parts, self.fragments, self.held, self.timers, self.page_hash = {}, {}, {}, [], ""
         message = BackMsg()
         message.rerun_script.page_name, message.rerun_script.query_string = page, query
         self.send(message)
 
     def run(self, *, fragment: str = "", trigger: str = "", changed: Mapping[str, Value] | None = None) -> None:
         """One run of the script or of a fragment; ids may be anything at all."""
+        self.ask(fragment=fragment, trigger=trigger, changed=changed)
+        self.wait()
+
+    def ask(self, *, fragment: str = "", trigger: str = "", changed: Mapping[str, Value] | None = None) -> None:
+        """The same without waiting for what comes."""
         message = BackMsg()
         state = message.rerun_script
         state.page_script_hash, state.fragment_id = self.page_hash, fragment
@@ -47,7 +53,7 @@ class Tab:
             _set(state.widget_states.widgets.add(id=name), value)
         if trigger:
             state.widget_states.widgets.add(id=trigger).trigger_value = True
-        self.send(message)
+        self._tell(message)
 
     def slip_in(self, fragment: str, trigger: str, changed: Mapping[str, Value]) -> None:
         """The same for a fragment that this session may not have: such a message gets no answer."""
@@ -59,11 +65,15 @@ class Tab:
         self.socket.send(message.SerializeToString())
 
     def send(self, message: BackMsg) -> None:
+        self._tell(message)
+        self.wait()
+
+    def _tell(self, message: BackMsg) -> None:
         self.words, self.raw, self.sent_away_to = [], b"", ""
         self.socket.send(message.SerializeToString())
-        self._until_finished()
 
-    def _until_finished(self) -> None:
+    def wait(self, *ends: int) -> None:
+        """Until a run has ended, in one of these ways if given."""
         while True:
             data = self.socket.recv(SECONDS, decode=False)
             self.raw += data
@@ -76,9 +86,11 @@ class Tab:
                 self.session_id = message.new_session.initialize.session_id
             elif kind == "auth_redirect":
                 self.sent_away_to = message.auth_redirect.url
+            elif kind == "auto_rerun":
+                self.timers.append(message.auto_rerun.fragment_id)
             elif kind == "delta":
                 self._drawn(message.delta.new_element, message.delta.fragment_id)
-            elif kind == "script_finished" and message.script_finished in ENDS:
+            elif kind == "script_finished" and message.script_finished in (ends or ENDS):
                 return
 
     def _drawn(self, element: Any, fragment: str) -> None:

@@ -1,0 +1,39 @@
+"""A choice made while a timed fragment ends is what the page shows. Two script threads of one session would lose it."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+from tests.attack.tab import tab
+from tests.e2e.site import Site, serve, token_of
+
+SLOWED = Path(__file__).parent / "slowed"
+SHOWS = {"Waiting": "waiting", "Compare": "Preview reads the mail server"}
+TRIES = 20
+
+
+@pytest.fixture
+def slow_site(tmp_path: Path) -> Iterator[Site]:
+    """Where the moment in which a click could be lost is long enough to be met."""
+    with serve(tmp_path, PYTHONPATH=f"{SLOWED}:.") as running:
+        yield running
+
+
+def test_a_choice_beside_a_timed_fragment_is_not_lost(slow_site: Site) -> None:
+    lost = []
+    with tab(slow_site.url, token_of(slow_site.app, "alice")) as alice:
+        alice.open("sync")
+        choice = next(name for name, part in alice.parts.items() if "Compare" in getattr(part, "options", ()))
+        for number in range(TRIES):
+            chosen = ("Compare", "Waiting")[number % 2]
+            alice.ask(fragment=alice.timers[-1])
+            time.sleep(0.02 + 0.002 * (number % 10))
+            alice.held[choice] = chosen
+            alice.ask()
+            alice.wait(ForwardMsg.FINISHED_SUCCESSFULLY)  # of the page, not of the fragment
+            if not any(SHOWS[chosen] in words for words in alice.words):
+                lost.append((number, chosen))
+    assert lost == []
