@@ -48,7 +48,10 @@ async def import_mailboxes(
     key: IdempotencyKey = None,
     dry_run: Annotated[bool, Query(alias="dryRun", description="Only report what would be done.")] = False,
 ) -> Any:
-    """Create a mailbox for every good row. Columns: email, password or password_hash, display_name, quota_mb, aliases, enabled."""
+    """Create a mailbox for every good row.
+
+    Columns: email, password or password_hash, display_name, quota_mb, aliases, enabled.
+    """
     data = await request.body()
     if not data:
         raise InvalidInput("The body must be a CSV file.", code="CSV_UNREADABLE")

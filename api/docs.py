@@ -55,7 +55,8 @@ def _operation(document: Mapping[str, Any], path: str, method: str, operation: M
 
 def _parameters(parameters: list[Mapping[str, Any]]) -> str:
     rows = "".join(
-        f"<tr><td><code>{escape(p['name'])}</code></td><td>{p['in']}</td><td>{escape(p.get('description', ''))}</td></tr>"
+        f"<tr><td><code>{escape(p['name'])}</code></td><td>{p['in']}</td>"
+        f"<td>{escape(p.get('description', ''))}</td></tr>"
         for p in parameters
     )
     return f"<table>{rows}</table>" if rows else ""

@@ -106,7 +106,7 @@ def metrics_text(product: Postroom) -> bytes:
 
 
 def metrics_endpoint(product: Callable[[], Postroom]) -> Callable[[Request], Any]:
-    """For `/metrics`: with a token of all domains that has the scope sync:read, or where ALLOWED_NETWORKS lets only some in."""
+    """For `/metrics`: by a token of all domains with the scope sync:read, or where ALLOWED_NETWORKS is set."""
 
     async def endpoint(request: Request) -> Response:
         try:

@@ -103,7 +103,8 @@ class PasswordReset(Changed):
 class NewMailbox(Model):
     email: Email
     password: Password | None = None
-    """`GET /policy` says what it needs; by default 8 to 32 characters, three of: capital, small letter, digit, other."""
+    """`GET /policy` says what it needs; by default 8 to 32 characters,
+    three of: capital, small letter, digit, other."""
     password_hash: Annotated[SecretStr, Field(max_length=300)] | None = None
     """In place of the password, in Dovecot's notation: `{SHA512-CRYPT}$6$…`."""
     display_name: Name = ""
@@ -165,7 +166,8 @@ class AliasEdit(Model):
 
 
 class Deleted(Model):
-    """`syncStatus` is SYNCED when it is done: gone from the mail server, or marked here where that is all there is to do."""
+    """`syncStatus` is SYNCED when it is done: gone from the mail server,
+    or marked here where that is all there is to do."""
 
     id: UUID = Field(examples=[ID])
     sync_status: SyncStatus = Field(examples=[SyncStatus.SYNCED])

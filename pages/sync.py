@@ -81,7 +81,7 @@ if part == "compare":
 
 st.caption(
     _(
-        "What a push costs: docker-mailserver ends open IMAP connections for a moment, and refuses logins while it rebuilds its "
-        "user list, about 20 seconds at 1,000 accounts. So changes are sent together."
+        "What a push costs: docker-mailserver ends open IMAP connections for a moment, and refuses logins "
+        "while it rebuilds its user list, about 20 seconds at 1,000 accounts. So changes are sent together."
     )
 )

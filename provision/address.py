@@ -79,7 +79,10 @@ def _local_refusal(local: str) -> str | None:
         return "it has capital letters, with which nobody can log in"
     if not local.isascii():
         return "the part before @ has letters outside a–z"
-    return "the part before @ may hold a–z, 0–9 and . _ + = - only, begin with a letter or digit, and not end in a dot or hold two in a row"
+    return (
+        "the part before @ may hold a–z, 0–9 and . _ + = - only, begin with a letter or digit, "
+        "and not end in a dot or hold two in a row"
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -58,7 +58,7 @@ class Answers:
             session.execute(update(ApiAnswer).where(ApiAnswer.key == _mac(token, key.encode())).values(**values))
 
     def release(self, token: Secret, key: str) -> None:
-        """The call failed: it may be made again. What it made before it failed, the Provisioner's own key gives back."""
+        """The call failed: it may be made again. What it made before that, the Provisioner's own key gives back."""
         with self.database.write() as session:
             session.execute(delete(ApiAnswer).where(ApiAnswer.key == _mac(token, key.encode())))
 

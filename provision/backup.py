@@ -114,7 +114,7 @@ def restore_backup(settings: Settings, source: Path, actor: Actor) -> Contents:
     """Fill an empty database and bring it to this release's form. All or nothing.
 
     Nothing is sent by itself afterwards: what had not arrived is FAILED until a person retries it.
-    Raises: Conflict for a database that is in use, InvalidInput for a file that is no backup of this or an earlier release.
+    Raises: Conflict for a database in use, InvalidInput for a file that is no backup of this or an earlier release.
     """
     lines = _lines(source)
     head = _head(next(lines, None))

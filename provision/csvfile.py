@@ -55,7 +55,7 @@ def plan_import(app: Postroom, actor: Actor, data: bytes) -> ImportResult:
 def import_csv(
     app: Postroom, actor: Actor, data: bytes, progress: Progress | None = None, *, idempotency_key: str | None = None
 ) -> ImportResult:
-    """Create the mailboxes of all good rows, a thousand in one transaction (with an idempotency key: all), with one push.
+    """Create the mailboxes of all good rows, a thousand to a transaction (with an idempotency key: all), with one push.
 
     A row whose mailbox exists already is refused as DUPLICATE_MAILBOX, even if it asks for just what is there.
     `progress(done, of)` counts hashed passwords, which is where the time goes. Raises: InvalidInput, AccessDenied.

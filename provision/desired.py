@@ -1,6 +1,7 @@
 """The wanted side of a server, read from the database; and how far each row has come, written back.
 
-For pushes and comparisons (`provision.sync`, `provision.rounds`), and what is due for the jobs. Everything is set-based: a push of 10,000 rows is a handful of statements.
+For pushes and comparisons (`provision.sync`, `provision.rounds`), and what is due for the jobs. Everything is
+set-based: a push of 10,000 rows is a handful of statements.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -83,7 +83,7 @@ class Conflict(ProvisionError):
 
 
 class UnsafePlan(Conflict):
-    """A plan that would remove, or finds missing, so much that a person must confirm it. `facts`: without the advice."""
+    """A plan that would remove, or misses, so much that a person must confirm it. `facts`: without the advice."""
 
     code = "UNSAFE_PLAN"
 

@@ -28,7 +28,7 @@ def add_server(app: Postroom, actor: Actor, kind: str, settings: dict[str, Any])
 
 
 def add_named_server(app: Postroom) -> list[str]:
-    """The one of the environment, where there is none yet: also when it is away or empty, as beside it at first start."""
+    """The server that the environment names, where there is none yet; also one that is away or empty at first."""
     actor = Actor.system("first start")
     named = named_server(app.settings.config_dir, app.settings.container)
     if named is None or app.queries.servers(actor):

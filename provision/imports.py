@@ -1,7 +1,7 @@
 """Imports in the background: a CSV file that outlives the page, the sign-in and the process that began it.
 
 A job runs in chunks, each one transaction under an idempotency key of its own. A job whose process died is taken up
-again and walks the file from its beginning: chunks that were done give back what came of them, so nothing is made twice.
+again and walks the file from its beginning: chunks that were done give back what they made, so nothing is made twice.
 """
 
 import base64
@@ -78,7 +78,7 @@ class ImportProgress:
 
 
 def start_import(app: Postroom, actor: Actor, data: bytes, *, uid: UUID | None = None) -> UUID:
-    """Accept a file to be imported. The same `uid` again is the same job. Raises: InvalidInput, AccessDenied, Conflict."""
+    """Accept a file to import. The same `uid` again is the same job. Raises: InvalidInput, AccessDenied, Conflict."""
     with audit.denials(app.database, actor, "mailbox.import"):
         actor.require(Permission.MAILBOX_WRITE)
     if actor.operator_id is None:
@@ -230,8 +230,9 @@ def _claim(app: Postroom) -> ImportJob | None:
 
 
 def _run(app: Postroom, job: ImportJob, chunk: int) -> None:
-    """Walk the file. The chunks depend on it alone: rules and rights are those of the moment, and may have changed since
-    the job was begun. A chunk that was done tells what came of it then.
+    """Walk the file. A chunk that was done tells what came of it then.
+
+    The chunks depend on the file alone: rules and rights are those of the moment, and may have changed meanwhile.
     """
     if job.claims > MAX_CLAIMS or job.sealed_upload is None:
         raise ProvisionError(f"It was begun {job.claims - 1} times and never came to its end.")

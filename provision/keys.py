@@ -27,11 +27,11 @@ CHUNK = 500
 
 
 def open_sealer(path: Path, database: Database) -> Sealer:
-    """With the keys of that file, which is made at the first start. Raises: ProvisionError where it is gone, and needed."""
+    """With the keys of that file, made at the first start. Raises: ProvisionError where it is gone, and needed."""
     if not path.exists() and is_needed(database):
         raise ProvisionError(
-            f"The key file {path} is gone, and what waits in the database was sealed with it. Put it back. If it is lost "
-            "for good: python -m provision key new; what waits must be set anew then.",
+            f"The key file {path} is gone, and what waits in the database was sealed with it. Put it back. "
+            "If it is lost for good: python -m provision key new; what waits must be set anew then.",
             code="KEY_UNUSABLE",
         )
     return Sealer.from_file(path)

@@ -129,7 +129,7 @@ def check_hash(text: str) -> Secret:
 
 
 def is_hash(secret: Secret) -> bool:
-    """Whether this is written as a hash with its scheme, complete or not: such a thing is never taken for a password."""
+    """Whether this is written as a hash with its scheme, complete or not: that is never taken for a password."""
     scheme, bracket, _ = secret.reveal().removeprefix("{").partition("}")
     return secret.reveal().startswith("{") and bool(bracket) and scheme in HASH_SHAPES
 

@@ -1,4 +1,4 @@
-"""The rules in force: what a SuperAdmin has set in the database; where he has set nothing, what the environment says."""
+"""The rules in force: what a SuperAdmin has set in the database; where nothing is set, what the environment says."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields

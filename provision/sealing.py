@@ -124,7 +124,7 @@ def _replace(path: Path, keys: list[str]) -> None:
 
 
 def _make_key(path: Path) -> None:
-    """Several may start at once, also in containers with the same process id: the one that links first makes the key."""
+    """Several may start at once, also in containers with the same process id: the first to link makes the key."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = _written(path, [Fernet.generate_key().decode()])
     try:

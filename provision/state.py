@@ -69,7 +69,7 @@ class Usage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LiveReport:
-    """What only a running server can tell. `in_effect_since` (ISO 8601): None while something delivered is not in effect yet."""
+    """What only a running server can tell. `in_effect_since` (ISO 8601): None while a delivery is not in effect yet."""
 
     version: str
     in_effect_since: str | None

@@ -139,7 +139,7 @@ def postroom(settings: Settings) -> Iterator[Postroom]:
 
 @dataclass(frozen=True)
 class World:
-    """One docker-mailserver with example.com and example.org. Alice may everything, Dora has example.com, Vera looks on."""
+    """One docker-mailserver with example.com and example.org. Alice may do all, Dora has example.com, Vera looks on."""
 
     app: Postroom
     volume: Path

@@ -13,7 +13,8 @@ SHAPE = """
     SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull::text
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
     WHERE c.relnamespace = 'public'::regnamespace
-    UNION ALL SELECT t.tgname, t.tgrelid::regclass::text, t.tgenabled::text, '' FROM pg_trigger t WHERE NOT t.tgisinternal
+    UNION ALL SELECT t.tgname, t.tgrelid::regclass::text, t.tgenabled::text, ''
+    FROM pg_trigger t WHERE NOT t.tgisinternal
     UNION ALL SELECT p.proname, p.prosrc, '', '' FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace
     ORDER BY 1, 2, 3, 4
 """

@@ -1,4 +1,4 @@
-"""Start a PostgreSQL of our own for a test or bench run. Its programs refuse to run as root, so root lends itself a user."""
+"""Start a PostgreSQL of our own for a test or bench run. Its programs refuse to run as root, so root borrows a user."""
 
 import os
 import pwd

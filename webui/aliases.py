@@ -107,8 +107,8 @@ def catch_all_warning(address: str) -> None:
         domain = ui.plain(addresses.shorten(address.strip()[1:])) or _("this domain")
         st.warning(
             _(
-                "A catch-all takes the mail for every address of {domain} that is neither a mailbox nor an alias: misspelt "
-                "ones, and much spam.",
+                "A catch-all takes the mail for every address of {domain} that is neither a mailbox nor an alias: "
+                "misspelt ones, and much spam.",
                 domain=domain,
             ),
             icon=":material/warning:",

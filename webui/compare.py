@@ -228,7 +228,8 @@ def choices(kind: Found) -> list[Choice]:
                 dashboard,
                 Winner.DASHBOARD,
                 _(
-                    "The entry on the mail server becomes ours: whoever uses it loses his password and his settings, not his mail."
+                    "The entry on the mail server becomes ours: "
+                    "whoever uses it loses his password and his settings, not his mail."
                 ),
             ),
             Choice(
@@ -236,7 +237,8 @@ def choices(kind: Found) -> list[Choice]:
                 server,
                 Winner.SERVER,
                 _(
-                    "Our values are replaced by those of the mail server, and the password that was given here is dropped."
+                    "Our values are replaced by those of the mail server, "
+                    "and the password that was given here is dropped."
                 ),
             ),
         ]
@@ -253,8 +255,8 @@ def choices(kind: Found) -> list[Choice]:
                 ":material/delete:",
                 Winner.DASHBOARD,
                 _(
-                    "The accounts are deleted on the mail server: nobody can log in or receive mail there any more, and the "
-                    "passwords are lost. Mail that is stored stays on the disk."
+                    "The accounts are deleted on the mail server: nobody can log in or receive mail there any more, "
+                    "and the passwords are lost. Mail that is stored stays on the disk."
                 ),
                 "DELETE",
             ),
@@ -266,7 +268,8 @@ def choices(kind: Found) -> list[Choice]:
                 dashboard,
                 Winner.DASHBOARD,
                 _(
-                    "Aliases are written again. A mailbox needs a new password for that: reset it on the mailboxes page."
+                    "Aliases are written again. A mailbox needs a new password for that: "
+                    "reset it on the mailboxes page."
                 ),
             ),
             Choice(

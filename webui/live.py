@@ -185,7 +185,8 @@ def alarm(row: Row, *, may_force: bool) -> None:
         st.markdown(ui.plain(row["alarm"]))
         st.markdown(
             _(
-                "So much missing at once is nearly always a wrong folder, a volume that is not mounted, or the wrong container. "
+                "So much missing at once is nearly always a wrong folder, a volume that is not mounted, "
+                "or the wrong container. "
                 "To send anything now could make a mistake final, so all changes wait. The alarm ends by itself "
                 "when the entries are back."
             )

@@ -64,7 +64,8 @@ def _for_good(who: SignedIn, rows: Sequence[Row], mine: ui.Listing, touched: Tou
     possible = all(row["server_id"] in erases for row in rows)
     st.warning(
         _(
-            "The account is removed from the mail server. Its mail stays on disk: who gets this address later would see the old mail."
+            "The account is removed from the mail server. Its mail stays on disk: "
+            "who gets this address later would see the old mail."
         ),
         icon=":material/warning:",
     )

@@ -92,7 +92,8 @@ def verify_dialog(row: Row) -> None:
                     st.error(_("The mail server refuses this password."), icon=":material/cancel:")
                     st.caption(
                         _(
-                            "After a change of any account docker-mailserver refuses logins for a moment: try again then."
+                            "After a change of any account docker-mailserver refuses logins for a moment: "
+                            "try again then."
                         )
                     )
 

@@ -3,7 +3,7 @@
 import re
 
 MEANT = re.compile(r"([][\\`*_{}<>()#+!|$:~@&=^-]|(?<=\d)\.)")  # what Markdown lets us write with a backslash
-# Streamlit looks for links, icons and arrows once more when the backslashes are gone, but only within one piece of text.
+# Streamlit looks for links, icons and arrows again when the backslashes are gone, but only within one piece of text.
 MEANT_LATER = re.compile(r"(?=://)|(?<=www)(?=\.)|(?=@)|(?<=:)(?=\w)|(?<=[-<>~])(?=[-=>])", re.IGNORECASE)
 NOTHING = ":small[]"  # shows nothing, and parts the text before it from the text after it
 

@@ -1,4 +1,4 @@
-"""The rules on the settings page: what is in force and where it comes from, the dialog to change them; and their hint."""
+"""The rules on the settings page: what is in force and where it comes from, the dialog to change them; their hint."""
 
 from typing import Any
 

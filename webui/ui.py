@@ -214,7 +214,7 @@ def submit(text: str) -> bool:
 
 
 class Once:
-    """For one opened dialog: what its button makes is made once, however often it is pressed. What failed is not made."""
+    """For one opened dialog: what its button makes is made once, however often it is pressed; what failed is not."""
 
     def __init__(self) -> None:
         self._made: list[Any] = []

@@ -180,7 +180,8 @@ def upgrade() -> None:
             "sync_status",
             sa.String(length=8),
             sa.Computed(
-                "CASE WHEN synced_generation = generation THEN 'SYNCED' WHEN failed_generation = generation THEN 'FAILED' ELSE 'PENDING' END",
+                "CASE WHEN synced_generation = generation THEN 'SYNCED' "
+                "WHEN failed_generation = generation THEN 'FAILED' ELSE 'PENDING' END",
                 persisted=True,
             ),
             nullable=False,
@@ -252,7 +253,8 @@ def upgrade() -> None:
             "sync_status",
             sa.String(length=8),
             sa.Computed(
-                "CASE WHEN synced_generation = generation THEN 'SYNCED' WHEN failed_generation = generation THEN 'FAILED' ELSE 'PENDING' END",
+                "CASE WHEN synced_generation = generation THEN 'SYNCED' "
+                "WHEN failed_generation = generation THEN 'FAILED' ELSE 'PENDING' END",
                 persisted=True,
             ),
             nullable=False,
@@ -325,7 +327,8 @@ FROZEN = (
 )
 
 SQLITE = [
-    "CREATE VIRTUAL TABLE mailbox_search USING fts5(address, display_name, content='mailbox', content_rowid='id', tokenize='trigram')",
+    "CREATE VIRTUAL TABLE mailbox_search USING fts5(address, display_name, "
+    "content='mailbox', content_rowid='id', tokenize='trigram')",
     """CREATE TRIGGER mailbox_search_insert AFTER INSERT ON mailbox BEGIN
         INSERT INTO mailbox_search(rowid, address, display_name) VALUES (new.id, new.address, new.display_name);
     END""",
@@ -345,8 +348,10 @@ SQLITE = [
     % " OR ".join(f"old.{name} IS NOT new.{name}" for name in FROZEN),
     "CREATE TRIGGER provision_log_kept BEFORE DELETE ON provision_log "
     "BEGIN SELECT RAISE(ABORT, 'a record is never removed'); END",
-    "CREATE TRIGGER audit_link_fixed BEFORE UPDATE ON audit_link BEGIN SELECT RAISE(ABORT, 'a link is never changed'); END",
-    "CREATE TRIGGER audit_link_kept BEFORE DELETE ON audit_link BEGIN SELECT RAISE(ABORT, 'a link is never removed'); END",
+    "CREATE TRIGGER audit_link_fixed BEFORE UPDATE ON audit_link "
+    "BEGIN SELECT RAISE(ABORT, 'a link is never changed'); END",
+    "CREATE TRIGGER audit_link_kept BEFORE DELETE ON audit_link "
+    "BEGIN SELECT RAISE(ABORT, 'a link is never removed'); END",
 ]
 
 POSTGRESQL = [
@@ -361,6 +366,7 @@ POSTGRESQL = [
     % " OR ".join(f"old.{name} IS DISTINCT FROM new.{name}" for name in FROZEN),
     "CREATE TRIGGER provision_log_kept BEFORE DELETE ON provision_log FOR EACH ROW EXECUTE FUNCTION refuse_change()",
     "CREATE TRIGGER provision_log_not_emptied BEFORE TRUNCATE ON provision_log EXECUTE FUNCTION refuse_change()",
-    "CREATE TRIGGER audit_link_fixed BEFORE UPDATE OR DELETE ON audit_link FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+    "CREATE TRIGGER audit_link_fixed BEFORE UPDATE OR DELETE ON audit_link "
+    "FOR EACH ROW EXECUTE FUNCTION refuse_change()",
     "CREATE TRIGGER audit_link_not_emptied BEFORE TRUNCATE ON audit_link EXECUTE FUNCTION refuse_change()",
 ]

@@ -108,4 +108,7 @@ def _complain(sentence: str) -> int:
 def _unexpected(error: Exception) -> str:
     structlog.get_logger(__name__).exception("unexpected error on the command line")
     place = f"The details are in {Session.log_path}; to" if Session.log_file else "To"
-    return f"Something unexpected went wrong ({type(error).__name__}). {place} see them here, run the command again with --debug in front."
+    return (
+        f"Something unexpected went wrong ({type(error).__name__}). "
+        f"{place} see them here, run the command again with --debug in front."
+    )

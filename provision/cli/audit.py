@@ -26,7 +26,9 @@ def verify(
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Walk the whole chain; exit code 4 and the first broken link if a record was changed, removed, inserted or moved."""
+    """Walk the whole chain; exit code 4 and the first broken link
+    if a record was changed, removed, inserted or moved.
+    """
     session = session_of(context)
     if archive:
         report = verify_archive(archive)

@@ -45,7 +45,8 @@ def _instead_of_the_sample(settings: Settings) -> str:
         way = "Name an empty one in POSTROOM_DATABASE_URL"
     else:
         way = f"Move the folder {settings.data_dir.resolve()} away, or name a new one in POSTROOM_DATA_DIR"
-    return f"The database holds the sample company, which is not mixed with a real mail server. {way}; then run this again."
+    sample = "The database holds the sample company, which is not mixed with a real mail server."
+    return f"{sample} {way}; then run this again."
 
 
 def _real_server(session: Session, kind: str, settings: dict[str, Any]) -> int:

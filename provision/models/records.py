@@ -102,7 +102,7 @@ class ApiAnswer(Base):
 class ImportJob(Row, Base):
     """A CSV file that is imported in the background, on behalf of the operator who uploaded it.
 
-    The upload and the refused rows hold passwords: both are sealed, the one is erased at the end, the other a day later.
+    Upload and refused rows hold passwords, so both are sealed; the one is erased at the end, the other a day later.
     """
 
     __tablename__ = "import_job"

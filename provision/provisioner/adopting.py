@@ -38,7 +38,7 @@ class Adoption:
         self.now = utc_now()
 
     def rows(self, keys: Iterable[Key]) -> dict[Key, Any]:
-        """Ours with these keys, locked; the order is that of the addresses, so that two of these cannot block each other."""
+        """Ours with these keys, locked in the order of the addresses, so that two of these cannot block each other."""
         found: dict[Key, Any] = {}
         for resource, table in TABLES.items():
             names = sorted(key.address for key in set(keys) if key.resource is resource)

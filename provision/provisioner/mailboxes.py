@@ -156,7 +156,7 @@ class MailboxWrites(Base):
         erase_mail: bool = False,
         expected_version: int | None = None,
     ) -> Mailbox:
-        """Soft: marked here, the account stays on the server. `force`: removed there; its mail only with `erase_mail`."""
+        """Soft: marked here, kept on the server. `force`: removed there; its mail only with `erase_mail`."""
         require_force(force, erase_mail)
         with self._writing() as session:
             row = self._writable(session, actor, uid, deleted_too=force)

@@ -76,8 +76,8 @@ class Resolution:
                 raise Conflict(TAKEN, code="SYNC_CONFLICT")
             if isinstance(row, Mailbox) and row.sealed_password is None and key in self.absent:
                 raise Conflict(
-                    f"{key.address} is gone from the mail server, and its password is not kept here. Reset its password: "
-                    "that makes it anew.",
+                    f"{key.address} is gone from the mail server, and its password is not kept here. "
+                    "Reset its password: that makes it anew.",
                     code="MAILBOX_GONE",
                 )
             row.claimed = True

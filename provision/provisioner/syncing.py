@@ -58,7 +58,7 @@ class SyncWrites(Base):
 
     @operation("sync.preview")
     def compare(self, actor: Actor, server_id: UUID, *, search: str = "", limit: int = LIMIT) -> Comparison:
-        """The preview with the values of both sides, for reading. `limit`: entries of each kind. Raises: Unreachable."""
+        """The preview with the values of both sides, to read. `limit`: entries of each kind. Raises: Unreachable."""
         actor.require(Permission.SYNC_READ)
         plan, wanted, actual = self.sync.survey(self._server(server_id).id)
         shown = self._shown(plan, actor)

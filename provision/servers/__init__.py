@@ -25,7 +25,7 @@ class MailServer(Protocol):
     supports: Collection[str]
 
     def recover(self) -> None:
-        """Put right what a push that was killed has left; only the one push that may write asks. Raises: Unreachable."""
+        """Put right what a killed push has left; only the one push that may write asks. Raises: Unreachable."""
 
     def read(self) -> ServerState:
         """What the server holds now. Raises: Unreachable."""
@@ -97,7 +97,8 @@ KINDS: dict[str, Kind] = {
             "provision.servers.dms_exec:DmsExec",
             {
                 "container": "name of its container, or a label of it as key=value",
-                "docker_host": "unix:///…, tcp://host:port or ssh://user@host; empty: DOCKER_HOST, else the local socket",
+                "docker_host": "unix:///…, tcp://host:port or ssh://user@host; "
+                "empty: DOCKER_HOST, else the local socket",
                 "tls_path": "folder with ca.pem, cert.pem and key.pem, for tcp:// with TLS",
                 "live_cache_seconds": "how long usage and the state of services are remembered; empty: 60",
             },

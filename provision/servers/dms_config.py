@@ -91,8 +91,8 @@ class DmsConfig:
         attributes = _with_login((value or "").partition("|")[2], change.enabled)
         self._put_account(change.address, password_hash, attributes)
         self._put_quota(change.address, change.quota_bytes)
-        quota = quota_text(change.quota_bytes)
-        return f"postfix-accounts.cf: {_shown_line(change.address, attributes)}; dovecot-quotas.cf: {change.address}:{quota}"
+        quota = f"{change.address}:{quota_text(change.quota_bytes)}"
+        return f"postfix-accounts.cf: {_shown_line(change.address, attributes)}; dovecot-quotas.cf: {quota}"
 
     def set_password(self, change: SetPassword) -> str:
         attributes = self._account(change.address).partition("|")[2]

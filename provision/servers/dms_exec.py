@@ -38,7 +38,8 @@ class Snapshot:
 
     def trouble(self, name: str) -> str | None:
         if self.single_files:
-            return f"In the container {name} single files are mounted ({self.single_files}); mount the whole folder {FOLDER}."
+            mounted = f"In the container {name} single files are mounted ({self.single_files})"
+            return f"{mounted}; mount the whole folder {FOLDER}."
         if not self.writable:
             return f"The folder {FOLDER} in the container {name} is read-only; mount it without “:ro”."
         return None

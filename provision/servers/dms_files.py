@@ -55,7 +55,9 @@ class DmsFiles:
         else:
             for name in FILES:
                 if _is_mounted(self.folder / name):
-                    yield f"{name} is mounted as a single file, so it cannot be replaced; mount the whole folder instead."
+                    yield (
+                        f"{name} is mounted as a single file, so it cannot be replaced; mount the whole folder instead."
+                    )
 
     def recover(self) -> None:
         for name in FILES:

@@ -101,7 +101,8 @@ class DmsLive:
             effect = (
                 "changes are delivered but never take effect" if service == "changedetector" else "mail stands still"
             )
-            yield f"The service {service} is {state}, so {effect}; try: docker exec {name} supervisorctl restart {service}"
+            advice = f"docker exec {name} supervisorctl restart {service}"
+            yield f"The service {service} is {state}, so {effect}; try: {advice}"
         if facts.settings.get("ENABLE_QUOTAS") == "0":
             yield "Quotas are switched off on the server (ENABLE_QUOTAS=0): they are stored there but not enforced."
 

@@ -89,7 +89,8 @@ FACTS = f"""
 cd /tmp/docker-mailserver 2>/dev/null
 echo "release ${{DMS_RELEASE:-$(cat /VERSION 2>/dev/null)}}"
 grep -E '^({FEATURES})=' /etc/dms-settings 2>/dev/null | sed "s/^/setting /; s/'//g"
-supervisorctl status {" ".join(SERVICES)} 2>/dev/null | while read -r name state rest; do echo "service $name $state"; done
+supervisorctl status {" ".join(SERVICES)} 2>/dev/null |
+  while read -r name state rest; do echo "service $name $state"; done
 echo "queue $(postqueue -j 2>/dev/null | wc -l)"
 df -Pk /var/mail 2>/dev/null | sed -n '2s/^[^ ]* */disk /p'
 stat -c 'changed %.6Y' postfix-accounts.cf postfix-virtual.cf dovecot-quotas.cf 2>/dev/null

@@ -42,20 +42,21 @@ TROUBLES = {
     "authentication": "There is no ssh key for {engine}: neither in ~/.ssh nor in an ssh agent.",
     "Private key file is encrypted": "The ssh key for {engine} has a passphrase, and no ssh agent holds it.",
     "protocol banner": "What answers at {engine} does not speak ssh, or not within {seconds:g} seconds.",
-    "to an HTTPS server": "The Docker engine at {engine} speaks TLS only; set tls_path to the folder of its certificates.",
+    "to an HTTPS server": "The Docker engine at {engine} speaks TLS only; "
+    "set tls_path to the folder of its certificates.",
     "certificate has expired": "The TLS certificate of the Docker engine at {engine} has expired.",
     "CERTIFICATE_VERIFY_FAILED": "The Docker engine at {engine} cannot be trusted: ca.pem did not sign its TLS "
     "certificate, or that is for another name. Nothing was sent.",
-    "alert": "The Docker engine at {engine} does not accept the TLS certificate of this side (cert.pem): it is missing, "
-    "has expired, or another authority signed it.",
+    "alert": "The Docker engine at {engine} does not accept the TLS certificate of this side (cert.pem): "
+    "it is missing, has expired, or another authority signed it.",
     "[X509: KEY": "The TLS certificate or key for {engine} is damaged, or the two do not belong together.",
     "not known": "The name of the Docker host in {engine} is not known.",
     "No route to host": "There is no way to the host of {engine}; is it on, and on this network?",
     "Network is unreachable": "There is no way to the host of {engine}; is this machine on a network?",
 }
 NO_ENGINE_BY_SSH = (
-    "The host of {engine} lets us in by ssh, but no Docker engine answers there: “docker system dial-stdio” must work for "
-    "that user. Is Docker running, and may the user use it?"
+    "The host of {engine} lets us in by ssh, but no Docker engine answers there: “docker system dial-stdio” must work "
+    "for that user. Is Docker running, and may the user use it?"
 )
 
 

@@ -68,7 +68,7 @@ def clean_up(path: Path) -> None:
 
 
 def _append_missing(path: Path, late: bytes) -> None:
-    """The lines of `late` about which the file says nothing; the push may have been killed after it had carried some."""
+    """The lines of `late` about which the file says nothing; a push that was killed may have carried some."""
     there = {_key(line) for line in path.read_bytes().splitlines()}
     if missing := [line for line in late.splitlines() if line and _key(line) not in there]:
         with path.open("ab", buffering=0) as file:

@@ -1,4 +1,4 @@
-"""Requests nobody would think of: no 5xx, nothing that the document does not say. Longer: `python -m tests.api.fuzz`."""
+"""Requests nobody would think of: no 5xx, nothing the document does not say. Longer: `python -m tests.api.fuzz`."""
 
 from pathlib import Path
 

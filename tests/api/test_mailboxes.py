@@ -247,7 +247,8 @@ def test_bulk_changes(api: Api) -> None:
 
 
 def test_csv_in_and_out(api: Api, com_token: str) -> None:
-    file = f"email,password,quota_mb\nanna@example.com,{PASSWORD},500\nben@example.com,weak,\ndora@example.org,{PASSWORD},\n"
+    rows = f"anna@example.com,{PASSWORD},500\nben@example.com,weak,\ndora@example.org,{PASSWORD},\n"
+    file = f"email,password,quota_mb\n{rows}"
     csv = {"content-type": "text/csv"}
     dry = api.ok("POST", "/mailboxes/import?dryRun=true", content=file, headers=csv, token=com_token)
     assert (dry["created"], dry["acceptable"]) == (0, 1)

@@ -26,11 +26,13 @@ SHELL = [
 ]  # fmt: skip
 MARKUP = [
     ":red[x]", ":material/delete:", ":streamlit:", ":smile:", f"![x](http://{HOST}/x.png)", f"[x](http://{HOST})",
-    f"http://{HOST}/a", f"www.{HOST}", f"<http://{HOST}>", f'<img src="http://{HOST}/x">', "<script>alert(1)</script>",
-    f'<a href="javascript:fetch(`http://{HOST}`)">x</a>', "<svg/onload=alert(1)>", "**bold**", "# heading", "a\n===\nb", "$x^2$",
-    "$$\\input{/etc/passwd}$$", "```\ncode", "|a|b|\n|-|-|\n|1|2|", "- [ ] task", "> quote", "1. one", "&lt;b&gt;&amp;", "a -> b <- c -- d",
-    ":violet-badge[x]", "[^1]", "~~gone~~", "---", f"x@{HOST}", f"mailto:x@{HOST}", f"<iframe src=//{HOST}>", "</style><style>*{display:none}",
-    "javascript:alert(1)", "data:text/html,<script>alert(1)</script>", "{{7*7}}", "${7*7}", "%(name)s", "{0.__class__}", "%s%n",
+    f"http://{HOST}/a", f"www.{HOST}", f"<http://{HOST}>", f'<img src="http://{HOST}/x">',
+    "<script>alert(1)</script>", f'<a href="javascript:fetch(`http://{HOST}`)">x</a>', "<svg/onload=alert(1)>",
+    "**bold**", "# heading", "a\n===\nb", "$x^2$", "$$\\input{/etc/passwd}$$", "```\ncode", "|a|b|\n|-|-|\n|1|2|",
+    "- [ ] task", "> quote", "1. one", "&lt;b&gt;&amp;", "a -> b <- c -- d", ":violet-badge[x]", "[^1]", "~~gone~~",
+    "---", f"x@{HOST}", f"mailto:x@{HOST}", f"<iframe src=//{HOST}>", "</style><style>*{display:none}",
+    "javascript:alert(1)", "data:text/html,<script>alert(1)</script>", "{{7*7}}", "${7*7}", "%(name)s",
+    "{0.__class__}", "%s%n",
 ]  # fmt: skip
 FORMULAS = [
     "=1+1",
@@ -44,18 +46,20 @@ FORMULAS = [
     "''=1",
 ]
 PATHS = [
-    "../../../etc/passwd", "..\\..\\x", "/etc/passwd", "....//....//", "%2e%2e%2f", "..%c0%af", "file:///etc/passwd", ".", "..", "~/.ssh",
-    "\\\\host\\share", "CON", "a/b", "%00", "a\0.csv",
+    "../../../etc/passwd", "..\\..\\x", "/etc/passwd", "....//....//", "%2e%2e%2f", "..%c0%af", "file:///etc/passwd",
+    ".", "..", "~/.ssh", "\\\\host\\share", "CON", "a/b", "%00", "a\0.csv",
 ]  # fmt: skip
 LANGUAGES = [
-    "' OR '1'='1", "'; DROP TABLE mailbox; --", '" OR ""="', "1; SELECT pg_sleep(9)", "%' ESCAPE '", "_", "%", "*)(uid=*))(|(uid=*",
-    "\\", "\\0", "(a+)+$", "[", "(?P<x>", ".*", "^$", "regexp:/etc/passwd", "pcre:/x/", "/^.*$/ x@y", "inline:{a=b}", "|/bin/id",
-    ":include:/etc/passwd", "root: |id", "{PLAIN}secret", "fail=y", "userdb_mail=/etc", "nopassword=y", "%u", "%{ldap:x}", "a b c", "@", "@@",
-    "a@b@c", "@example.com@", "\"a b\"@example.com", "a@[127.0.0.1]", "a@localhost", "a@example.com.", "a..b@example.com", ".a@example.com",
+    "' OR '1'='1", "'; DROP TABLE mailbox; --", '" OR ""="', "1; SELECT pg_sleep(9)", "%' ESCAPE '", "_", "%",
+    "*)(uid=*))(|(uid=*", "\\", "\\0", "(a+)+$", "[", "(?P<x>", ".*", "^$", "regexp:/etc/passwd", "pcre:/x/",
+    "/^.*$/ x@y", "inline:{a=b}", "|/bin/id", ":include:/etc/passwd", "root: |id", "{PLAIN}secret", "fail=y",
+    "userdb_mail=/etc", "nopassword=y", "%u", "%{ldap:x}", "a b c", "@", "@@", "a@b@c", "@example.com@",
+    "\"a b\"@example.com", "a@[127.0.0.1]", "a@localhost", "a@example.com.", "a..b@example.com", ".a@example.com",
 ]  # fmt: skip
 UNICODE = [
-    "é" * 8, "e\u0301" * 8, "Z" + "\u0351\u0360\u0489" * 20, "ﷺ" * 9, "עברית abc ١٢٣", "日本語", "中文字", "👩‍👩‍👧‍👦", "𝒜𝓃𝓃𝒶", "ß", "İ", "ı", "ſ", "K",
-    "ﬀ", "аnna", "ɑnna", "１２３", "²", "Ⅷ", "\ud7ff\ue000", "\ufffe", "\U0010ffff", "xn--", "xn--a", "☃.net", "a\u3002b",
+    "é" * 8, "e\u0301" * 8, "Z" + "\u0351\u0360\u0489" * 20, "ﷺ" * 9, "עברית abc ١٢٣", "日本語", "中文字",
+    "👩‍👩‍👧‍👦", "𝒜𝓃𝓃𝒶", "ß", "İ", "ı", "ſ", "K", "ﬀ", "аnna", "ɑnna", "１２３", "²", "Ⅷ", "\ud7ff\ue000", "\ufffe",
+    "\U0010ffff", "xn--", "xn--a", "☃.net", "a\u3002b",
 ]  # fmt: skip
 LONG = [
     "a" * 65,

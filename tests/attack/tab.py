@@ -1,4 +1,4 @@
-"""A browser tab without a browser: Streamlit's own messages over the websocket, which may also say what no page offers."""
+"""A browser tab without a browser: Streamlit's own messages over the websocket, also those that no page offers."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ from typing import Any
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from webui.session import COOKIE
 
@@ -19,7 +20,7 @@ TEXTS = ("alert", "markdown", "text", "heading", "code", "toast", "exception")
 
 @dataclass
 class Tab:
-    """`tab.open("mailboxes")`, `tab.press("Create mailbox")`, `tab.fill("Address", "x")`; what is drawn is in `words`."""
+    """`tab.open("mailboxes")`, `tab.press("Create mailbox")`, `tab.fill("Address", "x")`; `words` is what is drawn."""
 
     socket: ClientConnection
     pages: dict[str, str] = field(default_factory=dict)  # address → page hash
@@ -135,5 +136,6 @@ def tab(url: str, token: str = "", **headers: str) -> Iterator[Tab]:
     """A tab of whoever holds this session token."""
     given = {"Cookie": f"{COOKIE}={token}"} if token else {}
     address = url.replace("http:", "ws:") + "/_stcore/stream"
-    with connect(address, subprotocols=["streamlit"], additional_headers={**given, **headers}, max_size=None) as socket:  # type: ignore[list-item]
+    protocols = [Subprotocol("streamlit")]
+    with connect(address, subprotocols=protocols, additional_headers={**given, **headers}, max_size=None) as socket:
         yield Tab(socket)

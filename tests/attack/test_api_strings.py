@@ -1,4 +1,4 @@
-"""Naughty strings through every field of the API: path, query, header and body, and every column of a CSV. Never a 5xx."""
+"""Naughty strings through every field of the API: path, query, header, body, and every column of a CSV. Never a 5xx."""
 
 import copy
 import csv

@@ -1,4 +1,7 @@
-"""Guessing passwords: by name, by address, from many addresses; and what the time tells. `python -m tests.attack.test_guessing`"""
+"""Guessing passwords: by name, by address, from many addresses; and what the time tells.
+
+Alone: `python -m tests.attack.test_guessing`.
+"""
 
 import statistics
 import time

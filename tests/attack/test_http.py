@@ -1,4 +1,4 @@
-"""Raw HTTP: paths that climb, wrong hosts, other sites, odd methods, smuggled and endless requests, headers of answers."""
+"""Raw HTTP: climbing paths, wrong hosts, other sites, odd methods, smuggled or endless requests, headers of answers."""
 
 import contextlib
 import http.client
@@ -17,9 +17,10 @@ from webui.session import COOKIE
 
 Answer = tuple[int, dict[str, str], bytes]
 CLIMBS = [
-    "../../../../etc/passwd", "..%2f..%2f..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/%2e%2e/etc/passwd", "....//....//etc/passwd", "..\\..\\etc\\passwd",
-    "%252e%252e%252fetc%252fpasswd", "..%c0%af..%c0%afetc/passwd", "/etc/passwd", "//etc/passwd", "%00/etc/passwd", "..;/..;/etc/passwd",
-    "../secret.key", "..%2fdata%2fsecret.key", "../main.py", "../../dashboard.py", "../../.streamlit/config.toml",
+    "../../../../etc/passwd", "..%2f..%2f..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/%2e%2e/etc/passwd",
+    "....//....//etc/passwd", "..\\..\\etc\\passwd", "%252e%252e%252fetc%252fpasswd", "..%c0%af..%c0%afetc/passwd",
+    "/etc/passwd", "//etc/passwd", "%00/etc/passwd", "..;/..;/etc/passwd", "../secret.key", "..%2fdata%2fsecret.key",
+    "../main.py", "../../dashboard.py", "../../.streamlit/config.toml",
 ]  # fmt: skip
 PLACES = [
     "/",
@@ -35,9 +36,10 @@ PLACES = [
     "/api/provision/",
 ]
 ROUTES = [
-    "/", "/mailboxes", "/health", "/metrics", "/auth/session", "/auth/logout", "/export/mailboxes.csv", "/export/logs.csv", "/export/import-rejected.csv",
-    "/export/mailboxes-template.csv", "/api/provision/health", "/api/provision/docs", "/api/provision/openapi.json", "/api/provision/mailboxes",
-    "/_stcore/health", "/_stcore/host-config", "/app/static/icon.png", "/nowhere",
+    "/", "/mailboxes", "/health", "/metrics", "/auth/session", "/auth/logout", "/export/mailboxes.csv",
+    "/export/logs.csv", "/export/import-rejected.csv", "/export/mailboxes-template.csv", "/api/provision/health",
+    "/api/provision/docs", "/api/provision/openapi.json", "/api/provision/mailboxes", "/_stcore/health",
+    "/_stcore/host-config", "/app/static/icon.png", "/nowhere",
 ]  # fmt: skip
 SECRETS = (b"root:x:", b"[theme", b"import streamlit", b"BEGIN", b"def ")
 
@@ -171,12 +173,15 @@ def test_an_invented_forwarded_address_is_no_address(invented: str) -> None:
 
 
 SMUGGLED = [
-    b"POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
-    b"POST /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    b"POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n"
+    b"5\r\nhello\r\n0\r\n\r\n",
     b"GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 0\r\n\r\nhello",
     b"GET /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
     b"GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-    b"GET /health HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n", b"GET /health\r\n\r\n", b"\0\0\0\0\r\n\r\n", b"GET /he\0alth HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /health HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n", b"GET /health\r\n\r\n", b"\0\0\0\0\r\n\r\n",
+    b"GET /he\0alth HTTP/1.1\r\nHost: x\r\n\r\n",
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET http://evil.example/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
 ]  # fmt: skip
 

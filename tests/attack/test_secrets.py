@@ -1,4 +1,4 @@
-"""One password sent in through every way there is, and then looked for everywhere: logs, files, databases, processes."""
+"""One password sent in every way there is, and then looked for everywhere: logs, files, databases, processes."""
 
 import json
 import os

@@ -30,7 +30,7 @@ def done_since(site: Site, number: int) -> list[tuple[str, str]]:
 
 
 def everything_of_alice(site: Site) -> list[tuple[Tab, str, str]]:
-    """Every button that a SuperAdmin has, dialogs included, but that which ends the attack: (what he holds, id, fragment)."""
+    """Every button of a SuperAdmin, dialogs included, but that which ends the attack: (their tab, id, fragment)."""
     found = []
     for page, query, opens in (
         ("mailboxes", "", "Create mailbox"),

@@ -73,7 +73,7 @@ def bench_preview(make: Maker) -> None:
 
 
 def preview_apart(app: Postroom) -> tuple[float, float, float]:
-    """In a process of its own, so that its memory is that of a preview and nothing else: MB before, seconds, most MB."""
+    """In a process of its own, so that its memory is that of a preview alone: MB before, seconds, most MB."""
     where = ["--preview-in", app.settings.url, str(app.settings.data_dir)]
     command = [sys.executable, "-m", "tests.bench.core", *where]
     idle, took, memory = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()

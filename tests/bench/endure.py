@@ -1,4 +1,4 @@
-"""What replicas.py and soak.py share: processes that are killed, people who go on working, and the reckoning after it."""
+"""What replicas.py and soak.py share: processes that are killed, people who go on working, the reckoning after it."""
 
 import os
 import random

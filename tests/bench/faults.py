@@ -81,7 +81,7 @@ class Case:
         self.quotas |= {addresses[uid]: quota for uid in done}
 
     def settle(self, seconds: float = 60) -> None:
-        """The background work goes on until nothing waits, as in a running process; what waits still, `astray` tells."""
+        """The background work goes on until nothing waits, as in a running process; `astray` tells what still does."""
         jobs = Jobs(self.app)
         comes_true(lambda: not self.waiting() or jobs.sweep(), seconds, 0.05)
 

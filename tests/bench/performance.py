@@ -22,7 +22,8 @@ from tests.postgres import programs
 DOCUMENT = ROOT / "docs" / "performance.md"
 HEAD = """# Performance
 
-Measured by one command, `.venv/bin/python -m tests.bench.performance`, which runs the scripts of `tests/bench/` one after
+Measured by one command, `.venv/bin/python -m tests.bench.performance`, which runs the scripts of `tests/bench/` one \
+after
 the other and writes this file; each can be run alone as `.venv/bin/python -m tests.bench.NAME`. One run each, so
 read single figures as ±50 % and compare within a table. p50 and p95 are of 15 to 60 calls. Where the load average at
 the start of a part is above 1, somebody else was working, too; its end holds the part's own work. The PostgreSQL is one
@@ -63,8 +64,9 @@ PARTS = (
     Part(
         "csv_import",
         "CSV import, end to end",
-        "Hashing runs on all cores while the rows before are written. Hashing alone is measured before and after. The CPU "
-        "columns are of the importing process; on a machine that is busy with other things their ratio is the one to trust.",
+        "Hashing runs on all cores while the rows before are written. Hashing alone is measured before and after. "
+        "The CPU columns are of the importing process; on a machine that is busy with other things their ratio is the "
+        "one to trust.",
     ),
     Part("pages", "Pages", "Websocket message → script finished, with real widget states, on SQLite."),
     Part(
@@ -76,15 +78,15 @@ PARTS = (
     Part(
         "dms_exec",
         "docker exec",
-        "Against a container of the test rig, beside the naive loop of `setup` calls in the same run. The naive figures of "
-        "1,000 and more are scaled up from 20 to 100 calls.",
+        "Against a container of the test rig, beside the naive loop of `setup` calls in the same run. The naive "
+        "figures of 1,000 and more are scaled up from 20 to 100 calls.",
     ),
     Part(
         "scale mailboxes",
         "How it grows: mailboxes",
-        "The last column is the growth over the last step of sizes: above that of the size itself is worse than linear. "
-        "Small figures hold a fixed cost, so they grow less. Queries are medians. The start of a process takes in the "
-        "imports of Python; of an import, 50,000 rows is the most that a file may have.",
+        "The last column is the growth over the last step of sizes: above that of the size itself is worse than "
+        "linear. Small figures hold a fixed cost, so they grow less. Queries are medians. The start of a process takes "
+        "in the imports of Python; of an import, 50,000 rows is the most that a file may have.",
     ),
     Part(
         "scale log",

@@ -1,4 +1,6 @@
-"""Two web processes and a worker on one PostgreSQL, killed at random while people work: `python -m tests.bench.replicas`.
+"""Two web processes and a worker on one PostgreSQL, killed at random while people work.
+
+Run by `python -m tests.bench.replicas`.
 
 Shows that every change arrives, that no two processes write to a mail server at once, and that the scheduled import
 runs once per interval however many processes there are.

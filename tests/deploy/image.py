@@ -1,4 +1,4 @@
-"""Postroom's image, built from the Dockerfile on a Debian with Python, and one container of it as an admin would run it."""
+"""Postroom's image, built from the Dockerfile on a Debian with Python, and a container of it, run as an admin would."""
 
 import json
 import os

@@ -54,7 +54,7 @@ def select_row(page: Page, number: int = 1) -> None:
 
 
 def click_row(page: Page, number: int, x: int) -> Locator:
-    """On any list, rows counted from 1. The grid is a canvas; what is drawn on it also stands in a table for readers."""
+    """On any list, rows counted from 1. The grid is a canvas; what it shows also stands in a table for readers."""
     settled(page)
     grid = page.get_by_test_id("stDataFrame").first
     row = grid.locator(f"tr[aria-rowindex='{number + 1}']")

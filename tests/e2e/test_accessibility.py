@@ -81,7 +81,8 @@ def found(page: Page, where: str) -> list[str]:
         page.wait_for_timeout(300)  # what fades in has faded in
         violations = Axe().run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
         wrong += [
-            f"{where} ({scheme}) {violation['id']}: {node['html'][:300]} {node['any'][0]['message'] if node['any'] else ''}"
+            f"{where} ({scheme}) {violation['id']}: {node['html'][:300]} "
+            f"{node['any'][0]['message'] if node['any'] else ''}"
             for violation in violations
             if violation["impact"] in HEAVY
             for node in violation["nodes"]

@@ -1,4 +1,4 @@
-"""What the mailboxes page does with a mail server that runs: passwords tried, mail erased, changes gathered, errors read."""
+"""The mailboxes page with a mail server that runs: passwords tried, mail erased, changes gathered, errors read."""
 
 import time
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def container(tmp_path: Path) -> Iterator[ContainerRig]:
 
 
 def let_network_settle() -> None:
-    """Some seconds after a container has come the machine's addresses change, at which Chromium breaks off what it loads."""
+    """Some seconds after a container has come the machine's addresses change: Chromium then drops what it loads."""
     addresses, since = "", 0.0
 
     def is_settled() -> bool:

@@ -1,4 +1,4 @@
-"""Rules changed in the browser hold for the next person at once, and go back to the default when their box is emptied."""
+"""Rules changed in the browser hold for the next person at once, and are the default again when a box is emptied."""
 
 import pytest
 from playwright.sync_api import Browser, Page, expect

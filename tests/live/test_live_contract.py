@@ -1,4 +1,4 @@
-"""The contract of `tests/servers/test_contract.py` on a real container. It puts its own config files there meanwhile."""
+"""The contract of `tests/servers/test_contract.py` on a real container, with config files of its own meanwhile."""
 
 import pytest
 

@@ -129,7 +129,7 @@ class Engine:
         self.client.images.build(path=str(Path(__file__).parent / "dms_image"), tag=IMAGE, rm=True)
 
     def require_debian(self, name: str, suite: str, packages: str) -> None:
-        """An image of Debian with these packages, about a minute once. It trusts the authorities this machine trusts."""
+        """An image of Debian with these packages, about a minute once. It trusts whom this machine trusts."""
         with suppress(ImageNotFound):
             self.client.images.get(f"{name}:latest")
             return

@@ -1,4 +1,4 @@
-"""What the tests of docker exec's faults share: the sentence that must come, a socket to cut off, what the engine saw."""
+"""What the tests of docker exec's faults share: the sentence that must come, a socket to cut, what the engine saw."""
 
 import socket
 import threading
@@ -30,7 +30,7 @@ AT_ONCE = 20  # seconds: far from the 60 that the rig is patient, with room for 
 
 @contextmanager
 def unreachable(*words: str) -> Iterator[None]:
-    """The block must raise Unreachable with these words in its sentence, and without sitting out a patience of a minute."""
+    """The block must raise Unreachable with these words in its sentence, without sitting out a minute's patience."""
     started = time.monotonic()
     with pytest.raises(Unreachable) as caught:
         yield

@@ -49,7 +49,7 @@ class FolderRig:
 
 
 class ContainerRig(FolderRig):
-    """A container of the test image with the folder as its config volume. Without `services` only `setup` works in it."""
+    """A container of the test image, the folder is its config volume. Without `services` only `setup` works in it."""
 
     kind = "dms_exec"
 

@@ -1,4 +1,4 @@
-"""Imports in the background: they survive a kill, never double, obey a cancel, and keep no password longer than needed."""
+"""Imports in the background: they survive a kill, never double, obey a cancel, keep no password longer than needed."""
 
 import os
 import signal

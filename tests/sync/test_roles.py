@@ -37,10 +37,8 @@ def foreign(world: World) -> World:
     app.create_alias(alice, "boss-alias@boss.example", ["boss@boss.example"])
     add_operator(world, "root", Role.SUPER_ADMIN)
     app.disable_mailbox(alice, boss.uid)
-    world.write(
-        world.text()
-        + f"boss-unknown@boss.example|{HASH.reveal()}\nboss-unknown@nowhere-boss.example|{HASH.reveal()}\nBoss@boss.example|x\n"
-    )
+    unknown = [f"boss-unknown@{domain}|{HASH.reveal()}\n" for domain in ("boss.example", "nowhere-boss.example")]
+    world.write(world.text() + "".join(unknown) + "Boss@boss.example|x\n")
     world.write(f"boss-waits@boss.example|{HASH.reveal().replace('h62PO', 'h62PX')}\n" + world.text())
     world.add("boss-waits@boss.example")
     return world

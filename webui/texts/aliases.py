@@ -55,7 +55,8 @@ TEXTS = {
     "this domain": ("このドメイン", "此域名"),
     "A catch-all takes the mail for every address of {domain} that is neither a mailbox nor an alias: misspelt "
     "ones, and much spam.": (
-        "キャッチオールは、{domain} のうちメールボックスでもエイリアスでもないすべてのアドレス宛のメールを受け取ります。"
+        "キャッチオールは、{domain} のうちメールボックスでもエイリアスでもない"
+        "すべてのアドレス宛のメールを受け取ります。"
         "打ち間違いのほか、多くの迷惑メールも届きます。",
         "全域收件会接收 {domain} 下既不是邮箱也不是别名的所有地址的邮件：包括拼写错误的地址和大量垃圾邮件。",
     ),

@@ -21,7 +21,8 @@ TEXTS = {
     "{name} is added.": ("{name} を追加しました。", "已添加 {name}。"),
     "{name} is deleted.": ("{name} を削除しました。", "已删除 {name}。"),
     "{name} is forgotten here. Nothing changes on the mail server. It must be empty: no mailboxes, no aliases.": (
-        "{name} をここから削除します。メールサーバーは変わりません。メールボックスもエイリアスもない状態である必要があります。",
+        "{name} をここから削除します。メールサーバーは変わりません。"
+        "メールボックスもエイリアスもない状態である必要があります。",
         "将在此处删除 {name}，邮件服务器不受影响。该域名必须为空：没有邮箱，也没有别名。",
     ),
     "name or description": ("名前または説明", "名称或说明"),

@@ -83,7 +83,8 @@ TEXTS = {
     "The mail server lets it in.": ("ログインできました。", "邮件服务器允许登录。"),
     "The mail server refuses this password.": ("このパスワードではログインできません。", "邮件服务器拒绝此密码。"),
     "After a change of any account docker-mailserver refuses logins for a moment: try again then.": (
-        "アカウントが変更された直後は、docker-mailserver がしばらくログインを拒否します。少し待って再試行してください。",
+        "アカウントが変更された直後は、docker-mailserver がしばらくログインを拒否します。"
+        "少し待って再試行してください。",
         "任何账户变更后，docker-mailserver 会短暂拒绝登录：请稍后再试。",
     ),
     # delete
@@ -97,8 +98,10 @@ TEXTS = {
         "{n} 件のメールボックスを削除しました。状態「削除済み」で表示できます。",
         "已删除 {n} 个邮箱；可用状态“已删除”查看。",
     ),
-    "The account is removed from the mail server. Its mail stays on disk: who gets this address later would see the old mail.": (
-        "メールサーバーからアカウントを削除します。メールはディスクに残り、後でこのアドレスを使う人に以前のメールが見えます。",
+    "The account is removed from the mail server. Its mail stays on disk: "
+    "who gets this address later would see the old mail.": (
+        "メールサーバーからアカウントを削除します。"
+        "メールはディスクに残り、後でこのアドレスを使う人に以前のメールが見えます。",
         "账户将从邮件服务器删除。邮件仍保留在磁盘上：以后使用此地址的人会看到旧邮件。",
     ),
     "Erase the mail, too. Nobody can bring it back.": (

@@ -15,7 +15,8 @@ TEXTS = {
         "还没有邮件服务器，请添加要在此管理的服务器。",
     ),
     "{name} is forgotten here. Nothing changes on the mail server. It must have no domains here.": (
-        "{name} はここでは登録から消えます。メールサーバーには何も変更を加えません。ここにドメインが残っていてはいけません。",
+        "{name} はここでは登録から消えます。メールサーバーには何も変更を加えません。"
+        "ここにドメインが残っていてはいけません。",
         "{name} 将从此处移除，邮件服务器上不会有任何变化。此处不得再有它的域名。",
     ),
     "Test connection": ("接続テスト", "测试连接"),

@@ -32,8 +32,10 @@ TEXTS = {
     # the alarm
     "Halted: {name}": ("停止中: {name}", "已暂停：{name}"),
     "So much missing at once is nearly always a wrong folder, a volume that is not mounted, or the wrong container. "
-    "To send anything now could make a mistake final, so all changes wait. The alarm ends by itself when the entries are back.": (
-        "一度にこれほど失われるのは、ほとんどの場合、フォルダーの間違い、ボリュームの未マウント、またはコンテナの間違いです。"
+    "To send anything now could make a mistake final, so all changes wait. "
+    "The alarm ends by itself when the entries are back.": (
+        "一度にこれほど失われるのは、ほとんどの場合、"
+        "フォルダーの間違い、ボリュームの未マウント、またはコンテナの間違いです。"
         "今送信すると誤りが確定するおそれがあるため、すべての変更を保留しています。エントリーが戻れば自動的に解除されます。",
         "一次缺少这么多条目，几乎都是因为目录错误、卷未挂载或容器错误。现在发送可能会使错误无法挽回，"
         "因此所有更改都在等待。条目恢复后，警报会自动解除。",
@@ -192,9 +194,10 @@ TEXTS = {
     "Gone from the mail server: {n}.": ("メールサーバーにない: {n} 件。", "邮件服务器上缺失：{n} 项。"),
     "What was left alone, and why": ("対象外の項目と理由", "未处理的条目及原因"),
     "and {n} more": ("ほか {n} 件", "另有 {n} 项"),
-    "What a push costs: docker-mailserver ends open IMAP connections for a moment, and refuses logins while it rebuilds its "
-    "user list, about 20 seconds at 1,000 accounts. So changes are sent together.": (
-        "送信の影響: docker-mailserver は IMAP 接続を一時的に切断し、ユーザー一覧の再構築中（1,000 アカウントで約 20 秒）はログインを拒否します。"
+    "What a push costs: docker-mailserver ends open IMAP connections for a moment, and refuses logins "
+    "while it rebuilds its user list, about 20 seconds at 1,000 accounts. So changes are sent together.": (
+        "送信の影響: docker-mailserver は IMAP 接続を一時的に切断し、ユーザー一覧の再構築中"
+        "（1,000 アカウントで約 20 秒）はログインを拒否します。"
         "そのため変更はまとめて送信されます。",
         "推送的代价：docker-mailserver 会短暂断开 IMAP 连接，并在重建用户列表期间拒绝登录（1,000 个账户约 20 秒）。"
         "因此更改会合并发送。",
