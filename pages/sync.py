@@ -7,6 +7,7 @@ from provision.models import SyncStatus
 from provision.provisioner.comparing import Found
 from provision.provisioner.resolving import Winner
 from webui import compare, live, ui
+from webui.choices import choices
 from webui.i18n import _
 
 who = ui.signed_in(Permission.SYNC_READ)
@@ -55,12 +56,12 @@ if part == "compare":
     if found and kind:
         st.caption(compare.meaning(kind))
         bar = st.container(horizontal=True)
-        choices = compare.choices(kind) if may_push else []
-        chosen = compare.table(mine, found, kind, selectable=bool(choices))
-        for choice in choices:
+        offered = choices(kind) if may_push else []
+        chosen = compare.table(mine, found, kind, selectable=bool(offered))
+        for choice in offered:
             if bar.button(choice.name, icon=choice.icon, disabled=not chosen, key=f"sy_{kind}_{choice.winner}"):
                 compare.decide(mine, server, kind, chosen, choice)
-        if choices and kind in compare.VALUES:
+        if offered and kind in compare.VALUES:
             if bar.button(_("All: dashboard wins"), icon=":material/keyboard_double_arrow_right:"):
                 compare.decide_all(mine, server, found, Winner.DASHBOARD)
             if bar.button(_("All: server wins"), icon=":material/keyboard_double_arrow_left:"):

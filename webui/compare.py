@@ -1,7 +1,7 @@
 """The comparison on the sync page: what a push would do and what differs, both values side by side, and who wins."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import streamlit as st
@@ -13,6 +13,7 @@ from provision.provisioner.resolving import Winner
 from provision.queries import Page, kept_to_pages
 from provision.state import Key
 from webui import live, show, ui
+from webui.choices import Choice, choices
 from webui.i18n import _, counted
 
 Row = Mapping[str, Any]
@@ -197,90 +198,6 @@ def _value(side: Side, field: str, *, ours: bool) -> str | None:
 
 
 # ---- deciding ------------------------------------------------------------------------------
-
-
-class Choice(NamedTuple):
-    """A button: who wins, what is lost by it, and whether a word must be typed for it."""
-
-    name: str
-    icon: str
-    winner: Winner
-    loss: str
-    word: str = ""
-
-
-def choices(kind: Found) -> list[Choice]:
-    dashboard, server = ":material/arrow_forward:", ":material/arrow_back:"
-    if kind is Found.DIFFERS:
-        return [
-            Choice(
-                _("Dashboard wins"),
-                dashboard,
-                Winner.DASHBOARD,
-                _("The values on the mail server are overwritten with ours."),
-            ),
-            Choice(_("Server wins"), server, Winner.SERVER, _("Our values are replaced by those of the mail server.")),
-        ]
-    if kind is Found.CLASHES:
-        return [
-            Choice(
-                _("Dashboard wins"),
-                dashboard,
-                Winner.DASHBOARD,
-                _(
-                    "The entry on the mail server becomes ours: "
-                    "whoever uses it loses his password and his settings, not his mail."
-                ),
-            ),
-            Choice(
-                _("Server wins"),
-                server,
-                Winner.SERVER,
-                _(
-                    "Our values are replaced by those of the mail server, "
-                    "and the password that was given here is dropped."
-                ),
-            ),
-        ]
-    if kind is Found.UNKNOWN:
-        return [
-            Choice(
-                _("Import"),
-                server,
-                Winner.SERVER,
-                _("They are listed here from now on. Nothing changes on the mail server."),
-            ),
-            Choice(
-                _("Remove from server …"),
-                ":material/delete:",
-                Winner.DASHBOARD,
-                _(
-                    "The accounts are deleted on the mail server: nobody can log in or receive mail there any more, "
-                    "and the passwords are lost. Mail that is stored stays on the disk."
-                ),
-                "DELETE",
-            ),
-        ]
-    if kind is Found.GONE:
-        return [
-            Choice(
-                _("Make anew"),
-                dashboard,
-                Winner.DASHBOARD,
-                _(
-                    "Aliases are written again. A mailbox needs a new password for that: "
-                    "reset it on the mailboxes page."
-                ),
-            ),
-            Choice(
-                _("Forget here …"),
-                ":material/delete:",
-                Winner.SERVER,
-                _("They are removed from the dashboard with name, quota and settings. Only the log remembers them."),
-                "DELETE",
-            ),
-        ]
-    return []
 
 
 def decide(listing: ui.Listing, server: Row, kind: Found, chosen: Sequence[Finding], choice: Choice) -> None:

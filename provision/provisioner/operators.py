@@ -1,6 +1,7 @@
 """The people who sign in here: roles, domains, passwords, locks."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -39,20 +40,16 @@ class OperatorWrites(Base):
             before = self._replayed(session, actor, "operator.create", idempotency_key, request)
             if before:
                 return self._operator(session, UUID(before[0])), None
-            if session.scalar(select(Operator.id).where(Operator.username == name)):
-                raise Conflict(f"An operator called {name} exists already.", code="DUPLICATE_OPERATOR")
-            own = addresses.normalise(email) if email else None
-            _refuse_taken_email(session, own)
-            rules = self._rules(session).passwords
-            given = password or generate_password(rules)
-            made = None if password else given
+            _refuse_taken_name(session, name)
+            own = _free_email(session, email)
+            hashed, made = self._hashed(session, password)
             row = Operator(
                 username=name,
                 role=checked_role,
                 display_name=check_display_name(display_name),
                 must_change_password=made is not None,
                 email=own,
-                password_hash=hash_operator_password(given, rules, self.settings.operator_hash_cost),
+                password_hash=hashed,
                 domains=self._domains(session, domains),
             )
             session.add(row)
@@ -92,15 +89,12 @@ class OperatorWrites(Base):
             if display_name is not None:
                 row.display_name = check_display_name(display_name)
             if email is not None:
-                row.email = addresses.normalise(email) if email else None
-                _refuse_taken_email(session, row.email, row.id)
+                row.email = _free_email(session, email, row.id)
             touch(row)
             session.flush()
             if was_super_admin:
                 _require_super_admin(session)
-            names = sorted(domain.name for domain in row.domains)
-            now = {"role": row.role, "domains": names, "enabled": row.enabled, "email": row.email}
-            self._done(session, actor, "operator.edit", [_subject(row)], {**now, "display_name": row.display_name})
+            self._done(session, actor, "operator.edit", [_subject(row)], _payload(row))
         return row
 
     @operation("operator.set_password")
@@ -110,11 +104,9 @@ class OperatorWrites(Base):
         """A new password, and an end of any lock; without one a one-time password is made and returned."""
         actor.require(Permission.OPERATOR_WRITE)
         with self._writing() as session:
-            rules = self._rules(session).passwords
-            given = password or generate_password(rules)
-            made = None if password else given
+            hashed, made = self._hashed(session, password)
             row = self._operator(session, uid)
-            row.password_hash = hash_operator_password(given, rules, self.settings.operator_hash_cost)
+            row.password_hash = hashed
             row.must_change_password = made is not None
             row.failed_logins, row.locked_until = 0, None
             clear_lock(session, row.username)
@@ -155,12 +147,29 @@ class OperatorWrites(Base):
         row: Operator = self._find(session, Operator, uid, "operator")
         return row
 
+    def _hashed(self, session: Session, password: Secret | None) -> tuple[str, Secret | None]:
+        """The hash of this password; without one of a one-time password, which is returned with it."""
+        rules = self._rules(session).passwords
+        given = password or generate_password(rules)
+        hashed = hash_operator_password(given, rules, self.settings.operator_hash_cost)
+        return hashed, None if password else given
+
     def _domains(self, session: Session, names: Sequence[str]) -> list[Domain]:
         return [self._domain_by_name(session, addresses.normalise_domain(name)) for name in names]
 
 
 def _subject(row: Operator) -> Subject:
     return Subject("operator", row.uid, row.username)
+
+
+def _payload(row: Operator) -> dict[str, Any]:
+    return {
+        "role": row.role,
+        "domains": sorted(domain.name for domain in row.domains),
+        "enabled": row.enabled,
+        "email": row.email,
+        "display_name": row.display_name,
+    }
 
 
 def _check_username(username: str) -> str:
@@ -177,11 +186,20 @@ def _check_role(role: str) -> Role:
         raise InvalidInput(f"There is no role {role!r}; there are: {', '.join(Role)}.", code="INVALID_ROLE") from None
 
 
-def _refuse_taken_email(session: Session, email: str | None, own_id: int | None = None) -> None:
-    """An operator's own mailbox is his alone: it decides whose password nobody below him may set."""
-    holder = session.scalar(select(Operator).where(Operator.email == email)) if email else None
+def _refuse_taken_name(session: Session, name: str) -> None:
+    if session.scalar(select(Operator.id).where(Operator.username == name)):
+        raise Conflict(f"An operator called {name} exists already.", code="DUPLICATE_OPERATOR")
+
+
+def _free_email(session: Session, email: str | None, own_id: int | None = None) -> str | None:
+    """An operator's own mailbox is theirs alone: it decides whose password nobody below them may set."""
+    if not email:
+        return None
+    address = addresses.normalise(email)
+    holder = session.scalar(select(Operator).where(Operator.email == address))
     if holder and holder.id != own_id:
-        raise Conflict(f"{email} is the address of {holder.username} already.", code="DUPLICATE_OPERATOR")
+        raise Conflict(f"{address} is the address of {holder.username} already.", code="DUPLICATE_OPERATOR")
+    return address
 
 
 def _lock_super_admins(session: Session) -> None:
