@@ -56,7 +56,7 @@ if part == "operators":
         with ui.attempt():
             app.provisioner.end_operator_sessions(who.actor, person["uid"])
             ui.done(_("{name} is signed out everywhere.", name=person["username"]))
-    turn = _("Disable") if nobody or person["enabled"] else _("Enable")
+    turn = _("Enable") if person and not person["enabled"] else _("Disable")
     if bar.button(turn, icon=":material/block:", disabled=nobody) and person:
         with ui.attempt():
             app.provisioner.edit_operator(who.actor, person["uid"], enabled=not person["enabled"])

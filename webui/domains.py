@@ -41,10 +41,14 @@ def table(listing: ui.Listing, page: Page, *, selectable: bool) -> Row | None:
         "server": _("Mail server"),
         "description": st.column_config.TextColumn(_("Description"), width=150),
     }
-    select = "single-row" if selectable else None
     standard = standard_quota()
     chosen = listing.table(
-        page, [_cells(row, standard) for row in page.rows], columns, alt=_("Domains"), select=select, rows_shown=14
+        page,
+        [_cells(row, standard) for row in page.rows],
+        columns,
+        alt=_("Domains"),
+        select="single-row" if selectable else None,
+        rows_shown=14,
     )
     _follow(page)
     return chosen[0] if chosen else None

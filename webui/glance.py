@@ -12,7 +12,7 @@ from webui import live, show, ui
 from webui.i18n import _
 
 CHART_PIXELS = 210
-CHART_COLOURS = ["#3B7DDD", "#D9605C"]  # legible on both themes
+CHART_COLOURS = ("#3B7DDD", "#D9605C")  # legible on both themes
 
 
 def number(title: str, value: int, page: str, words: str, **filters: str | None) -> None:
@@ -46,7 +46,7 @@ def attention(rows: Sequence[Mapping[str, Any]]) -> None:
         }
         for row in rows
     ]
-    columns = {
+    columns: show.Columns = {
         "address": _("Address"),
         "status": show.sync_column(_("Sync")),
         "reason": st.column_config.TextColumn(_("Reason"), width="large"),
@@ -66,7 +66,7 @@ def operations_chart(rows: Sequence[Mapping[str, Any]]) -> None:
     st.bar_chart(
         wide,
         y=list(names.values()),
-        color=CHART_COLOURS,
+        color=[*CHART_COLOURS],
         height=CHART_PIXELS,
         x_label="",
         y_label="",
@@ -107,7 +107,7 @@ def operation_table(rows: Sequence[Mapping[str, Any]]) -> None:
         }
         for row in rows
     ]
-    columns = {
+    columns: show.Columns = {
         "at": _("Time"),
         "operator": _("Operator"),
         "operation": _("Operation"),

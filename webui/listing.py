@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -13,6 +13,7 @@ from webui.i18n import _
 
 T = TypeVar("T")
 ROW_PIXELS = 31
+Selection = Literal["multi-row", "single-row"]
 
 
 def selected(event: Any, rows: Sequence[T]) -> list[T]:
@@ -60,16 +61,16 @@ class Listing:
         title: str,
         options: Sequence[T],
         *,
-        words: Callable[[T], str] = show.label,
+        words: Callable[[T], str] | None = None,
         every: str | None = None,
     ) -> T | None:
-        """A drop-down; None is `every`, e.g. All."""
+        """A drop-down; None is `every`, e.g. All. Without `words` an option is a state, role, or text."""
         self._follow_link(name, options)
         chosen = st.selectbox(
             title,
             list(options),
             index=None,
-            format_func=words,
+            format_func=words or show.label,
             key=self._key(name),
             placeholder=every or _("All"),
             on_change=self.first_page,
@@ -154,7 +155,7 @@ class Listing:
         columns: Mapping[str, Any],
         *,
         alt: str,
-        select: str | None = "multi-row",
+        select: Selection | None = "multi-row",
         rows_shown: int = 12,
     ) -> list[Mapping[str, Any]]:
         """Show `cells`, one per row of the page; returns the rows of the page that are selected.
@@ -164,18 +165,18 @@ class Listing:
         """
         frame = pd.DataFrame(list(cells), columns=list(columns))
         shown = min(len(frame), rows_shown) + 1
-        options = {
-            "column_config": dict(columns),
-            "hide_index": True,
-            "placeholder": "–",
-            "height": shown * ROW_PIXELS + 3,
-            "alt": alt,
-        }
-        if select is None:
-            st.dataframe(frame, **options)
-            return []
-        event = st.dataframe(frame, key=self._table_key(page.rows), on_select="rerun", selection_mode=select, **options)
-        return selected(event, page.rows)
+        event = st.dataframe(
+            frame,
+            column_config=columns,
+            hide_index=True,
+            placeholder="–",
+            height=shown * ROW_PIXELS + 3,
+            alt=alt,
+            key=self._table_key(page.rows) if select else None,
+            on_select="rerun" if select else "ignore",
+            selection_mode=select or "multi-row",
+        )
+        return selected(event, page.rows) if select else []
 
     def one_of(
         self,

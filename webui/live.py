@@ -17,6 +17,7 @@ from provision.queries import Page
 from provision.state import Resource
 from webui import problems, show, ui
 from webui.i18n import _
+from webui.listing import Selection
 
 Row = Mapping[str, Any]
 EVERY = "3s"
@@ -90,7 +91,7 @@ def _why(row: Row) -> None:
             st.rerun()
 
 
-def _waiting_table(listing: ui.Listing, page: Page, select: str) -> list[Row]:
+def _waiting_table(listing: ui.Listing, page: Page, select: Selection) -> list[Row]:
     columns = {
         "address": st.column_config.TextColumn(_("Address"), width=180),
         "kind": st.column_config.TextColumn(_("Kind"), width=88),

@@ -24,7 +24,7 @@ from webui.sidebar import language_switch
 HERE = ("localhost", "127.0.0.1", "::1")
 
 
-class OperatorModel(AuthenticationModel):
+class OperatorModel(AuthenticationModel):  # type: ignore[misc]  # the package has no types
     """The package's model over our operators; on success it also opens a session."""
 
     token: Secret | None = None

@@ -90,7 +90,7 @@ def _aliases(who: SignedIn, row: Mailbox) -> None:
     if not found:
         st.caption(_("No alias leads here."))
         return
-    columns = {
+    columns: show.Columns = {
         "address": _("Address"),
         "to": st.column_config.ListColumn(_("Destinations")),
         "sync": show.sync_column(_("Sync")),
@@ -109,7 +109,7 @@ def _aliases(who: SignedIn, row: Mailbox) -> None:
 def _log(who: SignedIn, row: Mailbox) -> None:
     where = LogFilter(resource_type="mailbox", resource_id=row.uid)
     found = ui.app().queries.logs(who.actor, where, size=LOG_ROWS).rows
-    columns = {
+    columns: show.Columns = {
         "at": show.time_column(_("Time")),
         "operator": _("Operator"),
         "operation": _("Operation"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypedDict
 
 import streamlit as st
 
@@ -81,6 +81,12 @@ def same(typed: str | None, again: str | None) -> Secret | None:
 # ---- edit ----------------------------------------------------------------------------------
 
 
+class Values(TypedDict):
+    display_name: str
+    quota_bytes: int
+    quota_messages: int
+
+
 def edit_dialog(row: Row) -> None:
     """What somebody else saved meanwhile is shown, and replaced only if asked for again."""
     seen, form = editing.Seen(row["version"]), ui.dialog_key()
@@ -95,7 +101,7 @@ def edit_dialog(row: Row) -> None:
             quota, messages = _quota_fields(*shown, _("no limit"))
             sent = ui.submit(_("Save"))
         if sent:
-            mine = {
+            mine: Values = {
                 "display_name": name or "",
                 "quota_bytes": row["quota_bytes"] if quota == shown[0] else (quota or 0) * MB,
                 "quota_messages": messages or 0,

@@ -111,7 +111,7 @@ def _show(plan: Preview) -> None:
     left.metric(_("To be created"), f"{plan.accepted:,}", border=True)
     right.metric(_("Rows refused"), f"{plan.refused:,}", border=True)
     if plan.errors:
-        columns = {
+        columns: show.Columns = {
             "row": st.column_config.NumberColumn(_("Row"), width="small"),
             "column": st.column_config.TextColumn(_("Column"), width="small"),
             "reason": st.column_config.TextColumn(_("Reason"), width="large"),
@@ -131,7 +131,7 @@ def _show(plan: Preview) -> None:
         st.caption(_("Only the first {n} are shown.", n=SHOWN))
 
 
-def _table(rows: list[dict[str, Any]], columns: dict[str, Any], alt: str) -> None:
+def _table(rows: list[dict[str, Any]], columns: show.Columns, alt: str) -> None:
     height = 31 * (min(len(rows), 5) + 1) + 3
     st.dataframe(
         pd.DataFrame(rows, columns=list(columns)), column_config=columns, hide_index=True, height=height, alt=alt

@@ -62,7 +62,7 @@ def part(place: Any) -> None:
 
 
 def _table(shown: Shown) -> None:
-    columns = {
+    columns: show.Columns = {
         "rule": st.column_config.TextColumn(_("Rule"), width="large"),
         "value": _("Value"),
         "source": st.column_config.MultiselectColumn(
@@ -98,7 +98,7 @@ def _environment(settings: Settings) -> None:
         and name not in NAMES
         and not any(part in name for part in ("password", "token", "secret"))
     ]
-    columns = {
+    columns: show.Columns = {
         "rule": st.column_config.TextColumn(_("Rule"), width="large"),
         "value": _("Value"),
         "variable": _("Variable"),

@@ -1,27 +1,39 @@
 """How values look: sizes, times, status badges, columns of tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from provision.models import LogStatus, Role, Status, SyncStatus, utc_now
 from webui.i18n import _, counted, word
 from webui.markup import plain
 
-SERVER_STATES: dict[str, tuple[str, Any]] = {
+Colour = Literal["green", "orange", "red", "gray"]
+Columns = dict[str, ColumnConfig | str]  # name of a cell → how its column looks, or its title alone
+
+SERVER_STATES: dict[str, tuple[str, Colour]] = {
     "Reachable": (":material/check_circle:", "green"),
     "Unreachable": (":material/cloud_off:", "red"),
     "Halted": (":material/warning:", "orange"),
     "Not read yet": (":material/schedule:", "gray"),
 }
 UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
-SYNC_COLOURS = {SyncStatus.SYNCED: "green", SyncStatus.PENDING: "orange", SyncStatus.FAILED: "red"}
-STATUS_COLOURS = {Status.ACTIVE: "green", Status.DISABLED: "gray", Status.DELETED: "red"}
-LOG_COLOURS = {LogStatus.SUCCESS: "green", LogStatus.PENDING: "orange", LogStatus.FAILED: "red"}
+SYNC_COLOURS: dict[SyncStatus, Colour] = {
+    SyncStatus.SYNCED: "green",
+    SyncStatus.PENDING: "orange",
+    SyncStatus.FAILED: "red",
+}
+STATUS_COLOURS: dict[Status, Colour] = {Status.ACTIVE: "green", Status.DISABLED: "gray", Status.DELETED: "red"}
+LOG_COLOURS: dict[LogStatus, Colour] = {
+    LogStatus.SUCCESS: "green",
+    LogStatus.PENDING: "orange",
+    LogStatus.FAILED: "red",
+}
 ICONS = {
     SyncStatus.SYNCED: ":material/check_circle:",
     SyncStatus.PENDING: ":material/schedule:",
@@ -46,7 +58,7 @@ def server_badge(alarm: str | None, error: str | None, last_read_at: datetime | 
 
 def label(value: StrEnum | str) -> str:
     """The word for a state or role."""
-    names = {
+    names: dict[str, str] = {
         SyncStatus.SYNCED: _("Synced"),
         SyncStatus.PENDING: _("Pending"),
         SyncStatus.FAILED: _("Failed"),
@@ -131,29 +143,29 @@ def sync_badge(status: str, error: str | None = None) -> None:
 # A cell of a badge column is a list: [show.label(status)].
 
 
-def sync_column(title: str) -> Any:
+def sync_column(title: str) -> ColumnConfig:
     return _badges(title, SYNC_COLOURS)
 
 
-def status_column(title: str) -> Any:
+def status_column(title: str) -> ColumnConfig:
     return _badges(title, STATUS_COLOURS)
 
 
-def log_column(title: str) -> Any:
+def log_column(title: str) -> ColumnConfig:
     return _badges(title, LOG_COLOURS)
 
 
-def _badges(title: str, colours: dict[Any, str]) -> Any:
+def _badges(title: str, colours: Mapping[Any, str]) -> ColumnConfig:
     names: Sequence[str] = [label(value) for value in colours]
     return st.column_config.MultiselectColumn(title, options=names, color=list(colours.values()), width="small")
 
 
-def usage_column(title: str) -> Any:
+def usage_column(title: str) -> ColumnConfig:
     """A cell is the share used, 0 to 1, or None."""
     return st.column_config.ProgressColumn(title, format="percent", min_value=0, max_value=1)
 
 
-def time_column(title: str) -> Any:
+def time_column(title: str) -> ColumnConfig:
     """A cell is an aware time; it is shown in the reader's zone."""
     return st.column_config.DatetimeColumn(title, format="YYYY-MM-DD HH:mm", timezone=str(zone()))
 

@@ -251,7 +251,7 @@ def show_once(made: OneTime) -> NoReturn:
 
 def show_one_time() -> None:
     """Called by the entry, once a run, for as long as nobody has closed it."""
-    made = st.session_state.get(ONE_TIME)
+    made: OneTime | None = st.session_state.get(ONE_TIME)
     if made is None:
         return
 
