@@ -1,4 +1,4 @@
-"""scripts/run on machines that do not suit: one clear sentence, no traceback, exit code 1."""
+"""The scripts on machines that do not suit: one clear sentence, no traceback; and nothing unchecked that looks like success."""
 
 import os
 import shutil
@@ -144,11 +144,37 @@ def audited(checkout: Path, requirements: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_an_advisory_service_out_of_reach_is_no_failure(checkout: Path) -> None:
+def test_an_advisory_service_out_of_reach_is_neither_success_nor_failure(checkout: Path) -> None:
     code, said = audited(checkout, f"postroom-has-no-such==1 --hash=sha256:{'0' * 64}\n")
-    assert (code, "cannot be reached" in said) == (0, True), said
+    assert (code, "cannot be reached" in said) == (os.EX_TEMPFAIL, True), said
 
 
 def test_packages_that_could_not_be_asked_about_are_one(checkout: Path) -> None:
     code, said = audited(checkout, "this is no requirement\n")
     assert (code, "could not be checked" in said) == (1, True), said
+
+
+# ---- scripts/test --------------------------------------------------------------------------
+
+# Stands for every program of the virtual environment: the tests pass, and the advisory service is away.
+AWAY = """#!/bin/sh
+case "$*" in
+*audit-packages) echo "Advisories: nothing was checked."; exit 75 ;;
+*pytest*) echo "1 passed" ;;
+esac
+"""
+
+
+def test_what_was_not_checked_is_said_at_the_end(checkout: Path) -> None:
+    programs = checkout / ".venv/bin"
+    programs.mkdir(parents=True)
+    for name in ("python", "ruff", "mypy"):
+        program(programs, name, AWAY)
+    pinned = "sha256sum requirements*.txt | sha256sum | cut -c1-16"
+    wanted = subprocess.run(pinned, shell=True, cwd=checkout, capture_output=True, text=True).stdout
+    (checkout / ".venv/.installed").write_text(f"requirements-dev.txt {wanted}")
+    done = subprocess.run(
+        ["scripts/test", "quick"], cwd=checkout, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-2:] == ["1 passed", "WARNING: Advisories: nothing was checked."]
