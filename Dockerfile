@@ -1,5 +1,5 @@
 # Postroom's image:  docker build -t postroom .      How it is run: docs/deploy.md
-ARG BASE=python:3.13-slim-trixie
+ARG BASE=python:3.13.16-slim-trixie@sha256:bf44cdfcb76cd3b41e879bc058fc37ec5872002ccfde7fcb765e218cde0cd79c
 
 FROM ${BASE} AS build
 ARG PIP_INDEX_URL=https://pypi.org/simple

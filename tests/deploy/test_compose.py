@@ -25,6 +25,8 @@ DECIDED = {
     "compose.replicas.yaml": {"data_dir", "config_dir", "container", "database_url", "database_password_file", "jobs"},
 }
 HEX = "0123456789abcdef" * 4
+# With the patch version, and by content where that is known.
+PINNED = r"[\w./-]+:\d+\.\d+(\.\d+)?[\w-]*(@sha256:[0-9a-f]{64})?"
 
 
 def compose() -> list[str]:
@@ -77,7 +79,7 @@ def test_each_service_is_watched_started_again_and_closed(name: str, service: st
         assert found["security_opt"] == ["no-new-privileges:true"]
     assert ("docker.sock" in text) == (service == "socket-proxy")
     assert "privileged: true" not in text
-    assert re.fullmatch(r"\S+:(\d[\w.]*)", found["image"]), "a pinned version"
+    assert re.fullmatch(PINNED, found["image"]), "a pinned version"
 
 
 @pytest.mark.parametrize(("name", "service"), each_service())
@@ -112,6 +114,12 @@ def test_every_setting_in_the_file_env_reaches_each_process(name: str) -> None:
     for service, found in yaml.safe_load(done.stdout)["services"].items():
         if found["image"].startswith("postroom:") and service != "permissions":
             assert told.items() <= found["environment"].items(), service
+
+
+def test_the_image_is_built_on_what_cannot_move() -> None:
+    (base,) = re.findall(r"^ARG BASE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert re.fullmatch(PINNED, base)
+    assert "@sha256:" in base
 
 
 def test_permissions_are_given_to_the_group_of_the_image() -> None:
