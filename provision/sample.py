@@ -63,7 +63,7 @@ def make_sample(app: Postroom, volume: Path) -> None:
     write.create_mailbox(actor, info)
     _aliases(app, actor)
     _states(app, actor)
-    _usage(app)
+    pretend_usage(app)
 
 
 def is_sample(servers: Iterable[Server]) -> bool:
@@ -102,7 +102,7 @@ def _states(app: Postroom, actor: Actor) -> None:
     write.delete_mailbox(actor, read.mailbox_by_address(actor, _address(PEOPLE[14], SALES)).uid)
 
 
-def _usage(app: Postroom) -> None:
+def pretend_usage(app: Postroom) -> None:
     """What a server that can be asked would have told."""
     with app.database.write() as session:
         for row in session.scalars(select(Mailbox)).all():

@@ -36,3 +36,16 @@ make_venv() {
     }
     printf '%s\n' ${kept:+"$kept"} "$1 $wanted" >.venv/.installed
 }
+
+need_number() {
+    case "$1" in "" | *[!0-9]*) die "--port needs a number, not $1." ;; esac
+}
+
+need_free_port() {
+    .venv/bin/python - "$1" 2>/dev/null <<'PYTHON' || die "Port $1 is taken or cannot be used. Stop what listens there, or choose another with --port."
+import socket, sys
+with socket.socket() as probe:
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", int(sys.argv[1])))
+PYTHON
+}

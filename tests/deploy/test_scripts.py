@@ -1,14 +1,20 @@
 """The scripts on machines that do not suit: one clear sentence, no traceback; and nothing unchecked that looks like success."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 import pytest
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.testclient import TestClient
 
+from provision.secret import Secret
+from scripts import dev_app, dev_seed
 from tests.e2e.site import ROOT
 
 OLD = '#!/bin/sh\necho "Python 3.9.2"; exit 1\n'
@@ -65,6 +71,12 @@ def test_a_wrong_option(checkout: Path, arguments: list[str], said: str) -> None
     assert refusal(checkout, *arguments).count("\n") == 1
     assert said in refusal(checkout, *arguments)
     assert not (checkout / ".venv").exists(), "it is said before anything is installed"
+
+
+def test_a_wrong_option_of_the_development_server(checkout: Path) -> None:
+    done = subprocess.run(["scripts/dev", "--nonsense"], cwd=checkout, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "Unknown option --nonsense" in done.stderr
 
 
 def test_an_old_python(checkout: Path, tmp_path: Path) -> None:
@@ -124,6 +136,32 @@ def test_a_taken_port(checkout: Path) -> None:
         listener.listen()
         port = listener.getsockname()[1]
         assert f"Port {port} is taken" in refusal(checkout, "--port", str(port))
+
+
+# ---- scripts/dev ---------------------------------------------------------------------------
+
+
+def test_the_company_to_develop_with_has_enough_people() -> None:
+    people = list(islice(dev_seed.newcomers(Secret("Correct-Horse-1")), dev_seed.MAILBOXES))
+    assert len({person.address for person in people}) == dev_seed.MAILBOXES
+
+
+def test_pages_that_are_developed_ask_who_serves_them() -> None:
+    """Each page asks for the script, the script asks for the process; what is no page stays as it is."""
+    page = served(HTMLResponse("<p>Page</p>"), "/mailboxes")
+    assert page == f"<p>Page</p>{dev_app.TAG.decode()}"
+    assert served(PlainTextResponse("Text"), "/health") == "Text"
+    assert dev_app.PROCESS in served(PlainTextResponse(""), "/dev/reload.js")
+    assert served(PlainTextResponse(""), "/dev/process") == dev_app.PROCESS
+
+
+def served(answer: Response, path: str) -> str:
+    return TestClient(dev_app.LiveReload(answer)).get(path).text
+
+
+def test_the_development_server_watches_folders_that_exist() -> None:
+    (folders,) = re.findall(r"for folder in ([\w ]+);", (ROOT / "scripts/dev").read_text())
+    assert [name for name in folders.split() if not (ROOT / name).is_dir()] == []
 
 
 # ---- scripts/audit-packages ----------------------------------------------------------------
