@@ -1,4 +1,4 @@
-"""The scripts on machines that do not suit: one clear sentence, no traceback; and nothing unchecked that looks like success."""
+"""The scripts on machines that do not suit: one clear sentence, no traceback, and nothing unchecked that looks well."""
 
 import os
 import re

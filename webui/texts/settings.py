@@ -191,6 +191,10 @@ TEXTS = {
         "ロックの長さと失敗を数える期間（分）",
         "锁定时长及失败计数的时间窗（分钟）",
     ),
+    "cost of bcrypt for the passwords of operators": (
+        "操作者のパスワードに使う bcrypt のコスト",
+        "操作员密码所用 bcrypt 的代价",
+    ),
     "import what was made on the server behind our back, by itself": (
         "サーバー側で直接作られた項目を自動で取り込む",
         "自动导入在服务器上直接创建的项目",

@@ -1,4 +1,4 @@
-"""For a server process of test_lost_clicks: the moment in which Streamlit forgets old widgets takes 30 ms, not a few µs."""
+"""For a server process of test_lost_clicks: Streamlit takes 30 ms, not a few µs, to forget old widgets."""
 
 import time
 
