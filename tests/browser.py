@@ -28,10 +28,21 @@ def opened(chromium: Browser) -> Iterator[BrowserContext]:
     made.close()
 
 
-@pytest.fixture
-def context(chromium: Browser) -> Iterator[BrowserContext]:
+@pytest.fixture(scope="session")
+def one_context(chromium: Browser) -> Iterator[BrowserContext]:
     with opened(chromium) as made:
         yield made
+
+
+@pytest.fixture
+def context(one_context: BrowserContext) -> Iterator[BrowserContext]:
+    """The same for all tests, without what one leaves but for Streamlit's own files: to fetch them costs a second."""
+    yield one_context
+    for page in one_context.pages:
+        if page.url.startswith("http"):
+            page.evaluate("localStorage.clear(); sessionStorage.clear()")
+        page.close()
+    one_context.clear_cookies()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ KEY = {"Idempotency-Key": "order-4711"}
 ANNA = {"email": "anna@example.com", "password": PASSWORD}
 
 
+@pytest.mark.both_databases
 def test_the_same_call_again_gets_the_same_answer(api: Api) -> None:
     first = api("POST", "/mailboxes", json=ANNA, headers=KEY)
     again = api("POST", "/mailboxes", json=ANNA, headers=KEY)
@@ -55,6 +56,7 @@ def test_every_post_knows_the_key(api: Api, path: str) -> None:
     assert api("POST", path, json=body, headers=KEY).content == first.content
 
 
+@pytest.mark.both_databases
 def test_a_call_that_is_worked_on_is_not_begun_again(api: Api) -> None:
     from provision.secret import Secret
 

@@ -178,6 +178,7 @@ def test_differences_of_foreign_domains_cannot_be_told_apart(api: Api, com_token
 # ---- logs and audit ------------------------------------------------------------------------
 
 
+@pytest.mark.both_databases
 def test_logs_by_filter_page_and_stream(api: Api, com_token: str) -> None:
     api.add("anna@example.com")
     api.add("dora@example.org")

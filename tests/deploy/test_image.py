@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.deploy.image import UID, Box
 from tests.e2e.site import fill_sign_in
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.nightly, pytest.mark.timeout(900)]
 SCOPES = ("mailbox:read", "mailbox:write", "domain:read")
 MAILBOX = {"email": "bob@example.com", "password": "Some-pass-word-1", "displayName": "Bob"}
 

@@ -96,8 +96,8 @@ def serve(folder: Path, *, history_days: int = 0, seeded: bool = True, **environ
 
 
 @contextmanager
-def server_process(folder: Path, **environment: str) -> Iterator[tuple[str, int]]:
-    """Start the server as a person does, and stop it at the end: its address and its process id."""
+def server_process(folder: Path, *, root: Path = ROOT, **environment: str) -> Iterator[tuple[str, int]]:
+    """Start the server of this checkout as a person does, and stop it at the end: its address and its process id."""
     port, log = _free_port(), folder / LOG
     command = [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.port", str(port)]
     settings = {
@@ -107,7 +107,7 @@ def server_process(folder: Path, **environment: str) -> Iterator[tuple[str, int]
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **settings, **environment}
+            command, cwd=root, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **settings, **environment}
         )
     try:
         _wait_until_healthy(f"http://127.0.0.1:{port}", process, log)

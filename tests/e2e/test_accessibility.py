@@ -116,7 +116,13 @@ def test_pages(alice: Page, company: Site) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize(("dialogs", "of_a_row"), [(DIALOGS, False), (DIALOGS_OF_A_ROW, True)], ids=["page", "row"])
+@pytest.mark.parametrize(
+    ("dialogs", "of_a_row"),
+    [
+        pytest.param(DIALOGS, False, id="page"),
+        pytest.param(DIALOGS_OF_A_ROW, True, id="row", marks=pytest.mark.nightly),
+    ],
+)
 def test_dialogs(alice: Page, company: Site, dialogs: dict[str, tuple[str, ...]], of_a_row: bool) -> None:
     wrong = []
     for path, ways in dialogs.items():

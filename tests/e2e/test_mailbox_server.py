@@ -166,7 +166,7 @@ def test_a_problem_that_is_cut_is_shown_whole_by_a_double_click(alice: Page, com
 # ---- links ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("language", ["en-GB", "ja-JP"])
+@pytest.mark.parametrize("language", ["en-GB", pytest.param("ja-JP", marks=pytest.mark.nightly)])
 def test_a_link_keeps_its_filters(company: Site, page: Page, language: str) -> None:
     """Through the sign-in, on reload, in another language, and when copied from the page itself."""
     browser = page.context.browser

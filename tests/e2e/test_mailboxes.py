@@ -56,8 +56,15 @@ def test_created_and_on_the_server(alice: Page, company: Site) -> None:
     find(alice, company, "created@example.com", sync="SYNCED")
 
 
-@pytest.mark.parametrize("pause_ms", [1, 300])
-@pytest.mark.parametrize("typed", [True, False])
+@pytest.mark.parametrize(
+    ("typed", "pause_ms"),
+    [
+        (True, 300),
+        (False, 1),
+        pytest.param(True, 1, marks=pytest.mark.nightly),
+        pytest.param(False, 300, marks=pytest.mark.nightly),
+    ],
+)
 def test_a_double_click_makes_one_mailbox(alice: Page, company: Site, typed: bool, pause_ms: int) -> None:
     address = f"double-{'typed' if typed else 'once'}-{pause_ms}@example.com"
     click_twice(open_create(alice, address, PASSWORD if typed else ""), pause_ms)
@@ -276,6 +283,7 @@ def test_selection_does_not_leak_to_another_page(alice: Page, company: Site) -> 
 # ---- roles ---------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 def test_a_viewer_looks_only(page: Page, company: Site) -> None:
     enter(page, company, "vera", "/mailboxes")
     ready(page)

@@ -20,10 +20,10 @@ def heading(page: Page, text: str) -> None:
 @pytest.mark.parametrize(
     ("link", "title", "expected"),
     [
-        ("Show all", "Mailboxes", ""),
+        pytest.param("Show all", "Mailboxes", "", marks=pytest.mark.nightly),
         ("What failed", "Sync", "sy_status=FAILED"),
-        ("What waits", "Sync", "sy_status=PENDING"),
-        ("The whole log", "Logs", ""),
+        pytest.param("What waits", "Sync", "sy_status=PENDING", marks=pytest.mark.nightly),
+        pytest.param("The whole log", "Logs", "", marks=pytest.mark.nightly),
     ],
 )
 def test_each_number_leads_to_its_list(site: Site, page: Page, link: str, title: str, expected: str) -> None:
@@ -135,6 +135,7 @@ def test_ones_own_password_is_changed(company: Site, page: Page) -> None:
     expect(page.get_by_text("Your password is changed.")).to_be_visible()
 
 
+@pytest.mark.nightly
 def test_other_networks_are_refused(tmp_path, page: Page) -> None:  # type: ignore[no-untyped-def]
     with serve(tmp_path, seeded=False, POSTROOM_ALLOWED_NETWORKS="10.0.0.0/8") as site:
         answer = page.goto(site.url)

@@ -36,7 +36,7 @@ def test_it_lets_an_operator_in_and_the_cookie_is_safe(site: Site, page: Page, c
     heading(page, "Overview")
 
 
-@pytest.mark.parametrize("name", ["vera", "nobody"])
+@pytest.mark.parametrize("name", [pytest.param("vera", marks=pytest.mark.nightly), "nobody"])
 def test_a_wrong_password_and_an_unknown_name_are_told_alike(site: Site, page: Page, name: str) -> None:
     page.goto(site.url)
     fill_sign_in(page, name, "Wrong-Horse-1")
@@ -44,6 +44,7 @@ def test_a_wrong_password_and_an_unknown_name_are_told_alike(site: Site, page: P
     heading(page, "Postroom")
 
 
+@pytest.mark.nightly
 def test_guessing_locks(company: Site, page: Page) -> None:
     page.goto(company.url)
     for _ in range(5):

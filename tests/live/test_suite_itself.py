@@ -33,6 +33,7 @@ def test_without_a_container_it_says_so(tmp_path: Path) -> None:
     assert "passed" not in said
 
 
+@pytest.mark.nightly
 @pytest.mark.engine
 @pytest.mark.slow
 def test_it_runs_on_a_container_that_is_named(engine: Engine, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,14 @@ from tests.servers.engine import Engine, NoEngine, shared_engine
 from tests.servers.rig import ContainerRig, FolderRig, Rig, put_files
 
 RELEASES = {"v12": "v12.1.0", "v14": "v14.0.0", "v15": "v15.1.0", "v16": "v16.0.0"}
-KINDS = ["dms_files", *(pytest.param(f"dms_exec {name}", marks=pytest.mark.engine) for name in RELEASES)]
+NIGHTLY_RELEASES = ("v12", "v14", "v16")  # by day the one that most have
+
+
+def _marks(release: str) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.engine, *([pytest.mark.nightly] if release in NIGHTLY_RELEASES else [])]
+
+
+KINDS = ["dms_files", *(pytest.param(f"dms_exec {name}", marks=_marks(name)) for name in RELEASES)]
 
 
 @pytest.fixture(scope="session")
@@ -25,17 +33,17 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def containers(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ContainerRig]:
-    """One container for each release, without services: `setup` and the files only."""
-    folders = {name: tmp_path_factory.mktemp(name) for name in RELEASES}
-    return {name: ContainerRig(engine, folders[name], release=RELEASES[name]) for name in RELEASES}
+def container_of(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], ContainerRig]:
+    """`container_of("v15")`: one for each release, without services: `setup` and the files only."""
+    return cache(lambda name: ContainerRig(engine, tmp_path_factory.mktemp(name), release=RELEASES[name]))
 
 
 @pytest.fixture
-def container(containers: dict[str, ContainerRig]) -> ContainerRig:
+def container(container_of: Callable[[str], ContainerRig]) -> ContainerRig:
     """The v15 one with an empty config volume."""
-    put_files(containers["v15"].folder, {})
-    return containers["v15"]
+    found = container_of("v15")
+    put_files(found.folder, {})
+    return found
 
 
 @pytest.fixture(params=KINDS)
@@ -44,7 +52,7 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
     kind, _, release = request.param.partition(" ")
     if kind == "dms_files":
         return FolderRig(tmp_path)
-    found: ContainerRig = request.getfixturevalue("containers")[release]
+    found: ContainerRig = request.getfixturevalue("container_of")(release)
     put_files(found.folder, {})
     return found
 

@@ -19,6 +19,8 @@ from provision.secret import Secret
 from tests.conftest import World
 from tests.sync.test_push import NOON
 
+pytestmark = pytest.mark.both_databases
+
 Attack = Callable[[Database], None]
 TRIGGERS = {
     "provision_log": ("finished", "intent", "kept", "not_emptied"),

@@ -21,6 +21,8 @@ from provision.secret import Secret
 from provision.state import Resource
 from tests.conftest import World
 
+pytestmark = pytest.mark.both_databases
+
 SYSTEM = Actor.system("test")
 
 

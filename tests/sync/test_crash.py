@@ -18,10 +18,13 @@ from provision.models import Alias, LogStatus, Mailbox, ProvisionLog, SyncStatus
 from provision.provisioner.newcomers import NewMailbox
 from provision.servers.dms_files import DmsFiles
 from tests.conftest import HASH, OTHER_HASH, World, make_world
+from tests.nightly import by_day
+
+pytestmark = pytest.mark.both_databases
 
 ROOT = Path(__file__).resolve().parents[2]
 H = HASH.reveal()
-MAILBOXES, KILLS = 1000, 15
+MAILBOXES, KILLS = 1000, by_day(4, 15)
 
 
 @pytest.fixture

@@ -9,10 +9,13 @@ from provision.bootstrap import Postroom, open_postroom
 from provision.config import Settings
 from tests.bench import faults
 from tests.bench.world import new_database
+from tests.nightly import by_day
 from tests.postgres import start_postgres
 
+pytestmark = pytest.mark.both_databases
+
 NEED_ROOT = {faults.volume_full, faults.database_full}
-TRIES = 3
+TRIES = by_day(1, 3)
 
 
 def product(settings: Settings, volume: Path) -> Postroom:

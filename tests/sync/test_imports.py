@@ -73,6 +73,7 @@ def mailboxes(world: World) -> int:
 # ---- the whole way -------------------------------------------------------------------------
 
 
+@pytest.mark.both_databases
 def test_a_file_is_imported_in_chunks_and_reaches_the_server(world: World, admin: Actor) -> None:
     uid = start_import(world.app, admin, table(*many(12), "nonsense", "anna@nowhere.example"))
     waiting = import_job(world.app, admin, uid)
@@ -104,6 +105,7 @@ def test_the_same_uid_is_the_same_job(world: World, admin: Actor) -> None:
     assert run_next_import(world.app) is False
 
 
+@pytest.mark.both_databases
 def test_the_same_uid_many_times_at_one_moment_is_one_job(world: World, admin: Actor) -> None:
     for _ in range(10):
         uid, together = uuid4(), Barrier(2)
@@ -237,6 +239,7 @@ imports.run_next_import(app, chunk=20)
 """
 
 
+@pytest.mark.both_databases
 @pytest.mark.slow
 def test_killed_for_real(world: World, admin: Actor) -> None:
     """`kill -9` at a random moment, taken up again by another process until it is done."""
@@ -284,6 +287,7 @@ def under_way(world: World, admin: Actor, rows: int) -> Iterator[UUID]:
         assert over.result() is True
 
 
+@pytest.mark.both_databases
 def test_who_lost_his_claim_stops(world: World, admin: Actor) -> None:
     with under_way(world, admin, 300) as uid, world.app.database.write() as session:
         session.execute(update(ImportJob).values(claim="another"))
@@ -302,6 +306,7 @@ def test_a_job_that_never_ends_is_given_up(world: World, admin: Actor) -> None:
     assert (job.status, job.error) == (JobStatus.FAILED, "It was begun 5 times and never came to its end.")
 
 
+@pytest.mark.both_databases
 def test_two_processes_never_run_one_job(world: World, admin: Actor) -> None:
     start_import(world.app, admin, table(*many(3)))
     first, second = imports._claim(world.app), imports._claim(world.app)
@@ -319,6 +324,7 @@ def test_cancelled_before_it_began(world: World, admin: Actor) -> None:
     assert row_of(world, uid).sealed_upload is None
 
 
+@pytest.mark.both_databases
 def test_cancelled_in_the_middle(world: World, admin: Actor) -> None:
     with under_way(world, admin, 300) as uid:
         assert cancel_import(world.app, admin, uid).cancelling

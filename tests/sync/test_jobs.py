@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 import time_machine
 from sqlalchemy import select
 
@@ -17,6 +18,8 @@ from provision.state import Change, LiveReport, Outcome, Usage
 from provision.sync import Sync
 from tests.conftest import HASH, World
 from tests.waiting import wait_for
+
+pytestmark = pytest.mark.both_databases
 
 
 def sealed(world: World, address: str) -> str | None:

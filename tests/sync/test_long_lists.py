@@ -14,6 +14,8 @@ from tests.bench.logrows import fill_log
 from tests.bench.world import fill
 from tests.conftest import World
 
+pytestmark = pytest.mark.both_databases
+
 SIZES = (1, 7, 10, 50)
 SYSTEM = Actor.system("test")
 

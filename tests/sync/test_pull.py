@@ -36,6 +36,7 @@ def files(world: World) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in world.volume.iterdir()}
 
 
+@pytest.mark.both_databases
 def test_it_imports_what_is_unknown_here_and_changes_nothing_there(world: World) -> None:
     world.write(f"# c\nanna@example.com|{O}|fail=y\nbob@new.example|{O}")
     world.write("anna@example.com:7M\n", QUOTAS)
@@ -86,6 +87,7 @@ def test_without_force_our_values_stay(world: World) -> None:
     assert (world.reload(row).status, world.reload(row).quota_bytes) == (Status.ACTIVE, 5 << 20)
 
 
+@pytest.mark.both_databases
 def test_with_force_the_values_of_the_server_win(world: World) -> None:
     row, before = differ(world), None
     before = files(world)
@@ -161,6 +163,7 @@ def test_a_mailbox_that_vanished_needs_a_new_password_or_is_forgotten(world: Wor
         world.reload(row)
 
 
+@pytest.mark.both_databases
 def test_all_differences_are_settled_at_once(world: World) -> None:
     with time_machine.travel(NOON, tick=False) as clock:
         for name in "abc":
@@ -220,6 +223,7 @@ def test_nothing_is_taken_over_while_something_is_sent(world: World) -> None:
     assert world.app.provisioner.pull(world.alice, world.server.uid).imported == 1
 
 
+@pytest.mark.both_databases
 def test_a_wish_that_is_newer_than_the_look_at_the_server_stays(world: World) -> None:
     row = differ(world)
     _, wanted, actual = world.app.sync.survey(world.server.id)

@@ -22,6 +22,8 @@ from tests.batches import note_batches
 from tests.conftest import HASH, OTHER_HASH, World, make_world
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.both_databases
+
 H, O = HASH.reveal(), OTHER_HASH.reveal()  # noqa: E741
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 VIRTUAL, QUOTAS = "postfix-virtual.cf", "dovecot-quotas.cf"

@@ -20,6 +20,8 @@ from provision.retention import BATCH, Archived, archive_log, verify_archive
 from tests.conftest import HASH, World
 from tests.sync.test_audit import drop_triggers, run
 
+pytestmark = pytest.mark.both_databases
+
 SYSTEM = Actor.system("test")
 
 

@@ -256,6 +256,7 @@ def shown_by(world: World, name: str, actor: Actor) -> str:
         return ""
 
 
+@pytest.mark.both_databases
 def test_no_query_shows_a_domain_admin_anything_of_other_domains(foreign: World, subtests: pytest.Subtests) -> None:
     foreign.add("anna@example.com")
     for name in READS:
@@ -295,6 +296,7 @@ def test_settings_of_servers_are_shown_to_those_who_may_change_them_only(world: 
         assert world.app.queries.server_by_name(actor, "main").settings == {}
 
 
+@pytest.mark.both_databases
 def test_counts_and_totals_are_of_ones_own_domains(foreign: World) -> None:
     foreign.add("anna@example.com")
     assert foreign.app.queries.mailboxes(foreign.dora).total == 1

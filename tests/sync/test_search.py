@@ -7,6 +7,8 @@ from provision.provisioner.comparing import Found
 from provision.queries import LogFilter, MailboxFilter
 from tests.conftest import HASH, World
 
+pytestmark = pytest.mark.both_databases
+
 STORED = "anna@xn--mnchen-3ya.example"
 
 

@@ -14,6 +14,8 @@ from tests.bench.logrows import fill_log
 from tests.bench.world import fill
 from tests.conftest import World
 
+pytestmark = pytest.mark.both_databases
+
 SYSTEM = Actor.system("test")
 MORE_THAN_THE_POOL = 40
 

@@ -124,6 +124,7 @@ def test_an_edit_of_what_somebody_else_has_changed_is_refused(world: World) -> N
     assert world.app.queries.mailbox_by_address(world.alice, "anna@example.com").quota_bytes == 1 << 30
 
 
+@pytest.mark.both_databases
 def test_of_two_edits_from_one_page_the_second_is_refused(world: World) -> None:
     row = world.add("anna@example.com")
 
@@ -140,6 +141,7 @@ def test_of_two_edits_from_one_page_the_second_is_refused(world: World) -> None:
         assert sorted(pool.map(edit, range(1, 5))) == ["EDIT_CONFLICT"] * 3 + ["saved"]
 
 
+@pytest.mark.both_databases
 def test_of_two_that_make_the_same_mailbox_at_once_one_is_told_so(world: World) -> None:
     def make(_: int) -> str:
         try:
@@ -174,6 +176,7 @@ def creations(world: World) -> dict[str, Callable[..., Any]]:
     }
 
 
+@pytest.mark.both_databases
 def test_a_repeated_call_with_its_key_gives_the_same_thing(world: World) -> None:
     for number, (name, create) in enumerate(creations(world).items()):
         made = create("one", idempotency_key=f"k{number}")
@@ -200,6 +203,7 @@ def test_a_repeated_call_of_many_tells_again_what_became_of_each(world: World) -
     assert [code for _, _, code, *_ in first[1]] == ["INVALID_EMAIL", "DUPLICATE_MAILBOX"]
 
 
+@pytest.mark.both_databases
 def test_a_call_without_key_is_a_duplicate(world: World) -> None:
     for create in creations(world).values():
         create("one")
@@ -221,6 +225,7 @@ def test_keys_of_two_people_have_nothing_to_do_with_each_other(world: World) -> 
 # ---- many at once --------------------------------------------------------------------------
 
 
+@pytest.mark.both_databases
 def test_the_bulk_forms_change_thousands_and_report_what_they_leave_out(world: World) -> None:
     app, alice = world.app.provisioner, world.alice
     bad = [
@@ -265,6 +270,7 @@ def test_a_dry_run_makes_nothing(world: World) -> None:
     assert (world.app.queries.mailboxes(world.alice).total, world.text()) == (0, "")
 
 
+@pytest.mark.both_databases
 def test_a_change_made_while_a_push_runs_is_not_marked_done(world: World) -> None:
     row = world.add("anna@example.com")
     open_kind = world.app.sync.open_kind
@@ -293,6 +299,7 @@ def test_a_disabled_mailbox_is_disabled_again_when_it_is_restored(world: World) 
     assert world.text().endswith("|fail=y\n")
 
 
+@pytest.mark.both_databases
 def test_many_are_restored_in_one_transaction_and_one_push(world: World) -> None:
     app, alice = world.app.provisioner, world.alice
     made = app.create_mailboxes(alice, news(4)).done
@@ -383,6 +390,7 @@ def test_the_own_address_of_an_operator_is_his_alone_and_recorded(world: World) 
     assert record["payload"]["email"] == "o@example.com"
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("count", [2, 40])
 def test_many_deleted_mailboxes_leave_the_aliases_that_name_them(world: World, count: int) -> None:
     app = world.app.provisioner

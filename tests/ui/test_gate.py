@@ -57,6 +57,19 @@ def test_a_stranger_sees_the_sign_in_only(company: Postroom) -> None:
         test.switch_page(str(ROOT / "pages" / "logs.py"))
 
 
+def test_who_guesses_is_told_to_wait(own_company: Postroom) -> None:
+    said = []
+    for _try in range(6):
+        test = dashboard().run()
+        for field, text in zip(test.text_input, ("dora", "Wrong-Horse-1"), strict=True):
+            field.set_value(text)
+        test.button[0].click().run()
+        said += [error.value for error in test.error]
+    assert said == ["The user name or the password is wrong."] * 5 + [
+        "Too many failed sign-ins. Try again in 15 minutes."
+    ]
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_each_page_opens_for_a_super_admin(company: Postroom, open_as: Open, path: Path) -> None:
     test = open_as(company, "alice", path.stem)

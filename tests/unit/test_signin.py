@@ -101,6 +101,7 @@ def test_the_token_is_not_in_the_database(postroom: Postroom, alice: Operator) -
     assert postroom.sign_in.current(Secret(rows[0][0])) is None
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("name", ["alice", "nobody"])
 def test_guessing_locks_a_name_whether_it_exists_or_not(postroom: Postroom, alice: Operator, name: str) -> None:
     codes = [refusal(postroom, name, WRONG, f"192.0.2.{i}") for i in range(7)]
@@ -135,6 +136,7 @@ def test_an_admin_unlocks(postroom: Postroom, alice: Operator) -> None:
     assert postroom.sign_in.check("alice", PASSWORD, IP) == alice.uid
 
 
+@pytest.mark.both_databases
 def test_what_was_typed_as_a_name_is_not_recorded(postroom: Postroom) -> None:
     refusal(postroom, "My-Secret-Password-1", WRONG)
     rows = postroom.queries.logs(SYSTEM, LogFilter(operation="operator.sign_in")).rows
@@ -146,6 +148,7 @@ def test_odd_passwords_are_just_wrong(postroom: Postroom, alice: Operator, passw
     assert refusal(postroom, "alice", Secret(password)) == "WRONG_CREDENTIALS"
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("name", ["", "a\0b", "\ud800", "x" * 500, "' OR 1=1 --", "name:ip"])
 def test_odd_names_are_just_wrong(postroom: Postroom, name: str) -> None:
     assert refusal(postroom, name, PASSWORD) == "WRONG_CREDENTIALS"
@@ -200,6 +203,7 @@ def test_a_short_idle_time_is_kept_by_clicking(postroom: Postroom, alice: Operat
             assert postroom.sign_in.current(token)
 
 
+@pytest.mark.both_databases
 def test_many_first_tries_at_once_are_all_counted(postroom: Postroom, alice: Operator) -> None:
     def guess(number: int) -> str:
         with pytest.raises(NotSignedIn) as caught:
