@@ -8,7 +8,7 @@ if get_script_run_ctx(suppress_warning=True) is not None:  # run as a script: by
 
     render()
 else:  # imported by a server
-    from webui import asgi
+    from webui.http import asgi
 
     app = st.App(
         asgi.SCRIPT,

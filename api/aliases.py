@@ -12,10 +12,10 @@ from api.auth import MayReadAliases, MayWriteAliases, Product
 from api.context import FoundAlias, Number, Search, Size, Wait, after_delete, etag, location, own_domains, settled
 from api.idempotency import IdempotencyKey, OnceRoute
 from api.mailboxes import Domain
-from provision.access import Actor
-from provision.bootstrap import Postroom
-from provision.errors import NotFound
-from provision.models import Alias, SyncStatus
+from provision.app import Postroom
+from provision.core.access import Actor
+from provision.core.errors import NotFound
+from provision.storage.models import Alias, SyncStatus
 
 router = APIRouter(prefix="/provision/aliases", tags=["aliases"], route_class=OnceRoute)
 

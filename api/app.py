@@ -12,9 +12,9 @@ from api import aliases, bulk, credentials, csvs, docs, domains, errors, health,
 from api.auth import OPEN, Guard
 from api.context import ERRORS
 from api.limits import Limits
-from provision.access import Permission
-from provision.bootstrap import Postroom
-from provision.health import product_version
+from provision.app import Postroom
+from provision.core.access import Permission
+from provision.ops.health import product_version
 
 MOUNT = "/api"
 DESCRIPTION = (

@@ -11,13 +11,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import answer
 from api.limits import Limits
-from provision import metrics, serverlog
-from provision.access import Actor, Permission
-from provision.bootstrap import Postroom
-from provision.errors import AccessDenied, NotSignedIn, ProvisionError
-from provision.secret import Secret
-from provision.sheet import MAX_BYTES
-from provision.tokens import Caller
+from provision.app import Postroom
+from provision.core.access import Actor, Permission
+from provision.core.errors import AccessDenied, NotSignedIn, ProvisionError
+from provision.core.secret import Secret
+from provision.services.tokens import Caller
+from provision.telemetry import metrics, serverlog
+from provision.transfer.csv_reader import MAX_BYTES
 
 OPEN = frozenset({"/provision/health", "/provision/openapi.json", "/provision/docs"})
 

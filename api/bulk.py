@@ -12,12 +12,12 @@ from api.context import own_domains
 from api.errors import as_seen_by
 from api.idempotency import IdempotencyKey, OnceRoute
 from api.mailboxes import asked
-from provision import address as addresses
-from provision.access import Actor
-from provision.bootstrap import Postroom
-from provision.errors import ForeignDomain, InvalidInput, NotFound, ProvisionError
-from provision.provisioner.bulk import BulkResult
-from provision.provisioner.newcomers import NewMailbox
+from provision.app import Postroom
+from provision.core import address as addresses
+from provision.core.access import Actor
+from provision.core.errors import ForeignDomain, InvalidInput, NotFound, ProvisionError
+from provision.services.bulk import BulkResult
+from provision.services.new_mailbox import NewMailbox
 
 router = APIRouter(prefix="/provision/mailboxes/bulk", tags=["mailboxes"], route_class=OnceRoute)
 

@@ -12,10 +12,10 @@ from starlette.concurrency import run_in_threadpool
 
 from api import models
 from api.auth import MayReadAliases, MayReadMailboxes, Product
-from provision.access import Actor
-from provision.bootstrap import Postroom
-from provision.errors import Conflict, InvalidInput, NotFound
-from provision.models import Alias, Mailbox, Server, SyncStatus
+from provision.app import Postroom
+from provision.core.access import Actor
+from provision.core.errors import Conflict, InvalidInput, NotFound
+from provision.storage.models import Alias, Mailbox, Server, SyncStatus
 
 POLL_SECONDS = 0.2
 MAX_WAIT = 60

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request
 from api import reports, rows
 from api.auth import MayWriteMailboxes, Product, RateLimits
 from api.idempotency import IdempotencyKey, OnceRoute
-from provision import address as addresses
-from provision.errors import InvalidInput
+from provision.core import address as addresses
+from provision.core.errors import InvalidInput
 
 router = APIRouter(prefix="/provision", tags=["tokens"], route_class=OnceRoute)
 

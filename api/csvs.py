@@ -11,10 +11,10 @@ from api.auth import MayReadMailboxes, MayWriteMailboxes, Product
 from api.context import Search
 from api.idempotency import IdempotencyKey, OnceRoute
 from api.mailboxes import Domain
-from provision.csvfile import ImportResult, export_csv, import_csv, plan_import, template
-from provision.errors import InvalidInput
-from provision.models import Status, SyncStatus
+from provision.core.errors import InvalidInput
 from provision.queries import MailboxFilter, begun
+from provision.storage.models import Status, SyncStatus
+from provision.transfer.csv_io import ImportResult, export_csv, import_csv, plan_import, template
 
 router = APIRouter(prefix="/provision/mailboxes", tags=["csv"], route_class=OnceRoute)
 CSV: dict[int | str, dict[str, Any]] = {

@@ -8,8 +8,8 @@ from api import models, rows
 from api.auth import MayReadDomains, MayReadServers, MayWriteDomains, Product
 from api.context import IfMatch, Row, etag, found, location
 from api.idempotency import IdempotencyKey, OnceRoute
-from provision.access import Actor
-from provision.bootstrap import Postroom
+from provision.app import Postroom
+from provision.core.access import Actor
 
 router = APIRouter(prefix="/provision", tags=["domains"], route_class=OnceRoute)
 Name = Annotated[str, Path(max_length=255, pattern=models.PLAIN, examples=["example.com"])]

@@ -9,9 +9,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from provision import serverlog
-from provision.access import Actor
-from provision.errors import ForeignDomain, InvalidInput, NotFound, ProvisionError
+from provision.core.access import Actor
+from provision.core.errors import ForeignDomain, InvalidInput, NotFound, ProvisionError
+from provision.telemetry import serverlog
 
 CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE"}
 

@@ -16,13 +16,14 @@ from api import reports
 from api.auth import MayPull, Product, address, bearer
 from api.errors import answer
 from api.idempotency import IdempotencyKey, OnceRoute
-from provision import health, metrics
-from provision.access import Actor, Permission
-from provision.bootstrap import Postroom
-from provision.errors import AccessDenied, ProvisionError
-from provision.jobs import Jobs
-from provision.models import SyncStatus, utc_now
-from provision.state import Resource
+from provision.app import Postroom
+from provision.core.access import Actor, Permission
+from provision.core.errors import AccessDenied, ProvisionError
+from provision.core.state import Resource
+from provision.jobs.loop import Jobs
+from provision.ops import health
+from provision.storage.models import SyncStatus, utc_now
+from provision.telemetry import metrics
 
 router = APIRouter(tags=["health"], route_class=OnceRoute)
 UNHEALTHY: dict[int | str, dict[str, Any]] = {503: {"model": reports.Health, "description": "It does not work now."}}

@@ -9,9 +9,9 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import product_of
-from provision.answers import Answers
-from provision.errors import InvalidInput
-from provision.secret import Secret
+from provision.core.errors import InvalidInput
+from provision.core.secret import Secret
+from provision.services.idempotency import Answers
 
 MAX_KEY = 100
 KEPT_HEADERS = ("content-type", "etag", "location", "cache-control")

@@ -7,7 +7,7 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
-from provision.errors import RateLimited
+from provision.core.errors import RateLimited
 
 
 class Limits:

@@ -13,9 +13,9 @@ from api import models, reports, rows
 from api.auth import MayReadLogs, MayVerifyAudit, Product
 from api.context import Number, Size
 from api.idempotency import IdempotencyKey, OnceRoute
-from provision.errors import InvalidInput
-from provision.models import LogStatus
+from provision.core.errors import InvalidInput
 from provision.queries import LogFilter, begun
+from provision.storage.models import LogStatus
 
 router = APIRouter(prefix="/provision", tags=["logs"], route_class=OnceRoute)
 Word = Annotated[str | None, Query(max_length=80, pattern=models.PLAIN)]

@@ -9,9 +9,9 @@ from api import models, rows
 from api.auth import MayReadMailboxes, MayWriteMailboxes, Product
 from api.context import FoundMailbox, Number, Search, Size, Wait, after_delete, after_mailbox, etag, location
 from api.idempotency import IdempotencyKey, OnceRoute
-from provision.models import Status, SyncStatus
-from provision.provisioner.newcomers import NewMailbox
 from provision.queries import MailboxFilter
+from provision.services.new_mailbox import NewMailbox
+from provision.storage.models import Status, SyncStatus
 
 router = APIRouter(prefix="/provision/mailboxes", tags=["mailboxes"], route_class=OnceRoute)
 SORTS = {

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from provision.models import LogStatus, Status, SyncStatus
+from provision.storage.models import LogStatus, Status, SyncStatus
 
 T = TypeVar("T")
 MB = 1 << 20

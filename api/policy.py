@@ -9,8 +9,8 @@ from api import reports
 from api.auth import MayReadPolicy, MayWritePolicy, Product
 from api.context import IfMatch, etag, found
 from api.idempotency import OnceRoute
-from provision.access import Actor
-from provision.bootstrap import Postroom
+from provision.app import Postroom
+from provision.core.access import Actor
 
 router = APIRouter(prefix="/provision", tags=["policy"], route_class=OnceRoute)
 

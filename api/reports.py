@@ -7,9 +7,9 @@ from uuid import UUID
 from pydantic import Field, SecretStr
 
 from api.models import ID, MAX_BULK, TIME, Email, Listing, Model, ServerName
-from provision.models import SyncStatus
-from provision.policy import Source
-from provision.state import Resource
+from provision.core.state import Resource
+from provision.services.policy import Source
+from provision.storage.models import SyncStatus
 
 Whole = Annotated[int, Field(ge=0, le=1 << 31)]
 

@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from api.models import MB, LogRecord
+from provision.core.secret import Secret
 from provision.queries import Page
-from provision.secret import Secret
 
 
 def in_mb(amount: int | None) -> int | float | None:

@@ -12,15 +12,15 @@ from api import models, reports, rows
 from api.auth import MayPull, MayPush, MayReadSync, Product
 from api.context import Number, Search, Size, Wait, one_server, own_domains, settled
 from api.idempotency import IdempotencyKey, OnceRoute
-from provision import address as addresses
-from provision.access import Actor
-from provision.bootstrap import Postroom
-from provision.errors import ForeignDomain, MailServerError, NotFound
-from provision.models import SyncStatus
-from provision.provisioner.adopting import PullResult
-from provision.provisioner.comparing import Finding, Side
-from provision.provisioner.resolving import Winner
-from provision.state import Key, Resource
+from provision.app import Postroom
+from provision.core import address as addresses
+from provision.core.access import Actor
+from provision.core.errors import ForeignDomain, MailServerError, NotFound
+from provision.core.state import Key, Resource
+from provision.services.adopting import PullResult
+from provision.services.comparing import Finding, Side
+from provision.services.resolving import Winner
+from provision.storage.models import SyncStatus
 
 router = APIRouter(prefix="/provision/sync", tags=["sync"], route_class=OnceRoute)
 ServerName = Annotated[str | None, Query(max_length=80, pattern=models.PLAIN, description="Left out: the only one.")]

@@ -1,11 +1,11 @@
-"""Alembic's entry: migrates the connection that provision.database hands over.
+"""Alembic's entry: migrates the connection that provision.storage.database hands over.
 
 Only forward: records that were moved to files cannot be taken back, so the way back is the former release and a backup.
 """
 
 from alembic import context
 
-from provision.models import Base
+from provision.storage.models import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

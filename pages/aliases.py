@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from provision.access import Permission
-from provision.address import readable
-from provision.models import SyncStatus
-from provision.state import Resource
-from webui import aliases, ui
-from webui.i18n import _, counted
+from provision.core.access import Permission
+from provision.core.address import readable
+from provision.core.state import Resource
+from provision.storage.models import SyncStatus
+from webui.aliases import parts
+from webui.kit import ui
+from webui.kit.i18n import _, counted
 
 who = ui.signed_in(Permission.ALIAS_READ)
 app = ui.app()
@@ -16,7 +17,7 @@ may_write = who.may(Permission.ALIAS_WRITE)
 
 with ui.title(_("Aliases")):
     if may_write and st.button(_("Add alias"), type="primary", icon=":material/add:"):
-        aliases.create_dialog()
+        parts.create_dialog()
 
 find, where, state = st.columns([4, 3, 3], vertical_alignment="bottom")
 with find:
@@ -31,21 +32,21 @@ page = app.queries.aliases(
 
 if page.total:
     bar = st.container(horizontal=True, vertical_alignment="center")
-    chosen = aliases.table(mine, page, selectable=may_write)
+    chosen = parts.table(mine, page, selectable=may_write)
     mine.pages(page, counted(page.total, "{n} alias", "{n} aliases"))
     one = chosen[0] if len(chosen) == 1 else None
     if may_write:
         if bar.button(_("Edit"), icon=":material/edit:", disabled=one is None) and one:
-            aliases.edit_dialog(one)
+            parts.edit_dialog(one)
         if bar.button(_("Owner"), icon=":material/person:", disabled=one is None) and one:
-            aliases.assign_dialog(one)
+            parts.assign_dialog(one)
         if bar.button(_("Retry"), icon=":material/refresh:", disabled=not chosen):
             with ui.attempt():
                 app.provisioner.retry_many(who.actor, [(Resource.ALIAS, row["uid"]) for row in chosen])
                 mine.clear_selection()
                 ui.done(_("Tried again."))
         if bar.button(_("Delete"), icon=":material/delete:", disabled=not chosen):
-            aliases.delete_dialog(chosen, mine)
+            parts.delete_dialog(chosen, mine)
         if len(chosen) > 1:
             bar.caption(_("{n} selected", n=len(chosen)))
 elif search or domain or sync:

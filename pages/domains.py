@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from provision.access import Permission
-from provision.address import readable
-from webui import domains, ui
-from webui.i18n import _, counted
+from provision.core.access import Permission
+from provision.core.address import readable
+from webui.domains import parts
+from webui.kit import ui
+from webui.kit.i18n import _, counted
 
 who = ui.signed_in(Permission.DOMAIN_READ)
 app = ui.app()
@@ -16,23 +17,23 @@ servers = [server.name for server in app.queries.servers(who.actor)]
 
 with ui.title(_("Domains")):
     if may_write and st.button(_("Add domain"), type="primary", icon=":material/add:", disabled=not servers):
-        domains.create_dialog(servers)
+        parts.create_dialog(servers)
 
 find, _rest = st.columns([4, 6], vertical_alignment="bottom")
 with find:
     search = mine.search(_("Search"), _("name or description"))
-page = domains.page_of(rows, search, mine.number, mine.size)
+page = parts.page_of(rows, search, mine.number, mine.size)
 
 if page.total:
     bar = st.container(horizontal=True, vertical_alignment="center")
-    row = domains.table(mine, page, selectable=True)
+    row = parts.table(mine, page, selectable=True)
     mine.pages(page, counted(page.total, "{n} domain", "{n} domains"))
     with bar:
         if may_write:
             if st.button(_("Edit"), icon=":material/edit:", disabled=row is None) and row:
-                domains.edit_dialog(row)
+                parts.edit_dialog(row)
             if st.button(_("Delete"), icon=":material/delete:", disabled=row is None) and row:
-                domains.delete_dialog(row, mine)
+                parts.delete_dialog(row, mine)
         if row:
             name = ui.plain(readable(row["name"]))
             ui.link("mailboxes", _("Mailboxes of {name}", name=name), icon=":material/mail:", mb_domain=row["name"])

@@ -5,14 +5,15 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from provision.access import Permission
-from provision.address import readable
-from provision.models import LogStatus, utc_now
-from provision.operations import OPERATIONS, RESOURCES
+from provision.audit.events import OPERATIONS, RESOURCES
+from provision.core.access import Permission
+from provision.core.address import readable
 from provision.queries import LogFilter
-from webui import logview, show, ui
-from webui.basepath import place
-from webui.i18n import _, counted
+from provision.storage.models import LogStatus, utc_now
+from webui.http.base_path import place
+from webui.kit import format, ui
+from webui.kit.i18n import _, counted
+from webui.logs import parts
 
 who = ui.signed_in(Permission.LOG_READ)
 read = ui.app().queries
@@ -25,11 +26,11 @@ with find:
 with narrow:
     operation = listing.choice("operation", _("Operation"), OPERATIONS, words=str)
 with kind:
-    resource = listing.choice("resource", _("Resource"), RESOURCES, words=logview.resource_name)
+    resource = listing.choice("resource", _("Resource"), RESOURCES, words=parts.resource_name)
 with result:
     status = listing.choice("status", _("Status"), list(LogStatus))
 with period:
-    days = listing.choice("days", _("Period"), [1, 7, 30, 90], words=logview.period_name)
+    days = listing.choice("days", _("Period"), [1, 7, 30, 90], words=parts.period_name)
 with person:
     operator = listing.text("operator", _("Operator"), _("user name"))
 
@@ -56,15 +57,15 @@ with heading:
     query = urlencode({name: value for name, value in asked.items() if value})
     st.link_button(_("Export CSV"), place(f"/export/logs.csv?{query}"), icon=":material/download:")
     if who.may(Permission.AUDIT_VERIFY) and st.button(_("Verify audit chain"), icon=":material/verified_user:"):
-        logview.verify_dialog()
+        parts.verify_dialog()
 
 if page.total:
     columns = {
-        "at": show.time_column(_("Time")),
+        "at": format.time_column(_("Time")),
         "operator": _("Operator"),
         "operation": _("Operation"),
         "resource": st.column_config.TextColumn(_("Resource"), width=200),
-        "status": show.log_column(_("Status")),
+        "status": format.log_column(_("Status")),
         "ms": st.column_config.NumberColumn(_("Duration"), format="%d ms"),
         "ip": _("Address (IP)"),
     }
@@ -74,7 +75,7 @@ if page.total:
             "operator": row["operator"],
             "operation": row["operation"],
             "resource": readable(row["resource_name"] or ""),
-            "status": [show.label(row["status"])],
+            "status": [format.label(row["status"])],
             "ms": row["duration_ms"],
             "ip": row["ip"],
         }
@@ -83,7 +84,7 @@ if page.total:
     chosen = listing.table(page, cells, columns, alt=_("Logs"), select="single-row", rows_shown=12)
     listing.pages(page, counted(page.total, "{n} operation", "{n} operations"))
     if chosen:
-        logview.detail(chosen[0])
+        parts.detail(chosen[0])
     else:
         st.caption(_("Choose a row to see its command and output."))
 else:

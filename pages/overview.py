@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from provision.access import Permission
-from provision.models import Status, SyncStatus
-from webui import glance, ui
-from webui.i18n import _, counted
+from provision.core.access import Permission
+from provision.storage.models import Status, SyncStatus
+from webui.kit import ui
+from webui.kit.i18n import _, counted
+from webui.overview import parts
 
 who = ui.signed_in(Permission.SYNC_READ)
 read = ui.app().queries
@@ -18,22 +19,22 @@ with ui.title(_("Overview")):
         st.switch_page(ui.PAGES / "mailboxes.py", query_params={"mb_new": "1"})
 
 with st.grid(5, min_column_width=140):
-    glance.number(_("Mailboxes"), present, "mailboxes", _("Show all"))
+    parts.number(_("Mailboxes"), present, "mailboxes", _("Show all"))
     pending = counts.get("mailbox.PENDING", 0) + counts.get("alias.PENDING", 0)
-    glance.number(_("Pending"), pending, "sync", _("What waits"), sy_status=SyncStatus.PENDING)
+    parts.number(_("Pending"), pending, "sync", _("What waits"), sy_status=SyncStatus.PENDING)
     failed = counts.get("mailbox.FAILED", 0) + counts.get("alias.FAILED", 0)
-    glance.number(_("Failed"), failed, "sync", _("What failed"), sy_status=SyncStatus.FAILED)
+    parts.number(_("Failed"), failed, "sync", _("What failed"), sy_status=SyncStatus.FAILED)
     over = counts["mailbox.over_90_percent"]
-    glance.number(_("Over 90 % of quota"), over, "mailboxes", _("Which ones"), mb_full="true")
+    parts.number(_("Over 90 % of quota"), over, "mailboxes", _("Which ones"), mb_full="true")
     disabled = counts.get("mailbox.DISABLED", 0)
-    glance.number(_("Disabled"), disabled, "mailboxes", _("Which ones"), mb_status=Status.DISABLED)
+    parts.number(_("Disabled"), disabled, "mailboxes", _("Which ones"), mb_status=Status.DISABLED)
 
 left, right = st.columns([5, 3])
 with left:
     st.subheader(_("Needs attention"), anchor=False)
     waiting = read.waiting(who.actor, size=6)
     if waiting.total:
-        glance.attention(waiting.rows)
+        parts.attention(waiting.rows)
         ui.link("sync", _("All {n} on the sync page", n=f"{waiting.total:,}"), icon=":material/arrow_forward:")
     else:
         ui.empty(_("Everything has reached the mail servers."), ":material/check_circle:")
@@ -41,7 +42,7 @@ with right:
     st.subheader(_("Mail servers"), anchor=False)
     servers = read.servers(who.actor)
     for server in servers:
-        glance.server_row(server)
+        parts.server_row(server)
     if not servers:
         ui.empty(_("No mail server yet. Add one in the settings."), ":material/dns:")
 
@@ -50,22 +51,22 @@ with left:
     st.subheader(_("Operations per day"), anchor=False)
     days = read.operations_per_day(who.actor)
     if days:
-        glance.operations_chart(days)
+        parts.operations_chart(days)
     else:
         ui.empty(_("Nothing was done yet."), ":material/history:")
 with right:
     st.subheader(_("Storage by domain"), anchor=False)
     if any(row["used_bytes"] for row in domains):
-        glance.storage_chart(domains)
+        parts.storage_chart(domains)
     else:
         ui.empty(_("The mail servers have not told yet what is used."), ":material/database:")
 
 left, right = st.columns([5, 3])
 with left:
     st.subheader(_("Recent operations"), anchor=False)
-    glance.operation_table(read.logs(who.actor, size=8).rows)
+    parts.operation_table(read.logs(who.actor, size=8).rows)
     ui.link("logs", _("The whole log"), icon=":material/arrow_forward:")
 with right:
     st.subheader(_("Domains"), anchor=False)
-    glance.domain_table(domains[:8])
+    parts.domain_table(domains[:8])
     ui.link("domains", counted(len(domains), "The only domain", "All {n} domains"), icon=":material/arrow_forward:")

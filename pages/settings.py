@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from provision.access import Permission
-from provision.models import utc_now
-from webui import operators, policy, servers, tokens, ui
-from webui.i18n import _, counted
+from provision.core.access import Permission
+from provision.storage.models import utc_now
+from webui.kit import ui
+from webui.kit.i18n import _, counted
+from webui.settings import operators, policy, servers, tokens
 
 who = ui.signed_in(Permission.SERVER_WRITE)
 app = ui.app()

@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from provision.access import Permission
-from provision.models import SyncStatus
-from provision.provisioner.comparing import Found
-from provision.provisioner.resolving import Winner
-from webui import compare, live, ui
-from webui.choices import choices
-from webui.i18n import _
+from provision.core.access import Permission
+from provision.services.comparing import Found
+from provision.services.resolving import Winner
+from provision.storage.models import SyncStatus
+from webui.kit import ui
+from webui.kit.i18n import _
+from webui.sync import compare, sync_status
+from webui.sync.choices import choices
 
 who = ui.signed_in(Permission.SYNC_READ)
 app = ui.app()
@@ -22,8 +23,8 @@ if not servers:
     st.stop()
 halted = [row for row in servers if row["alarm"]]
 for row in halted:
-    live.alarm(row, may_force=who.may(Permission.SYNC_FORCE))
-live.health([row["uid"] for row in halted])
+    sync_status.alarm(row, may_force=who.may(Permission.SYNC_FORCE))
+sync_status.health([row["uid"] for row in halted])
 
 left, right = st.columns([4, 1], vertical_alignment="bottom")
 with left:
@@ -32,7 +33,7 @@ with left:
 if part == "waiting":
     with right:
         status = mine.choice("status", _("Status"), [SyncStatus.FAILED, SyncStatus.PENDING])
-    live.waiting(mine, status)
+    sync_status.waiting(mine, status)
 
 if part == "compare":
     which, find, act = st.columns([3, 3, 4], vertical_alignment="bottom")

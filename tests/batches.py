@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from provision.bootstrap import Postroom
-from provision.servers.dms_files import DmsFiles
-from provision.state import Change, Outcome
+from provision.app import Postroom
+from provision.core.state import Change, Outcome
+from provision.servers.dms.files import DmsFiles
 
 
 def note_batches(app: Postroom) -> list[int]:

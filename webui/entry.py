@@ -5,10 +5,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from provision.access import Permission
-from provision.signin import SignedIn
-from webui import login, session, sidebar, ui
-from webui.i18n import _, word
+from provision.core.access import Permission
+from provision.identity.sign_in import SignedIn
+from webui import login, sidebar
+from webui.http import sessions
+from webui.kit import ui
+from webui.kit.i18n import _, word
 
 ICON = Path(__file__).parent / "static" / "icon.png"
 # Section → (page, title, icon, the permission without which it does not exist).
@@ -31,7 +33,7 @@ def render() -> None:
     """One run of the dashboard."""
     # An entry of our own makes Streamlit show its menu, in which light, dark or the system's theme is chosen.
     st.set_page_config("Postroom", str(ICON), layout="wide", menu_items={"About": _("Mail administration")})
-    with ui.attempt(), session.whole_run() as who:
+    with ui.attempt(), sessions.whole_run() as who:
         sidebar.choose_language(who)
         if who is None:
             _everywhere(login.sign_in_page)

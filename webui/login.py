@@ -12,13 +12,14 @@ import streamlit as st
 from streamlit_authenticator.controllers import AuthenticationController
 from streamlit_authenticator.models import AuthenticationModel
 
-from provision.errors import InvalidInput, NotSignedIn, ProvisionError
-from provision.secret import Secret
-from provision.signin import SignedIn
-from webui import session, ui
-from webui.app import postroom
-from webui.i18n import _
-from webui.policy import password_hint
+from provision.core.errors import InvalidInput, NotSignedIn, ProvisionError
+from provision.core.secret import Secret
+from provision.identity.sign_in import SignedIn
+from webui.http import sessions
+from webui.http.running import postroom
+from webui.kit import ui
+from webui.kit.i18n import _
+from webui.settings.policy import password_hint
 from webui.sidebar import language_switch
 
 HERE = ("localhost", "127.0.0.1", "::1")
@@ -31,9 +32,9 @@ class OperatorModel(AuthenticationModel):  # type: ignore[misc]  # the package h
 
     def check_credentials(self, username: str, password: str) -> bool:
         """Raises: NotSignedIn, when it is wrong or locked."""
-        sign_in, ip = postroom().sign_in, session.ip_address()
+        sign_in, ip = postroom().sign_in, sessions.ip_address()
         uid = sign_in.check(username, Secret(password), ip)
-        self.token = sign_in.open_session(uid, ip, session.user_agent())
+        self.token = sign_in.open_session(uid, ip, sessions.user_agent())
         self.credentials["usernames"][username] = {"name": username, "email": "", "roles": []}
         return True
 
@@ -79,7 +80,7 @@ def _sign_in(username: str, password: str) -> None:
             return
         token = controller.authentication_model.token
         if token:
-            session.begin(token)
+            sessions.begin(token)
             st.caption(_("Signing in …"))
             st.stop()
 
@@ -104,7 +105,7 @@ def new_password_page(who: SignedIn) -> None:
         st.caption(_("You signed in with a one-time password. Choose your own to go on."))
         password_form(who, _("One-time password"))
         if st.button(_("Sign out"), type="tertiary", icon=":material/logout:"):
-            session.end(who)
+            sessions.end(who)
         language_switch(who)
 
 

@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from provision.signin import SignedIn
-from webui import session, show
-from webui.app import postroom
-from webui.i18n import LANGUAGES, STATE, _, browser_language
-from webui.markup import plain
+from provision.identity.sign_in import SignedIn
+from webui.http import sessions
+from webui.http.running import postroom
+from webui.kit import format
+from webui.kit.i18n import LANGUAGES, STATE, _, browser_language
+from webui.kit.markup import plain
 
 
 def choose_language(who: SignedIn | None) -> None:
@@ -21,9 +22,9 @@ def account(who: SignedIn) -> None:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             with st.container(gap=None, width="content"):
                 st.markdown(f"**{plain(who.display_name)}**")
-                st.caption(show.label(who.actor.role))
+                st.caption(format.label(who.actor.role))
             if st.button(_("Sign out"), type="tertiary", icon=":material/logout:", key="sign_out"):
-                session.end(who)
+                sessions.end(who)
                 st.stop()
         language_switch(who)
         if st.button(_("Change password"), type="tertiary", icon=":material/key:", key="own_password_open"):
@@ -49,7 +50,7 @@ def _keep(who: SignedIn | None) -> None:
 
 
 def change_password() -> None:
-    from webui import ui
+    from webui.kit import ui
     from webui.login import password_form
 
     key = ui.dialog_key()

@@ -10,8 +10,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from provision import serverlog
-from provision.bootstrap import calm_collector
+from provision.app import calm_collector
 from provision.cli import (
     alias,
     audit,
@@ -30,7 +29,8 @@ from provision.cli import (
 )
 from provision.cli.begin import init
 from provision.cli.session import Code, Session
-from provision.errors import ProvisionError
+from provision.core.errors import ProvisionError
+from provision.telemetry import serverlog
 
 PROGRAM = "python -m provision"
 EPILOG = (

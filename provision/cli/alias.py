@@ -8,8 +8,8 @@ from provision.cli.delivery import report
 from provision.cli.output import Json, Number, Size, pages, say, say_json, table
 from provision.cli.session import Code, session_of
 from provision.cli.views import view, without_ids
-from provision.errors import InvalidInput
-from provision.models import SyncStatus
+from provision.core.errors import InvalidInput
+from provision.storage.models import SyncStatus
 
 Address = Annotated[str, typer.Argument(help="The alias, e.g. info@example.com; @example.com catches all.")]
 Destinations = Annotated[list[str], typer.Argument(help="Where its mail goes; anywhere, one or several.")]

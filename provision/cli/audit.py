@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from provision.audit.archive import FOLDER, archive_log, verify_archive
 from provision.cli.output import MAX_DAYS, Json, say, say_json
 from provision.cli.session import Code, session_of
-from provision.errors import InvalidInput
-from provision.models import utc_now
-from provision.retention import FOLDER, archive_log, verify_archive
+from provision.core.errors import InvalidInput
+from provision.storage.models import utc_now
 
 app = typer.Typer(no_args_is_help=True)
 

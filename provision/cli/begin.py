@@ -6,10 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from provision.cli.session import Code, Session, session_of
-from provision.config import Settings
-from provision.errors import Conflict, Unreachable
-from provision.firststart import add_server, named_server
-from provision.sample import is_sample, make_sample
+from provision.core.errors import Conflict, Unreachable
+from provision.ops.first_start import add_server, named_server
+from provision.ops.sample import is_sample, make_sample
+from provision.settings.config import Settings
 
 
 def init(

@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from provision import csvfile
 from provision.cli.output import Json, cell, say, say_json, size, table
 from provision.cli.session import Code, session_of
-from provision.csvfile import ImportResult, export_csv, import_csv, plan_import, write_rejected
-from provision.models import Status, SyncStatus
-from provision.provisioner.newcomers import NewMailbox
 from provision.queries import MailboxFilter
-from provision.sheet import MAX_BYTES
+from provision.services.new_mailbox import NewMailbox
+from provision.storage.models import Status, SyncStatus
+from provision.transfer import csv_io
+from provision.transfer.csv_io import ImportResult, export_csv, import_csv, plan_import, write_rejected
+from provision.transfer.csv_reader import MAX_BYTES
 
 SHOWN = 50
 app = typer.Typer(no_args_is_help=True)
@@ -71,7 +71,7 @@ def export(
 @app.command()
 def template() -> int:
     """Print a file to fill in."""
-    sys.stdout.write(csvfile.template())
+    sys.stdout.write(csv_io.template())
     return Code.DONE
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from provision.cli.output import say, say_json
 from provision.cli.session import Code, Session
 from provision.cli.views import view
-from provision.errors import NotFound
-from provision.models import Alias, Mailbox, SyncStatus
-from provision.sync import quiet_seconds
+from provision.core.errors import NotFound
+from provision.storage.models import Alias, Mailbox, SyncStatus
+from provision.sync.engine import quiet_seconds
 
 Synced = Mailbox | Alias
 REMOVED = "REMOVED"

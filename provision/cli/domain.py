@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from provision import address as addresses
 from provision.cli.output import Json, parse_size, say, say_json, size, table, used
 from provision.cli.session import Code, session_of
 from provision.cli.views import view, without_ids
+from provision.core import address as addresses
 
 Name = Annotated[str, typer.Argument(help="The domain, e.g. example.com.")]
 Description = Annotated[str | None, typer.Option("--description", help="What it is for.")]

@@ -2,10 +2,10 @@
 
 import typer
 
-from provision import keys
 from provision.cli.output import say
 from provision.cli.session import Code, session_of
-from provision.config import get_settings
+from provision.ops import keys
+from provision.settings.config import get_settings
 
 app = typer.Typer(no_args_is_help=True)
 

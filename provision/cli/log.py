@@ -8,8 +8,8 @@ import typer
 from provision.cli.output import Json, Number, Size, pages, say_json, table
 from provision.cli.session import Code, session_of
 from provision.cli.views import without_ids
-from provision.models import LogStatus
 from provision.queries import LogFilter
+from provision.storage.models import LogStatus
 
 Since = Annotated[datetime | None, typer.Option("--since", help="From this time (UTC) on.")]
 Until = Annotated[datetime | None, typer.Option("--until", help="Before this time (UTC).")]

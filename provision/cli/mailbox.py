@@ -12,12 +12,12 @@ from provision.cli.output import Json, Number, Size, card, pages, parse_size, sa
 from provision.cli.secrets import FromStdin, Generate, ask_new_password, ask_password
 from provision.cli.session import Code, Session, session_of
 from provision.cli.views import view, without_ids
-from provision.errors import InvalidInput, ProvisionError
-from provision.models import Mailbox, Status, SyncStatus
-from provision.provisioner.bulk import BulkResult
-from provision.provisioner.newcomers import NewMailbox
+from provision.core.errors import InvalidInput, ProvisionError
+from provision.core.secret import Secret
 from provision.queries import MailboxFilter
-from provision.secret import Secret
+from provision.services.bulk import BulkResult
+from provision.services.new_mailbox import NewMailbox
+from provision.storage.models import Mailbox, Status, SyncStatus
 
 Address = Annotated[str, typer.Argument(help="The mailbox, e.g. anna@example.com.")]
 Addresses = Annotated[list[str], typer.Argument(help="One mailbox or several.")]

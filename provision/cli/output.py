@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from provision.errors import InvalidInput
+from provision.core.errors import InvalidInput
 from provision.queries import Page
 
 MAX_DAYS = 36_500  # a hundred years: beyond it is a slip

@@ -7,9 +7,9 @@ import typer
 
 from provision.cli.output import Json, cell, say, say_json, table
 from provision.cli.session import Code, session_of
-from provision.errors import InvalidInput
-from provision.policy import Shown, Source, allowed, meaning
-from provision.rules import NAMES
+from provision.core.errors import InvalidInput
+from provision.services.policy import Shown, Source, allowed, meaning
+from provision.settings.policy import NAMES
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from provision.errors import InvalidInput
-from provision.secret import Secret
+from provision.core.errors import InvalidInput
+from provision.core.secret import Secret
 
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from the first line of stdin.")]
 Generate = Annotated[bool, typer.Option("--generate", help="Make a one-time password and show it, this once only.")]

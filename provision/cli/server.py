@@ -7,8 +7,8 @@ import typer
 from provision.cli.output import Json, card, cell, say, say_json, table
 from provision.cli.session import Code, session_of
 from provision.cli.views import view
-from provision.errors import InvalidInput
-from provision.servers import KINDS, LOGIN_SETTINGS
+from provision.core.errors import InvalidInput
+from provision.servers.kinds import KINDS, LOGIN_SETTINGS
 
 KIND_HELP = "; ".join(f"{kind.name}: {kind.label} ({', '.join(kind.settings)})" for kind in KINDS.values())
 SETTING_HELP = f"A setting of its kind as name=value; also {', '.join(LOGIN_SETTINGS)}. Several times for several."

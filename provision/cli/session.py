@@ -11,13 +11,13 @@ from typing import ClassVar, TextIO
 
 import typer
 
-from provision import address as addresses
-from provision import serverlog
-from provision.access import Actor
-from provision.bootstrap import Postroom, open_postroom
-from provision.config import get_settings
-from provision.errors import InvalidInput
-from provision.models import Alias, Mailbox, Server
+from provision.app import Postroom, open_postroom
+from provision.core import address as addresses
+from provision.core.access import Actor
+from provision.core.errors import InvalidInput
+from provision.settings.config import get_settings
+from provision.storage.models import Alias, Mailbox, Server
+from provision.telemetry import serverlog
 
 LOG_NAME = "cli.log"
 MAX_NAME = 80  # of whoever did it, in the log

@@ -5,17 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-from provision import address as addresses
 from provision.cli.output import Json, Number, Size, cell, pages, say, say_json, table
 from provision.cli.session import Code, Session, session_of
 from provision.cli.views import without_ids
-from provision.errors import InvalidInput, NotFound
-from provision.models import Server
-from provision.plan import Difference, Plan
-from provision.provisioner.adopting import PullResult
-from provision.provisioner.resolving import Winner
-from provision.pushes import End, PushResult
-from provision.state import Key, Resource
+from provision.core import address as addresses
+from provision.core.errors import InvalidInput, NotFound
+from provision.core.plan import Difference, Plan
+from provision.core.state import Key, Resource
+from provision.services.adopting import PullResult
+from provision.services.resolving import Winner
+from provision.storage.models import Server
+from provision.sync.result import End, PushResult
 
 ServerName = Annotated[str | None, typer.Argument(help="The mail server; needed where there are several.")]
 PLURALS = {"mailbox": "mailboxes", "alias": "aliases"}

@@ -7,7 +7,7 @@ import typer
 from provision.cli.output import MAX_DAYS, Json, say, say_json, table
 from provision.cli.session import Code, session_of
 from provision.cli.views import without_ids
-from provision.tokens import in_days, state
+from provision.services.tokens import in_days, state
 
 Name = Annotated[str, typer.Argument(help="What it is called; the log speaks of token:NAME.")]
 app = typer.Typer(no_args_is_help=True)

@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
-from provision import serverlog
-from provision.access import Actor
-from provision.backup import Contents, restore_backup, write_backup
-from provision.bootstrap import calm_collector
+from provision.app import calm_collector
 from provision.cli.output import Json, say, say_json
 from provision.cli.session import Code, login_name, session_of
-from provision.config import get_settings
-from provision.doctor import Finding, Verdict, examine
-from provision.errors import Conflict
-from provision.jobs import Jobs
+from provision.core.access import Actor
+from provision.core.errors import Conflict
+from provision.jobs.loop import Jobs
+from provision.ops.backup import Contents, restore_backup, write_backup
+from provision.ops.doctor import Finding, Verdict, examine
+from provision.settings.config import get_settings
+from provision.telemetry import serverlog
 
 SIGNS = {Verdict.WELL: "ok", Verdict.WARNING: "warning", Verdict.PROBLEM: "PROBLEM"}
 

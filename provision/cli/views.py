@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from provision import address as addresses
-from provision.models import Alias, Domain, Mailbox, Operator, Server
+from provision.core import address as addresses
+from provision.storage.models import Alias, Domain, Mailbox, Operator, Server
 
 COMMON = (
     "uid",

@@ -9,12 +9,12 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, RowMapping, Select, func, literal_column, select
 from sqlalchemy.orm import Session
 
-from provision import address as addresses
-from provision.access import Actor
-from provision.database import Database
-from provision.errors import InvalidInput, NotFound
-from provision.models import Alias, Domain, Mailbox, Status
-from provision.search import Search
+from provision.core import address as addresses
+from provision.core.access import Actor
+from provision.core.errors import InvalidInput, NotFound
+from provision.storage.database import Database
+from provision.storage.models import Alias, Domain, Mailbox, Status
+from provision.storage.search import Search
 
 # Written out, not bound: the databases use their partial indexes only for this very text.
 PRESENT: ColumnElement[bool] = literal_column("mailbox.status <> 'DELETED'")

@@ -9,13 +9,13 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from provision import audit
-from provision.access import Actor, Permission
-from provision.address import as_stored
-from provision.errors import NotFound
-from provision.models import Domain, LogStatus, ProvisionLog, utc_now
+from provision.audit import chain
+from provision.core.access import Actor, Permission
+from provision.core.address import as_stored
+from provision.core.errors import NotFound
 from provision.queries.lists import Page, Reads, Walk, count, kept_to_pages
-from provision.search import LAST
+from provision.storage.models import Domain, LogStatus, ProvisionLog, utc_now
+from provision.storage.search import LAST
 
 FEW = 1_000
 
@@ -67,16 +67,16 @@ class LogReads(Reads):
         for part in self._in_parts(select(ProvisionLog.__table__).where(*conditions), ProvisionLog.id):
             yield from map(dict, part)
 
-    def verify_audit(self, actor: Actor, exported: Mapping[str, Any] | None = None) -> audit.ChainReport:
+    def verify_audit(self, actor: Actor, exported: Mapping[str, Any] | None = None) -> chain.ChainReport:
         """Walk the audit chain; `exported`: a head kept outside."""
         actor.require(Permission.AUDIT_VERIFY)
         with self.database.read() as session:
-            return audit.verify(session, exported)
+            return chain.verify(session, exported)
 
     def audit_head(self, actor: Actor) -> dict[str, Any]:
         actor.require(Permission.AUDIT_VERIFY)
         with self.database.read() as session:
-            return audit.export_head(session)
+            return chain.export_head(session)
 
     def operations_per_day(self, actor: Actor, days: int = 14) -> list[Mapping[str, Any]]:
         """Finished operations by day (UTC) and status; today is the last of the days."""

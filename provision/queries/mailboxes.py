@@ -8,10 +8,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Text, func, or_, select
 from sqlalchemy.orm import Session
 
-from provision.access import Actor, Permission
-from provision.address import as_stored
-from provision.errors import InvalidInput
-from provision.models import Alias, Mailbox, Status, SyncStatus
+from provision.core.access import Actor, Permission
+from provision.core.address import as_stored
+from provision.core.errors import InvalidInput
 from provision.queries.lists import (
     ALIAS_COLUMNS,
     MAILBOX_COLUMNS,
@@ -28,7 +27,8 @@ from provision.queries.lists import (
     rows_of,
     scope,
 )
-from provision.search import Search, escaped, leads_to, matches
+from provision.storage.models import Alias, Mailbox, Status, SyncStatus
+from provision.storage.search import Search, escaped, leads_to, matches
 
 MAILBOX_SORTS: Mapping[str, Any] = {
     "address": Mailbox.address,

@@ -8,9 +8,12 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal_column, select, union_all
 from sqlalchemy.orm import Session
 
-from provision.access import Actor, Permission
-from provision.errors import NotFound
-from provision.models import (
+from provision.core.access import Actor, Permission
+from provision.core.errors import NotFound
+from provision.core.state import Resource
+from provision.queries.lists import PRESENT, Page, Reads, domain_id, kept_to_pages, scope, stored_domain
+from provision.servers.kinds import KINDS, LOGIN_SETTINGS, server_class
+from provision.storage.models import (
     TABLES,
     Alias,
     Domain,
@@ -22,10 +25,7 @@ from provision.models import (
     operator_domain,
     utc_now,
 )
-from provision.queries.lists import PRESENT, Page, Reads, domain_id, kept_to_pages, scope, stored_domain
-from provision.servers import KINDS, LOGIN_SETTINGS, server_class
-from provision.state import Resource
-from provision.sync import quiet_seconds
+from provision.sync.engine import quiet_seconds
 
 OPERATOR_COLUMNS = (
     "id",

@@ -11,10 +11,10 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from api.app import MOUNT, create_api
-from provision.access import Permission
-from provision.bootstrap import Postroom
-from provision.models import Mailbox
-from provision.tokens import SCOPES
+from provision.app import Postroom
+from provision.core.access import Permission
+from provision.services.tokens import SCOPES
+from provision.storage.models import Mailbox
 from tests.conftest import World
 
 BASE = "/api/provision"

@@ -10,9 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from provision.access import Actor
-from provision.bootstrap import Postroom
-from provision.tokens import SCOPES
+from provision.app import Postroom
+from provision.core.access import Actor
+from provision.services.tokens import SCOPES
 from tests.e2e.site import serve
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"

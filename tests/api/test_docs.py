@@ -17,8 +17,8 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from api.app import MOUNT, api_routes, create_api
-from provision.bootstrap import Postroom
-from provision.database import ROOT
+from provision.app import Postroom
+from provision.storage.database import ROOT
 from tests.conftest import World
 from tests.waiting import wait_for
 

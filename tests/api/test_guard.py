@@ -10,11 +10,11 @@ import time_machine
 
 from api.app import ROUTERS, api_routes, create_api, document, scope_of
 from api.auth import OPEN
-from provision.access import Permission
-from provision.bootstrap import Postroom, open_postroom
-from provision.config import Settings
-from provision.models import utc_now
-from provision.tokens import SCOPES
+from provision.app import Postroom, open_postroom
+from provision.core.access import Permission
+from provision.services.tokens import SCOPES
+from provision.settings.config import Settings
+from provision.storage.models import utc_now
 from tests.api.conftest import Api, client
 from tests.conftest import World
 

@@ -10,9 +10,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from provision.config import get_settings
-from webui.asgi import middleware
-from webui.proxies import real_address
+from provision.settings.config import get_settings
+from webui.http.asgi import middleware
+from webui.http.proxies import real_address
 
 
 async def who(request: Request) -> PlainTextResponse:

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import delete
 
-from provision.models import ApiAnswer
+from provision.storage.models import ApiAnswer
 from tests.api.conftest import PASSWORD, Api
 
 KEY = {"Idempotency-Key": "order-4711"}
@@ -58,7 +58,7 @@ def test_every_post_knows_the_key(api: Api, path: str) -> None:
 
 @pytest.mark.both_databases
 def test_a_call_that_is_worked_on_is_not_begun_again(api: Api) -> None:
-    from provision.secret import Secret
+    from provision.core.secret import Secret
 
     asked = b"POST /api/provision/sync/push?\n"
     assert api.world.app.answers.claim(Secret(api.token), "order-4711", asked) is None

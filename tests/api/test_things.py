@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from provision.models import Server
+from provision.storage.models import Server
 from tests.api.conftest import PASSWORD, Api, client
 from tests.conftest import HASH
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from provision.access import Actor
+from provision.core.access import Actor
 from tests.e2e.site import Site, serve
 
 SYSTEM = Actor.system("attack")

@@ -10,7 +10,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from webui.session import COOKIE
+from webui.http.sessions import COOKIE
 
 SECONDS = 30
 Value = str | bool | int | list[int]

@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.app import create_api, document
-from provision.sheet import COLUMNS, unguard
+from provision.transfer.csv_reader import COLUMNS, unguard
 from tests.api.conftest import BASE, Api, client
 from tests.attack.naughty import ALL, hard
 from tests.conftest import HASH, World

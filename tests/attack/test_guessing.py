@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from provision.bootstrap import Postroom
-from provision.config import Settings
-from provision.errors import NotSignedIn
-from provision.models import Role
-from provision.secret import Secret
+from provision.app import Postroom
+from provision.core.errors import NotSignedIn
+from provision.core.secret import Secret
+from provision.settings.config import Settings
+from provision.storage.models import Role
 from tests.attack.conftest import SYSTEM
 
 RIGHT, WRONG = Secret("Correct-Horse-1"), Secret("Wrong-Horse-1")
@@ -103,7 +103,7 @@ def timed(work: Callable[[], object]) -> float:
 def main() -> None:
     import tempfile
 
-    from provision.bootstrap import open_postroom
+    from provision.app import open_postroom
 
     with tempfile.TemporaryDirectory() as folder:
         app = open_postroom(Settings(data_dir=Path(folder)))

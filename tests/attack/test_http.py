@@ -12,8 +12,8 @@ import pytest
 from api.app import MOUNT, create_api, document
 from tests.attack.naughty import hard
 from tests.e2e.site import Site, token_of
-from webui.proxies import real_address
-from webui.session import COOKIE
+from webui.http.proxies import real_address
+from webui.http.sessions import COOKIE
 
 Answer = tuple[int, dict[str, str], bytes]
 CLIMBS = [

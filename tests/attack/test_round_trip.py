@@ -5,9 +5,9 @@ from contextlib import suppress
 
 import pytest
 
-from provision.errors import ProvisionError
-from provision.provisioner.newcomers import NewMailbox
-from provision.secret import Secret
+from provision.core.errors import ProvisionError
+from provision.core.secret import Secret
+from provision.services.new_mailbox import NewMailbox
 from tests.attack.naughty import ALL, OURS, hard
 from tests.conftest import HASH, PASSWORD, World
 from tests.mail.clients import smtp_auth
@@ -121,7 +121,7 @@ def test_each_accepted_hash_is_one_field_of_one_line(busy: World) -> None:
 
 @pytest.mark.parametrize("text", QUOTAS_MB)
 def test_each_quota_of_a_csv_is_what_dovecot_applies(mail: Mail, text: str) -> None:  # noqa: F811
-    from provision.csvfile import import_csv
+    from provision.transfer.csv_io import import_csv
 
     data = f"email,password,quota_mb\nanna@example.com,{PASSWORD.reveal()},{text}\n".encode()
     assert not import_csv(mail.world.app, mail.world.alice, data).errors

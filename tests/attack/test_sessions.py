@@ -8,14 +8,14 @@ from uuid import uuid4
 
 import pytest
 
-from provision.models import Role
+from provision.core.secret import Secret
 from provision.queries import LogFilter
-from provision.secret import Secret
+from provision.storage.models import Role
 from tests.attack.conftest import SYSTEM
 from tests.attack.tab import Tab, tab
 from tests.e2e.site import PASSWORD, Site, operator, token_of
 from tests.waiting import wait_for
-from webui.session import COOKIE, XSRF_COOKIE
+from webui.http.sessions import COOKIE, XSRF_COOKIE
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -8,12 +8,12 @@ from uuid import uuid4
 import idna
 import pytest
 
-from provision.bootstrap import Postroom
-from provision.errors import ProvisionError
-from provision.models import Role
-from provision.provisioner.newcomers import NewMailbox
+from provision.app import Postroom
+from provision.core.errors import ProvisionError
+from provision.core.secret import Secret
 from provision.queries import LogFilter, MailboxFilter
-from provision.secret import Secret
+from provision.services.new_mailbox import NewMailbox
+from provision.storage.models import Role
 from tests.attack.naughty import ALL, CANARY_FILE, hard
 from tests.conftest import HASH, PASSWORD, World, make_world
 from tests.nightly import by_day

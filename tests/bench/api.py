@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx2
 
-from provision.bootstrap import Postroom
-from provision.tokens import SCOPES
+from provision.app import Postroom
+from provision.services.tokens import SCOPES
 from tests.api.test_docs import serving
 from tests.bench.world import ADMIN, KINDS, few, fill, percentile, products, seconds, table
 from tests.conftest import HASH

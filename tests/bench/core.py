@@ -8,11 +8,11 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from provision.bootstrap import Postroom, open_postroom
-from provision.config import Settings
-from provision.models import SyncStatus
-from provision.provisioner.newcomers import NewMailbox
+from provision.app import Postroom, open_postroom
 from provision.queries import MailboxFilter
+from provision.services.new_mailbox import NewMailbox
+from provision.settings.config import Settings
+from provision.storage.models import SyncStatus
 from tests.bench.world import (
     ADMIN,
     KINDS,

@@ -8,10 +8,10 @@ python -m tests.bench.csv_import [rows]
 import sys
 import time
 
-from provision.bootstrap import Postroom, calm_collector
-from provision.csvfile import import_csv
-from provision.passwords import hash_passwords
-from provision.secret import Secret
+from provision.app import Postroom, calm_collector
+from provision.core.passwords import hash_passwords
+from provision.core.secret import Secret
+from provision.transfer.csv_io import import_csv
 from tests.bench.world import ADMIN, KINDS, few, products, table
 
 ROWS = 10_000

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from provision.passwords import hash_password
-from provision.secret import Secret
-from provision.servers import MailServer
-from provision.state import Change, CreateMailbox, SetPassword
+from provision.core.passwords import hash_password
+from provision.core.secret import Secret
+from provision.core.state import Change, CreateMailbox, SetPassword
+from provision.servers.kinds import MailServer
 from tests.bench.world import few, table
 from tests.servers.engine import Engine
 from tests.servers.rig import ACCOUNTS, QUOTAS, ContainerRig

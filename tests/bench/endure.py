@@ -19,12 +19,12 @@ from typing import Any
 import httpx2
 from port_for import get_port
 
-from provision.bootstrap import Postroom
-from provision.database import ROOT
-from provision.models import SyncStatus
-from provision.servers.dms_files import DmsFiles
-from provision.state import Resource
-from provision.tokens import SCOPES
+from provision.app import Postroom
+from provision.core.state import Resource
+from provision.servers.dms.files import DmsFiles
+from provision.services.tokens import SCOPES
+from provision.storage.database import ROOT
+from provision.storage.models import SyncStatus
 from tests.bench.world import ADMIN, volume
 from tests.conftest import HASH, OTHER_HASH
 from tests.waiting import comes_true

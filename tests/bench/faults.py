@@ -24,15 +24,15 @@ from typing import Any
 import time_machine
 from sqlalchemy import func, select
 
-from provision.access import Actor
-from provision.bootstrap import Postroom, open_postroom
-from provision.database import ROOT
-from provision.errors import ProvisionError
-from provision.jobs import Jobs
-from provision.models import AuditLink, Mailbox, SyncStatus, utc_now
-from provision.provisioner.newcomers import NewMailbox
-from provision.servers.dms_files import DmsFiles
-from provision.state import ServerState, key_of
+from provision.app import Postroom, open_postroom
+from provision.core.access import Actor
+from provision.core.errors import ProvisionError
+from provision.core.state import ServerState, key_of
+from provision.jobs.loop import Jobs
+from provision.servers.dms.files import DmsFiles
+from provision.services.new_mailbox import NewMailbox
+from provision.storage.database import ROOT
+from provision.storage.models import AuditLink, Mailbox, SyncStatus, utc_now
 from tests.conftest import HASH
 from tests.postgres import PostgresServer
 from tests.waiting import comes_true

@@ -9,9 +9,9 @@ from uuid import UUID
 from sqlalchemy import Table, insert, text
 from uuid6 import uuid7
 
-from provision import audit
-from provision.bootstrap import Postroom
-from provision.models import AuditLink, LogStatus, ProvisionLog, utc_now
+from provision.app import Postroom
+from provision.audit import chain as audit
+from provision.storage.models import AuditLink, LogStatus, ProvisionLog, utc_now
 from tests.bench.world import address, domain_number
 
 CHUNK = 20_000

@@ -21,12 +21,12 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
-from provision.bootstrap import Postroom
-from provision.models import Role
-from provision.secret import Secret
+from provision.app import Postroom
+from provision.core.secret import Secret
+from provision.storage.models import Role
 from tests.bench.world import ADMIN, QUICK, fill, percentile, products, table
 from tests.e2e.site import PASSWORD, server_process
-from webui.session import COOKIE
+from webui.http.sessions import COOKIE
 
 MAILBOXES, DOMAINS = 15_000 if QUICK else 100_000, 40  # each search finds something
 LAST_PAGE = MAILBOXES // 50

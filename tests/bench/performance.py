@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from provision.database import ROOT
+from provision.storage.database import ROOT
 from tests.postgres import programs
 
 DOCUMENT = ROOT / "docs" / "performance.md"

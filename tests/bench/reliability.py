@@ -6,8 +6,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from provision.bootstrap import Postroom, open_postroom
-from provision.config import Settings
+from provision.app import Postroom, open_postroom
+from provision.settings.config import Settings
 from tests.bench import faults
 from tests.bench.world import new_database, table
 from tests.postgres import PostgresServer, start_postgres

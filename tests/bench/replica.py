@@ -13,12 +13,12 @@ from typing import Any
 
 import uvicorn
 
-from provision.bootstrap import open_postroom
+from provision.app import open_postroom
 from provision.cli import main as command_line
-from provision.servers.dms_files import DmsFiles
-from provision.state import Change, Outcome
-from provision.sync import Sync
-from webui import app as running
+from provision.core.state import Change, Outcome
+from provision.servers.dms.files import DmsFiles
+from provision.sync.engine import Sync
+from webui.http import running
 
 
 class NotedFiles(DmsFiles):

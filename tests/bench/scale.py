@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
-from provision.backup import restore_backup, write_backup
-from provision.bootstrap import Postroom
-from provision.csvfile import import_csv
-from provision.models import LogStatus, utc_now
-from provision.provisioner.newcomers import NewMailbox
+from provision.app import Postroom
+from provision.audit.archive import archive_log
+from provision.ops.backup import restore_backup, write_backup
 from provision.queries import LogFilter, MailboxFilter
-from provision.retention import archive_log
+from provision.services.new_mailbox import NewMailbox
+from provision.storage.models import LogStatus, utc_now
+from provision.transfer.csv_io import import_csv
 from tests.bench import pages
 from tests.bench.core import preview_apart
 from tests.bench.logrows import DAYS, fill_log, resource_id

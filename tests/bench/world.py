@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import insert, select, text
 from uuid6 import uuid7
 
-from provision.access import Actor
-from provision.bootstrap import Postroom, open_postroom
-from provision.config import Settings
-from provision.models import Alias, Domain, Mailbox, Server
+from provision.app import Postroom, open_postroom
+from provision.core.access import Actor
+from provision.settings.config import Settings
+from provision.storage.models import Alias, Domain, Mailbox, Server
 from tests.conftest import HASH
 from tests.postgres import PostgresServer, start_postgres
 

@@ -12,7 +12,7 @@ import pytest
 import typer.main
 
 from provision.cli import app, main
-from provision.config import get_settings
+from provision.settings.config import get_settings
 
 
 class Done(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from provision.database import ROOT
+from provision.storage.database import ROOT
 from tests.cli.conftest import commands
 
 PAGE = ROOT / "docs" / "cli.md"

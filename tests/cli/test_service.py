@@ -13,11 +13,11 @@ from contextlib import closing, suppress
 
 import pytest
 
-from provision.bootstrap import open_postroom
-from provision.config import get_settings
-from provision.database import ROOT
-from provision.errors import NotSignedIn
-from provision.secret import Secret
+from provision.app import open_postroom
+from provision.core.errors import NotSignedIn
+from provision.core.secret import Secret
+from provision.settings.config import get_settings
+from provision.storage.database import ROOT
 from tests.cli.conftest import Cli, commands
 from tests.conftest import OTHER_HASH
 

@@ -1,6 +1,6 @@
 """API tokens by the command line."""
 
-from provision.secret import Secret
+from provision.core.secret import Secret
 from tests.cli.conftest import Cli
 
 

@@ -12,12 +12,12 @@ import structlog
 import time_machine
 from sqlalchemy import create_engine, text
 
-from provision import serverlog
-from provision.config import get_settings
-from provision.database import ROOT
-from provision.models import utc_now
-from provision.sealing import Sealer, keep_first_key
-from provision.secret import Secret
+from provision.core.secret import Secret
+from provision.settings.config import get_settings
+from provision.storage.database import ROOT
+from provision.storage.encryption import Sealer, keep_first_key
+from provision.storage.models import utc_now
+from provision.telemetry import serverlog
 from tests.cli.conftest import Cli
 from tests.waiting import wait_for
 

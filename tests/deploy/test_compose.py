@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from provision.config import Settings, variables
+from provision.settings.config import Settings, variables
 from tests.deploy.image import ROOT, UID
 
 FILES = ("compose.yaml", "compose.exec.yaml", "compose.replicas.yaml")

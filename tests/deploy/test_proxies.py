@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from provision.access import Actor
+from provision.core.access import Actor
 from tests.deploy.proxies import caddy, nginx, unverified
 from tests.e2e.site import Site, serve, server_process, sign_in
-from webui.session import COOKIE
+from webui.http.sessions import COOKIE
 
 pytestmark = pytest.mark.browser
 SYSTEM = Actor.system("test")

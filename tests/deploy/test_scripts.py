@@ -13,7 +13,7 @@ import pytest
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.testclient import TestClient
 
-from provision.secret import Secret
+from provision.core.secret import Secret
 from scripts import dev_app, dev_seed
 from tests.e2e.site import ROOT
 

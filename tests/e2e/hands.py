@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Locator, Page, expect
 
-from provision.access import Actor
-from provision.models import Mailbox
+from provision.core.access import Actor
+from provision.storage.models import Mailbox
 from tests.e2e.site import PASSWORD, Site
 from tests.waiting import comes_true
 

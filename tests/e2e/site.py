@@ -16,14 +16,14 @@ from typing import Any
 import time_machine
 from playwright.sync_api import Browser, Page, Playwright, expect
 
-from provision.access import Actor
-from provision.bootstrap import Postroom, open_postroom
-from provision.config import Settings
-from provision.models import Role
-from provision.sample import MAIN, make_sample
-from provision.secret import Secret
+from provision.app import Postroom, open_postroom
+from provision.core.access import Actor
+from provision.core.secret import Secret
+from provision.ops.sample import MAIN, make_sample
+from provision.settings.config import Settings
+from provision.storage.models import Role
 from tests.waiting import comes_true
-from webui.session import COOKIE
+from webui.http.sessions import COOKIE
 
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEM = Actor.system("set-up")

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from provision.sample import MAIN
+from provision.ops.sample import MAIN
 from tests.e2e.hands import choose_row, click_twice, dialog, open_create, settled
 from tests.e2e.site import Site, serve
 

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from provision.access import Actor
+from provision.core.access import Actor
 from provision.queries import LogFilter
 from tests.e2e.hands import choose_row, click_row
 from tests.e2e.site import Site, enter

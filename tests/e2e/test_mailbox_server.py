@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from provision.provisioner.newcomers import NewMailbox
-from provision.sample import MAIN
-from provision.secret import Secret
+from provision.core.secret import Secret
+from provision.ops.sample import MAIN
+from provision.services.new_mailbox import NewMailbox
 from tests.e2e.hands import (
     PASSWORD,
     SYSTEM,

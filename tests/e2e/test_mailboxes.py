@@ -7,11 +7,11 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import func, select
 
-from provision.models import Mailbox, ProvisionLog
-from provision.passwords import verify_password
-from provision.provisioner.newcomers import NewMailbox
-from provision.sample import MAIN
-from provision.secret import Secret
+from provision.core.passwords import verify_password
+from provision.core.secret import Secret
+from provision.ops.sample import MAIN
+from provision.services.new_mailbox import NewMailbox
+from provision.storage.models import Mailbox, ProvisionLog
 from tests.conftest import HASH
 from tests.e2e.hands import (
     PASSWORD,

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from provision.access import Actor
+from provision.core.access import Actor
 from tests.e2e.hands import choose, choose_row
 from tests.e2e.site import PASSWORD, Site, enter, fill_sign_in, serve
 

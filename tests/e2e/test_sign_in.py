@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from provision.access import Actor
+from provision.core.access import Actor
 from tests.e2e.site import PASSWORD, Site, enter, fill_sign_in, operator, serve, sign_in
 from tests.waiting import wait_for
-from webui.session import COOKIE
+from webui.http.sessions import COOKIE
 
 pytestmark = pytest.mark.browser
 SYSTEM = Actor.system("test")

@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from provision.access import Actor
-from provision.models import SyncStatus
+from provision.core.access import Actor
+from provision.storage.models import SyncStatus
 from tests.e2e.hands import a_run, choose, choose_row
 from tests.e2e.site import Site, enter
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from provision.state import Change, DeleteAlias, DeleteMailbox
+from provision.core.state import Change, DeleteAlias, DeleteMailbox
 from tests.live.journey import MailServerUnderTest, Place, doors_from_environment
 from tests.servers.conftest import engine
 from tests.servers.engine import Engine

@@ -7,9 +7,9 @@ import smtplib
 import ssl
 from dataclasses import dataclass, field
 
-from provision.secret import Secret
-from provision.servers.docker_exec import Ran
-from provision.state import Change
+from provision.core.secret import Secret
+from provision.core.state import Change
+from provision.servers.dms.docker_exec import Ran
 from tests.servers.rig import ContainerRig, LiveRig
 from tests.waiting import wait_for
 

@@ -4,11 +4,11 @@ import threading
 
 import pytest
 
-from provision.passwords import hash_password
-from provision.secret import Secret
-from provision.servers.dms_live import DmsLive
-from provision.servers.docker_exec import Container
-from provision.state import Change, CreateMailbox, DeleteMailbox, SetAlias, SetEnabled, SetPassword, SetQuota
+from provision.core.passwords import hash_password
+from provision.core.secret import Secret
+from provision.core.state import Change, CreateMailbox, DeleteMailbox, SetAlias, SetEnabled, SetPassword, SetQuota
+from provision.servers.dms.docker_exec import Container
+from provision.servers.dms.live import DmsLive
 from tests.live.conftest import DOMAIN, LIVE_CONTAINER
 from tests.live.journey import MailServerUnderTest
 from tests.servers.rig import LiveRig

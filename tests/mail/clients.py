@@ -7,7 +7,7 @@ import smtplib
 import socket
 from email.message import EmailMessage
 
-from provision.secret import Secret
+from provision.core.secret import Secret
 from tests.mail.mailhost import MailHost
 
 SECONDS = 15

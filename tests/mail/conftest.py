@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from provision.models import SyncStatus
-from provision.secret import Secret
+from provision.core.secret import Secret
+from provision.storage.models import SyncStatus
 from tests.conftest import World
 from tests.mail import clients
 from tests.mail.mailhost import MailHost, mail_host

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 from port_for import get_port
 
-from provision.secret import Secret
+from provision.core.secret import Secret
 from tests.mail.feeder import Feeder
 from tests.waiting import wait_for
 

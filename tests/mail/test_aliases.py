@@ -1,8 +1,8 @@
 """Aliases of ours: read by Postfix, followed to the maildir, and as users of their own (dummy accounts)."""
 
-from provision.models import SyncStatus
-from provision.secret import Secret
-from provision.state import Resource
+from provision.core.secret import Secret
+from provision.core.state import Resource
+from provision.storage.models import SyncStatus
 from tests.conftest import HASH, PASSWORD
 from tests.mail.conftest import OPEN, SHUT, Mail
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from provision.credentials import check_login
-from provision.errors import InvalidInput, Unreachable
-from provision.models import Mailbox
-from provision.secret import Secret
+from provision.core.errors import InvalidInput, Unreachable
+from provision.core.secret import Secret
+from provision.servers.login_check import check_login
+from provision.storage.models import Mailbox
 from tests.conftest import PASSWORD
 from tests.mail.conftest import Mail
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from provision.errors import InvalidEmail, InvalidInput
-from provision.provisioner.newcomers import NewMailbox
-from provision.secret import Secret
+from provision.core.errors import InvalidEmail, InvalidInput
+from provision.core.secret import Secret
+from provision.services.new_mailbox import NewMailbox
 from tests.conftest import HASH, PASSWORD
 from tests.mail import clients
 from tests.mail.conftest import OPEN, SHUT, Mail

@@ -4,9 +4,9 @@ import pytest
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from passlib.hash import sha256_crypt, sha512_crypt
 
-from provision.errors import InvalidInput
-from provision.passwords import ARGON2_MAX_KIB, HASH_SHAPES, check_hash, hash_password
-from provision.secret import Secret
+from provision.core.errors import InvalidInput
+from provision.core.passwords import ARGON2_MAX_KIB, HASH_SHAPES, check_hash, hash_password
+from provision.core.secret import Secret
 from tests.conftest import PASSWORD
 from tests.mail.clients import imap_login, smtp_auth
 from tests.mail.conftest import Mail

@@ -1,7 +1,7 @@
 """Mailboxes of ours at the doors of a real mail server: who is let in, and who still gets mail."""
 
-from provision.models import SyncStatus
-from provision.secret import Secret
+from provision.core.secret import Secret
+from provision.storage.models import SyncStatus
 from tests.conftest import PASSWORD
 from tests.mail.conftest import OPEN, SHUT, Mail
 

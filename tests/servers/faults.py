@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from provision.errors import Unreachable
-from provision.passwords import hash_password
-from provision.secret import Secret
-from provision.servers.dms_exec import DmsExec
-from provision.servers.docker_exec import Ran
-from provision.state import Change, CreateMailbox, SetAlias
+from provision.core.errors import Unreachable
+from provision.core.passwords import hash_password
+from provision.core.secret import Secret
+from provision.core.state import Change, CreateMailbox, SetAlias
+from provision.servers.dms.docker_exec import Ran
+from provision.servers.dms.exec import DmsExec
 from tests.servers.rig import ContainerRig
 
 HASH = hash_password(Secret("Some-pass-word-1"))

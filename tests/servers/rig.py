@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from provision.servers import MailServer, open_server
-from provision.servers.docker_exec import Container, Ran
+from provision.servers.dms.docker_exec import Container, Ran
+from provision.servers.kinds import MailServer, open_server
 from tests.servers.engine import IMAGE, LABEL, Engine
 
 FOLDER = "/tmp/docker-mailserver"

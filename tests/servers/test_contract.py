@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 import pytest
 
-from provision.errors import MailServerError
-from provision.passwords import hash_password, verify_password
-from provision.secret import Secret
-from provision.state import (
+from provision.core.errors import MailServerError
+from provision.core.passwords import hash_password, verify_password
+from provision.core.secret import Secret
+from provision.core.state import (
     AliasState,
     Change,
     CreateMailbox,

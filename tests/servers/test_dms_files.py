@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from provision.errors import Unreachable
-from provision.servers.dms_files import DmsFiles
-from provision.state import Change, CreateMailbox, Outcome, SetAlias, SetPassword, SetQuota
+from provision.core.errors import Unreachable
+from provision.core.state import Change, CreateMailbox, Outcome, SetAlias, SetPassword, SetQuota
+from provision.servers.dms.files import DmsFiles
 from tests.conftest import HASH, OTHER_HASH
 
 ACCOUNTS, VIRTUAL, QUOTAS = "postfix-accounts.cf", "postfix-virtual.cf", "dovecot-quotas.cf"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from provision.secret import Secret
-from provision.servers.docker_exec import Container
-from provision.state import Change, CreateMailbox, SetQuota
+from provision.core.secret import Secret
+from provision.core.state import Change, CreateMailbox, SetQuota
+from provision.servers.dms.docker_exec import Container
 from tests.servers.certificates import Authority
 from tests.servers.engine import TLS, Engine, NoEngine, free_port
 from tests.servers.faults import ANN, BATCH, HASH, unreachable, written

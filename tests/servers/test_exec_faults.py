@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from provision.secret import Secret
-from provision.servers.dms_exec import DmsExec
-from provision.servers.docker_exec import Container
-from provision.state import SetPassword, SetQuota
+from provision.core.secret import Secret
+from provision.core.state import SetPassword, SetQuota
+from provision.servers.dms.docker_exec import Container
+from provision.servers.dms.exec import DmsExec
 from tests.servers.engine import Engine
 from tests.servers.faults import ANN, AT_ONCE, BATCH, HASH, Make, Relay, after_first_write, unreachable, written
 from tests.servers.rig import ACCOUNTS, FOLDER, VIRTUAL, ContainerRig

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from provision.secret import Secret
-from provision.servers import dms_exec
-from provision.servers.dms_exec import DmsExec
-from provision.servers.docker_exec import Ran
-from provision.state import Change, CreateMailbox, DeleteMailbox, SetAlias, SetEnabled, SetQuota
+from provision.core.secret import Secret
+from provision.core.state import Change, CreateMailbox, DeleteMailbox, SetAlias, SetEnabled, SetQuota
+from provision.servers.dms import exec
+from provision.servers.dms.docker_exec import Ran
+from provision.servers.dms.exec import DmsExec
 from tests.servers.faults import ANN, BATCH, HASH, Execs, Make, unreachable, written
 from tests.servers.rig import ACCOUNTS, FOLDER, QUOTAS, ContainerRig, put_files
 
@@ -38,7 +38,7 @@ def test_files_change_between_read_and_write(container: ContainerRig) -> None:
 
 
 def test_files_change_all_the_time(container: ContainerRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dms_exec, "TRIES", 3)
+    monkeypatch.setattr(exec, "TRIES", 3)
     container.put({ACCOUNTS: ANN})
     opened = cast(DmsExec, container.open())
     write = opened._write
@@ -57,7 +57,7 @@ def test_files_change_all_the_time(container: ContainerRig, monkeypatch: pytest.
 def test_a_text_that_does_not_arrive_whole_is_never_put_in_place(
     container: ContainerRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dms_exec, "TRIES", 3)
+    monkeypatch.setattr(exec, "TRIES", 3)
     container.put({ACCOUNTS: ANN})
     opened = cast(DmsExec, container.open())
     run = opened.container.run

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from provision.servers.dms_files import DmsFiles
-from provision.state import CreateMailbox
+from provision.core.state import CreateMailbox
+from provision.servers.dms.files import DmsFiles
 from tests.conftest import HASH
 
 ACCOUNTS = "postfix-accounts.cf"
@@ -20,9 +20,9 @@ OURS, THEIRS, OLD = f"ours@x.io|{H}\n", f"theirs@x.io|{H}\n", f"old@x.io|{H}\n"
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from provision.secret import Secret
-from provision.servers.dms_files import DmsFiles
-from provision.state import CreateMailbox
+from provision.core.secret import Secret
+from provision.servers.dms.files import DmsFiles
+from provision.core.state import CreateMailbox
 
 path, act, moment, line, password = Path(sys.argv[1]), *sys.argv[2:]
 opened, seen = path.open("ab", buffering=0), []

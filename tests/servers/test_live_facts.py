@@ -6,12 +6,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from provision.errors import MailServerError
-from provision.passwords import hash_password
-from provision.secret import Secret
-from provision.servers.dms_live import DmsLive
-from provision.servers.docker_exec import Container
-from provision.state import Change, CreateMailbox, SetEnabled
+from provision.core.errors import MailServerError
+from provision.core.passwords import hash_password
+from provision.core.secret import Secret
+from provision.core.state import Change, CreateMailbox, SetEnabled
+from provision.servers.dms.docker_exec import Container
+from provision.servers.dms.live import DmsLive
 from tests.servers.engine import Engine
 from tests.servers.faults import Make
 from tests.servers.rig import ACCOUNTS, ContainerRig

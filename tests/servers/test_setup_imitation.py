@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from provision.servers.docker_exec import Container
+from provision.servers.dms.docker_exec import Container
 from tests.servers.conftest import RELEASES
 from tests.servers.rig import ContainerRig
 

@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from provision.bootstrap import open_postroom
-from provision.config import Settings
-from provision.servers.dms_files import DmsFiles
+from provision.app import open_postroom
+from provision.servers.dms.files import DmsFiles
+from provision.settings.config import Settings
 
 
 class Noted(DmsFiles):

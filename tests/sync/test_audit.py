@@ -10,12 +10,12 @@ import time_machine
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from provision import audit
-from provision.database import Database
-from provision.errors import WeakPassword
-from provision.models import AuditLink, ProvisionLog
-from provision.provisioner.newcomers import NewMailbox
-from provision.secret import Secret
+from provision.audit import chain
+from provision.core.errors import WeakPassword
+from provision.core.secret import Secret
+from provision.services.new_mailbox import NewMailbox
+from provision.storage.database import Database
+from provision.storage.models import AuditLink, ProvisionLog
 from tests.conftest import World
 from tests.sync.test_push import NOON
 
@@ -229,13 +229,13 @@ def forge(database: Database) -> None:
         assert log is not None
         log.operator = "mallory"
         session.flush()
-        head = audit.GENESIS
+        head = chain.GENESIS
         for link in session.query(AuditLink).order_by(AuditLink.seq):
             row = session.query(ProvisionLog).filter(ProvisionLog.uid == link.log_uid).one()
-            link.digest = audit.record_digest(
+            link.digest = chain.record_digest(
                 link.phase, {c.name: getattr(row, c.name) for c in ProvisionLog.__table__.columns}
             )
-            head = link.hash = audit.link_hash(head, link.seq, link.at, link.phase, link.log_uid, link.digest)
+            head = link.hash = chain.link_hash(head, link.seq, link.at, link.phase, link.log_uid, link.digest)
 
 
 def test_an_exported_head_stays_good_while_the_chain_grows(world: World) -> None:

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from provision import keys
-from provision.access import Actor
-from provision.backup import restore_backup, write_backup
-from provision.bootstrap import Postroom, open_postroom
-from provision.config import Settings
-from provision.database import Database
-from provision.errors import Conflict, InvalidInput
-from provision.models import Role, SyncStatus
+from provision.app import Postroom, open_postroom
+from provision.core.access import Actor
+from provision.core.errors import Conflict, InvalidInput
+from provision.core.secret import Secret
+from provision.core.state import Resource
+from provision.ops import keys
+from provision.ops.backup import restore_backup, write_backup
 from provision.queries import LogFilter, MailboxFilter
-from provision.secret import Secret
-from provision.state import Resource
+from provision.settings.config import Settings
+from provision.storage.database import Database
+from provision.storage.models import Role, SyncStatus
 from tests.conftest import World
 
 pytestmark = pytest.mark.both_databases

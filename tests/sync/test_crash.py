@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
-from provision.bootstrap import open_postroom
-from provision.config import Settings
-from provision.models import Alias, LogStatus, Mailbox, ProvisionLog, SyncStatus
-from provision.provisioner.newcomers import NewMailbox
-from provision.servers.dms_files import DmsFiles
+from provision.app import open_postroom
+from provision.servers.dms.files import DmsFiles
+from provision.services.new_mailbox import NewMailbox
+from provision.settings.config import Settings
+from provision.storage.models import Alias, LogStatus, Mailbox, ProvisionLog, SyncStatus
 from tests.conftest import HASH, OTHER_HASH, World, make_world
 from tests.nightly import by_day
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from provision.bootstrap import Postroom, open_postroom
-from provision.config import Settings
+from provision.app import Postroom, open_postroom
+from provision.settings.config import Settings
 from tests.bench import faults
 from tests.bench.world import new_database
 from tests.nightly import by_day

@@ -16,11 +16,14 @@ import pytest
 import time_machine
 from sqlalchemy import Connection, event, func, select, update
 
-from provision import imports
-from provision.access import Actor
-from provision.bootstrap import open_postroom
-from provision.errors import AccessDenied, Conflict, InvalidInput, NotFound
-from provision.imports import (
+from provision.app import open_postroom
+from provision.core.access import Actor
+from provision.core.errors import AccessDenied, Conflict, InvalidInput, NotFound
+from provision.core.secret import Secret
+from provision.identity.sign_in import actor_of
+from provision.storage.models import ImportJob, JobStatus, Mailbox, ProvisionLog, Role, utc_now
+from provision.transfer import import_jobs as imports
+from provision.transfer.import_jobs import (
     KEPT,
     cancel_import,
     dismiss_import,
@@ -30,9 +33,6 @@ from provision.imports import (
     run_next_import,
     start_import,
 )
-from provision.models import ImportJob, JobStatus, Mailbox, ProvisionLog, Role, utc_now
-from provision.secret import Secret
-from provision.signin import actor_of
 from tests.batches import note_batches
 from tests.conftest import HASH, World
 from tests.waiting import wait_for
@@ -230,12 +230,12 @@ def test_what_a_failed_import_did_not_get_to_is_among_the_refused_rows(world: Wo
 CHILD = """
 import sys
 from pathlib import Path
-from provision import imports
-from provision.bootstrap import open_postroom
-from provision.config import Settings
+from provision.transfer import import_jobs
+from provision.app import open_postroom
+from provision.settings.config import Settings
 app = open_postroom(Settings(data_dir=Path(sys.argv[1]), database_url=sys.argv[2]), migrate=False)
 print("ready", flush=True)
-imports.run_next_import(app, chunk=20)
+import_jobs.run_next_import(app, chunk=20)
 """
 
 

@@ -9,13 +9,13 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
-from provision.bootstrap import open_postroom
-from provision.errors import Unreachable
-from provision.jobs import Jobs
-from provision.models import Mailbox, SyncStatus
-from provision.servers.dms_files import DmsFiles
-from provision.state import Change, LiveReport, Outcome, Usage
-from provision.sync import Sync
+from provision.app import open_postroom
+from provision.core.errors import Unreachable
+from provision.core.state import Change, LiveReport, Outcome, Usage
+from provision.jobs.loop import Jobs
+from provision.servers.dms.files import DmsFiles
+from provision.storage.models import Mailbox, SyncStatus
+from provision.sync.engine import Sync
 from tests.conftest import HASH, World
 from tests.waiting import wait_for
 

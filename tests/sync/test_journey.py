@@ -1,6 +1,6 @@
 """The main journey, on both databases."""
 
-from provision.models import SyncStatus
+from provision.storage.models import SyncStatus
 from tests.conftest import HASH, World
 
 

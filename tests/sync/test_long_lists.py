@@ -6,10 +6,10 @@ import pytest
 import time_machine
 from sqlalchemy import update
 
-from provision.access import Actor
-from provision.bootstrap import Postroom
-from provision.models import LogStatus, Mailbox, utc_now
+from provision.app import Postroom
+from provision.core.access import Actor
 from provision.queries import LogFilter, Page
+from provision.storage.models import LogStatus, Mailbox, utc_now
 from tests.bench.logrows import fill_log
 from tests.bench.world import fill
 from tests.conftest import World

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from provision.access import Actor
-from provision.bootstrap import Postroom, open_postroom
-from provision.csvfile import import_csv
-from provision.errors import AccessDenied, Conflict, InvalidInput, ProvisionError, WeakPassword
-from provision.jobs import Jobs
-from provision.models import Mailbox, ProvisionLog, Role, Server, SyncStatus
-from provision.passwords import check_password
-from provision.policy import Shown, Source, bounds
-from provision.provisioner.newcomers import NewMailbox
-from provision.rules import NAMES
-from provision.secret import Secret
+from provision.app import Postroom, open_postroom
+from provision.core.access import Actor
+from provision.core.errors import AccessDenied, Conflict, InvalidInput, ProvisionError, WeakPassword
+from provision.core.passwords import check_password
+from provision.core.secret import Secret
+from provision.jobs.loop import Jobs
+from provision.services.new_mailbox import NewMailbox
+from provision.services.policy import Shown, Source, bounds
+from provision.settings.policy import NAMES
+from provision.storage.models import Mailbox, ProvisionLog, Role, Server, SyncStatus
+from provision.transfer.csv_io import import_csv
 from tests.conftest import HASH, OTHER_HASH, PASSWORD, World
 
 SHORT, LONG = Secret("Horse-Staple1"), Secret("Correct-Horse-Battery-Staple-1-2-3-4-5-6")

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 import time_machine
 
-from provision.access import Permission
-from provision.errors import AccessDenied, Conflict, NotFound
-from provision.models import Mailbox, Status, SyncStatus
-from provision.provisioner.adopting import Adoption, PullResult
-from provision.provisioner.comparing import Found
-from provision.provisioner.resolving import Winner
-from provision.state import Key, Resource
+from provision.core.access import Permission
+from provision.core.errors import AccessDenied, Conflict, NotFound
+from provision.core.state import Key, Resource
+from provision.services.adopting import Adoption, PullResult
+from provision.services.comparing import Found
+from provision.services.resolving import Winner
+from provision.storage.models import Mailbox, Status, SyncStatus
 from tests.conftest import HASH, OTHER_HASH, World
 from tests.sync.test_push import NOON
 

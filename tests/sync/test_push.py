@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import time_machine
 
-from provision.bootstrap import open_postroom
-from provision.config import Settings
-from provision.models import LogStatus, Mailbox, Status, SyncStatus
-from provision.provisioner.newcomers import NewMailbox
-from provision.pushes import End
+from provision.app import open_postroom
+from provision.core.secret import Secret
+from provision.core.state import Change, Outcome, Resource, ServerState
 from provision.queries import LogFilter
-from provision.secret import Secret
-from provision.servers.dms_files import DmsFiles
-from provision.state import Change, Outcome, Resource, ServerState
+from provision.servers.dms.files import DmsFiles
+from provision.services.new_mailbox import NewMailbox
+from provision.settings.config import Settings
+from provision.storage.models import LogStatus, Mailbox, Status, SyncStatus
+from provision.sync.result import End
 from tests.batches import note_batches
 from tests.conftest import HASH, OTHER_HASH, World, make_world
 from tests.waiting import wait_for

@@ -10,13 +10,13 @@ import time_machine
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from provision import audit
-from provision.access import Actor
-from provision.errors import AccessDenied, InvalidInput
-from provision.jobs import Jobs
-from provision.models import AuditCheckpoint, AuditLink, IdempotencyKey, ProvisionLog, utc_now
+from provision.audit import chain
+from provision.audit.archive import BATCH, Archived, archive_log, verify_archive
+from provision.core.access import Actor
+from provision.core.errors import AccessDenied, InvalidInput
+from provision.jobs.loop import Jobs
 from provision.queries import LogFilter
-from provision.retention import BATCH, Archived, archive_log, verify_archive
+from provision.storage.models import AuditCheckpoint, AuditLink, IdempotencyKey, ProvisionLog, utc_now
 from tests.conftest import HASH, World
 from tests.sync.test_audit import drop_triggers, run
 
@@ -89,7 +89,7 @@ def test_what_is_under_way_stays_and_what_came_after_it(world: World, folder: Pa
 def test_one_operation_on_very_many_is_moved_whole(world: World, folder: Path) -> None:
     """All its intents stand before its outcomes, further apart than a batch is long."""
     with world.app.database.write() as session:
-        audit.record_done(session, SYSTEM, "mailbox.import", [audit.Subject("mailbox")] * (BATCH // 2 + 1), {})
+        chain.record_done(session, SYSTEM, "mailbox.import", [chain.Subject("mailbox")] * (BATCH // 2 + 1), {})
     assert archive(world, folder)[-1].links > BATCH
     assert set(operations(world)) == {"log.archive"}
     assert world.app.queries.verify_audit(SYSTEM).intact

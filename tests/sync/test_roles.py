@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from provision.access import Actor
-from provision.errors import AccessDenied, NotFound
-from provision.models import Alias, AuditLink, Domain, Mailbox, Operator, ProvisionLog, Role, SyncStatus
-from provision.provisioner import Provisioner
-from provision.provisioner.newcomers import NewMailbox
-from provision.provisioner.resolving import Winner
+from provision.core.access import Actor
+from provision.core.errors import AccessDenied, NotFound
+from provision.core.secret import Secret
+from provision.core.state import Key, Resource
 from provision.queries import Page, Queries
-from provision.secret import Secret
-from provision.state import Key, Resource
+from provision.services.new_mailbox import NewMailbox
+from provision.services.provisioner import Provisioner
+from provision.services.resolving import Winner
+from provision.storage.models import Alias, AuditLink, Domain, Mailbox, Operator, ProvisionLog, Role, SyncStatus
 from tests.conftest import HASH, World
 
 METHODS = sorted(

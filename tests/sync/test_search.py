@@ -2,9 +2,9 @@
 
 import pytest
 
-from provision.models import Mailbox
-from provision.provisioner.comparing import Found
 from provision.queries import LogFilter, MailboxFilter
+from provision.services.comparing import Found
+from provision.storage.models import Mailbox
 from tests.conftest import HASH, World
 
 pytestmark = pytest.mark.both_databases

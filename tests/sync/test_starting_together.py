@@ -10,14 +10,14 @@ from uuid import uuid4
 import pytest
 from pytest_postgresql.janitor import DatabaseJanitor
 
-from provision.access import Actor
-from provision.bootstrap import open_postroom
-from provision.config import Settings
+from provision.app import open_postroom
+from provision.core.access import Actor
+from provision.settings.config import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 START = """
-from provision.bootstrap import create_first_admin, open_postroom
-from provision.firststart import add_named_server
+from provision.app import create_first_admin, open_postroom
+from provision.ops.first_start import add_named_server
 app = open_postroom()
 print("admin" if create_first_admin(app) else "", *add_named_server(app))
 """

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from provision.access import Actor
-from provision.database import Database, DatabaseUnavailable
+from provision.core.access import Actor
 from provision.queries import LogFilter, MailboxFilter
 from provision.queries.lists import PART
+from provision.storage.database import Database, DatabaseUnavailable
 from tests.bench.logrows import fill_log
 from tests.bench.world import fill
 from tests.conftest import World

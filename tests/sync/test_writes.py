@@ -11,11 +11,11 @@ import pytest
 import time_machine
 from sqlalchemy import func, select, update
 
-from provision.errors import Conflict, InvalidInput, NotFound, ProvisionError
-from provision.jobs import Jobs
-from provision.models import Mailbox, ProvisionLog, Status, SyncStatus, utc_now
-from provision.provisioner.newcomers import NewMailbox
+from provision.core.errors import Conflict, InvalidInput, NotFound, ProvisionError
+from provision.jobs.loop import Jobs
 from provision.queries import LogFilter, MailboxFilter
+from provision.services.new_mailbox import NewMailbox
+from provision.storage.models import Mailbox, ProvisionLog, Status, SyncStatus, utc_now
 from tests.conftest import HASH, PASSWORD, World
 from tests.sync.test_push import NOON
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from provision.access import Actor
-from provision.bootstrap import Postroom
+from provision.app import Postroom
+from provision.core.access import Actor
 from tests.e2e.site import seed
-from webui import app as running
-from webui.session import TEST_TOKEN
+from webui.http import running
+from webui.http.sessions import TEST_TOKEN
 
 SYSTEM = Actor.system("test")
 ROOT = Path(__file__).resolve().parents[2]

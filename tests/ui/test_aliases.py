@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from provision.bootstrap import Postroom
-from provision.errors import AccessDenied
+from provision.app import Postroom
+from provision.core.errors import AccessDenied
 from provision.queries import LogFilter
 from tests.batches import note_batches
 from tests.ui.conftest import SYSTEM
-from webui import aliases
+from webui.aliases import parts
 
 Open = Callable[..., AppTest]
 ACTIONS = {"Add alias", "Edit", "Owner", "Retry", "Delete"}
@@ -80,7 +80,7 @@ def test_a_foreign_domain_admin_is_denied_and_recorded(own_company: Postroom) ->
     "text", ["a@x.example\nb@x.example", "a@x.example, b@x.example", " a@x.example;b@x.example ,\n"]
 )
 def test_destinations_come_by_line_or_comma(text: str) -> None:
-    assert aliases.split(text) == ["a@x.example", "b@x.example"]
+    assert parts.split(text) == ["a@x.example", "b@x.example"]
 
 
 def test_several_aliases_go_in_one_batch(own_company: Postroom) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from streamlit.testing.v1 import AppTest
 
-from provision.bootstrap import Postroom
+from provision.app import Postroom
 from tests.ui.conftest import SYSTEM
-from webui import domains
+from webui.domains import parts
 
 Open = Callable[..., AppTest]
 
@@ -48,7 +48,7 @@ def test_a_name_in_its_own_script_is_readable_and_found(own_company: Postroom, o
     test = open_as(own_company, "alice", "domains")
     assert "bücher.example" in list(test.dataframe[0].value["name"])
     rows = own_company.queries.domains(SYSTEM)
-    assert [row["name"] for row in domains.page_of(rows, "büch", 1, 50).rows] == ["xn--bcher-kva.example"]
+    assert [row["name"] for row in parts.page_of(rows, "büch", 1, 50).rows] == ["xn--bcher-kva.example"]
 
 
 def test_the_default_quota_can_go_back_to_the_standard(own_company: Postroom) -> None:

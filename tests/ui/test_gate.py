@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from provision.bootstrap import Postroom
+from provision.app import Postroom
 from tests.ui.conftest import ROOT, SYSTEM, dashboard, token_of
-from webui.session import TEST_TOKEN
+from webui.http.sessions import TEST_TOKEN
 
 PAGES = sorted(ROOT.glob("pages/*.py"))
 Open = Callable[..., AppTest]

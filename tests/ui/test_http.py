@@ -5,21 +5,21 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from provision.bootstrap import Postroom
-from provision.secret import Secret
+from provision.app import Postroom
+from provision.core.secret import Secret
 from tests.ui.conftest import token_of
-from webui import http, session
+from webui.http import endpoints, sessions
 
 ROUTES = [
-    Route("/export/mailboxes.csv", http.export_mailboxes),
-    Route("/export/logs.csv", http.export_logs),
-    Route("/auth/session", http.set_cookie),
+    Route("/export/mailboxes.csv", endpoints.export_mailboxes),
+    Route("/export/logs.csv", endpoints.export_logs),
+    Route("/auth/session", endpoints.set_cookie),
 ]
 
 
 @pytest.fixture
 def client(company: Postroom) -> TestClient:
-    return TestClient(Starlette(routes=ROUTES), headers={"cookie": f"{session.COOKIE}={token_of(company, 'alice')}"})
+    return TestClient(Starlette(routes=ROUTES), headers={"cookie": f"{sessions.COOKIE}={token_of(company, 'alice')}"})
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_after_the_sign_in_nobody_is_sent_elsewhere(client: TestClient, target: 
 
 
 def test_a_ticket_is_for_the_browser_that_signed_in(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    ticket = session.Ticket(Secret("token"), "browser", float("inf"))
-    monkeypatch.setitem(session._tickets, "ticket", ticket)
-    odd = {"cookie": f"{session.XSRF_COOKIE}=".encode() + b"\xfc"}
+    ticket = sessions.Ticket(Secret("token"), "browser", float("inf"))
+    monkeypatch.setitem(sessions._tickets, "ticket", ticket)
+    odd = {"cookie": f"{sessions.XSRF_COOKIE}=".encode() + b"\xfc"}
     answer = client.get("/auth/session?ticket=ticket&next=/[", headers=odd, follow_redirects=False)  # type: ignore[arg-type]
     assert (answer.status_code, answer.headers["location"], "set-cookie" in answer.headers) == (303, "/[", False)

@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from provision.queries import Page
-from webui.listing import Listing
+from webui.kit.listing import Listing
 
 
 def rows(start: int) -> list[dict[str, object]]:
@@ -26,9 +26,9 @@ def test_the_tables_key_changes_with_the_rows_shown() -> None:
 def script() -> None:
     import streamlit as st
 
-    from provision.models import SyncStatus
     from provision.queries import Page
-    from webui.listing import Listing
+    from provision.storage.models import SyncStatus
+    from webui.kit.listing import Listing
 
     listing = Listing("xx", size=10)
     text = listing.search("Search")

@@ -8,21 +8,21 @@ import pytest
 from sqlalchemy import select
 from streamlit.testing.v1 import AppTest
 
-from provision.access import Actor, Permission
-from provision.bootstrap import Postroom
-from provision.errors import AccessDenied
-from provision.imports import run_next_import, start_import
-from provision.models import ProvisionLog
-from provision.provisioner.newcomers import NewMailbox
+from provision.app import Postroom
+from provision.core.access import Actor, Permission
+from provision.core.errors import AccessDenied
+from provision.core.secret import Secret
+from provision.identity.sign_in import SignedIn
+from provision.ops.sample import BRANCH, MAIN, SALES
 from provision.queries import lists
-from provision.sample import BRANCH, MAIN, SALES
-from provision.secret import Secret
-from provision.signin import SignedIn
+from provision.services.new_mailbox import NewMailbox
+from provision.storage.models import ProvisionLog
+from provision.transfer.import_jobs import run_next_import, start_import
 from tests.conftest import HASH
 from tests.ui.conftest import SYSTEM, token_of
-from webui import ui
-from webui.markup import NOTHING
-from webui.session import TEST_TOKEN
+from webui.http.sessions import TEST_TOKEN
+from webui.kit import ui
+from webui.kit.markup import NOTHING
 
 Open = Callable[..., AppTest]
 ACTIONS = {"Create mailbox", "Import CSV", "Edit", "Reset password", "Disable", "Retry", "Delete"}
@@ -202,8 +202,9 @@ def script(name: str, uids: list[str]) -> None:
 
     import streamlit as st
 
-    from provision.access import Actor
-    from webui import mailbox_delete, mailbox_edit, mailbox_password, ui
+    from provision.core.access import Actor
+    from webui.kit import ui
+    from webui.mailboxes import delete_dialogs, edit_dialogs, password_dialogs
 
     system = Actor.system("test")
     found = [ui.app().queries.mailbox(system, UUID(uid)) for uid in uids]
@@ -214,17 +215,17 @@ def script(name: str, uids: list[str]) -> None:
     if ui.ONE_TIME in st.session_state:  # the button that opened the dialog is not pressed in the run that shows this
         ui.show_one_time()
     elif name == "create":
-        mailbox_edit.create_dialog(["example.com"])
+        edit_dialogs.create_dialog(["example.com"])
     elif name == "edit":
-        mailbox_edit.edit_dialog({**rows[0], "version": rows[0]["version"] - st.session_state.get("stale", 0)})
+        edit_dialogs.edit_dialog({**rows[0], "version": rows[0]["version"] - st.session_state.get("stale", 0)})
     elif name == "quota":
-        mailbox_edit.quota_dialog(rows, mine)
+        edit_dialogs.quota_dialog(rows, mine)
     elif name == "reset":
-        mailbox_password.reset_dialog(rows[0])
+        password_dialogs.reset_dialog(rows[0])
     elif name == "verify":
-        mailbox_password.verify_dialog(rows[0])
+        password_dialogs.verify_dialog(rows[0])
     else:
-        mailbox_delete.delete_dialog(rows, mine)
+        delete_dialogs.delete_dialog(rows, mine)
 
 
 def opened(app: Postroom, who: str, name: str, *uids: UUID, **state: Any) -> AppTest:
@@ -321,9 +322,9 @@ def test_names_are_no_markup(own_company: Postroom) -> None:
 def _detail(uid: str) -> None:
     from uuid import UUID
 
-    from webui import mailbox_detail
+    from webui.mailboxes import detail
 
-    mailbox_detail.dialog(UUID(uid))
+    detail.dialog(UUID(uid))
 
 
 def test_deleting_names_the_mailboxs_own_alias_among_hundreds_that_look_alike(own_company: Postroom) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from provision.bootstrap import Postroom
-from provision.policy import Source
-from provision.rules import NAMES
+from provision.app import Postroom
+from provision.services.policy import Source
+from provision.settings.policy import NAMES
 from tests.ui.conftest import SYSTEM, token_of
-from webui.i18n import STATE
-from webui.session import TEST_TOKEN
+from webui.http.sessions import TEST_TOKEN
+from webui.kit.i18n import STATE
 
 Open = Callable[..., AppTest]
 
@@ -52,7 +52,8 @@ def script(name: str, stale: int) -> None:
     """The dialog alone, for a test's click runs the whole page again. `stale`: how many changes ago it was opened."""
     from dataclasses import replace
 
-    from webui import policy, ui
+    from webui.kit import ui
+    from webui.settings import policy
 
     shown = ui.app().policy.show(ui.signed_in().actor)
     shown = replace(shown, version=shown.version - stale)

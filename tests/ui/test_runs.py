@@ -10,11 +10,11 @@ from starlette.testclient import TestClient
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from provision import serverlog
-from provision.bootstrap import Postroom
+from provision.app import Postroom
+from provision.telemetry import serverlog
 from tests.ui.conftest import token_of
-from webui.requestlog import RequestLog
-from webui.session import TEST_TOKEN
+from webui.http.request_log import RequestLog
+from webui.http.sessions import TEST_TOKEN
 
 
 def gates() -> None:
@@ -24,7 +24,8 @@ def gates() -> None:
     import streamlit as st
     from structlog.contextvars import get_contextvars
 
-    from webui import session, ui
+    from webui.http import sessions
+    from webui.kit import ui
 
     ids: list[str] = []
 
@@ -33,7 +34,7 @@ def gates() -> None:
         ui.signed_in()
         ids.append(get_contextvars()["run_id"])
 
-    with session.whole_run() if st.session_state["whole"] else nullcontext():
+    with sessions.whole_run() if st.session_state["whole"] else nullcontext():
         for _time in range(3):
             ui.signed_in()
             ids.append(get_contextvars()["run_id"])

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from streamlit.testing.v1 import AppTest
 
-from provision.bootstrap import Postroom
-from provision.models import Role
+from provision.app import Postroom
+from provision.storage.models import Role
 from tests.ui.conftest import SYSTEM
 
 Open = Callable[..., AppTest]

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from provision.bootstrap import Postroom
-from provision.models import SyncStatus
-from provision.plan import make_plan
-from provision.provisioner.comparing import LIMIT, Found, compare
-from provision.provisioner.resolving import Winner
-from provision.state import DesiredState, Key, MailboxState, Resource, ServerState
+from provision.app import Postroom
+from provision.core.plan import make_plan
+from provision.core.state import DesiredState, Key, MailboxState, Resource, ServerState
+from provision.services.comparing import LIMIT, Found, compare
+from provision.services.resolving import Winner
+from provision.storage.models import SyncStatus
 from tests.conftest import HASH, World
 from tests.ui.conftest import SYSTEM
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from streamlit.testing.v1 import AppTest
 
-from provision.bootstrap import Postroom
+from provision.app import Postroom
 from tests.ui.conftest import SYSTEM
 
 Open = Callable[..., AppTest]

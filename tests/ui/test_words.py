@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from provision.config import Settings
-from webui import entry, operators, policy, problems, show, tokens
-from webui.i18n import STATE, catalogue
-from webui.texts import problems as texts_of_problems
+from provision.settings.config import Settings
+from webui import entry
+from webui.kit import format, problems
+from webui.kit.i18n import STATE, catalogue
+from webui.kit.texts import problems as texts_of_problems
+from webui.settings import operators, policy, tokens
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted([*ROOT.glob("webui/*.py"), *ROOT.glob("pages/*.py")])
+SOURCES = sorted([*ROOT.glob("webui/**/*.py"), *ROOT.glob("pages/*.py")])
 
 
 def said(path: Path) -> list[tuple[int, str | None]]:
@@ -41,7 +43,7 @@ def test_tables_of_texts_are_known_too() -> None:
         *titles,
         *filter(None, entry.SECTIONS),
         *problems.HEADINGS.values(),
-        *show.SERVER_STATES,
+        *format.SERVER_STATES,
         *operators.STATES,
         *tokens.STATES,
         *tokens.LIVES.values(),
@@ -63,7 +65,7 @@ def test_translations_keep_the_values() -> None:
 def amounts() -> None:
     import streamlit as st
 
-    from webui.i18n import counted
+    from webui.kit.i18n import counted
 
     st.text(" | ".join(counted(n, "{n} mailbox", "{n} mailboxes") for n in (0, 1, 2000)))
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision import address
-from provision.errors import InvalidEmail
+from provision.core import address
+from provision.core.errors import InvalidEmail
 
 SAFE = re.compile(r"[a-z0-9][a-z0-9._+=-]*@[a-z0-9.-]+")
 

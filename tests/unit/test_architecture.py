@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from provision.servers import KINDS
+from provision.servers.kinds import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("provision", "pages", "webui", "api")
@@ -17,58 +17,64 @@ CODE = [*(path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 FRONT = ("pages", "webui", "api", "provision.cli", "dashboard")
 PURE = (
-    "provision.errors",
-    "provision.address",
-    "provision.passwords",
-    "provision.secret",
-    "provision.state",
-    "provision.plan",
+    "provision.core.errors",
+    "provision.core.address",
+    "provision.core.passwords",
+    "provision.core.secret",
+    "provision.core.state",
+    "provision.core.plan",
 )
 
 # Layers from the top: a module imports from its own layer or below.
 LAYERS = [
     ("dashboard",),
-    ("pages", "webui", "api", "provision.cli", "provision.__main__", "provision.jobs"),
-    ("provision.backup", "provision.doctor", "provision.firststart", "provision.retention"),
+    ("pages", "webui", "api", "provision.cli", "provision.__main__", "provision.jobs.loop"),
+    ("provision.ops.backup", "provision.ops.doctor", "provision.ops.first_start", "provision.audit.archive"),
     (
-        "provision.bootstrap",
-        "provision.csvfile",
-        "provision.sheet",
-        "provision.sample",
-        "provision.imports",
-        "provision.health",
+        "provision.app",
+        "provision.transfer.csv_io",
+        "provision.transfer.csv_reader",
+        "provision.ops.sample",
+        "provision.transfer.import_jobs",
+        "provision.ops.health",
     ),
     (
-        "provision.provisioner",
+        "provision.services.provisioner",
         "provision.queries",
-        "provision.signin",
-        "provision.tokens",
-        "provision.answers",
-        "provision.policy",
-        "provision.keys",
+        "provision.identity.sign_in",
+        "provision.services.tokens",
+        "provision.services.idempotency",
+        "provision.services.policy",
+        "provision.ops.keys",
     ),
-    ("provision.sync",),
-    ("provision.rounds",),
-    ("provision.plan", "provision.desired", "provision.servers", "provision.audit", "provision.credentials"),
+    ("provision.sync.engine",),
+    ("provision.sync.recording",),
     (
-        "provision.access",
-        "provision.database",
-        "provision.sealing",
-        "provision.models",
-        "provision.config",
-        "provision.search",
-        "provision.rules",
+        "provision.core.plan",
+        "provision.sync.work",
+        "provision.servers.kinds",
+        "provision.audit.chain",
+        "provision.servers.login_check",
     ),
     (
-        "provision.state",
-        "provision.pushes",
-        "provision.address",
-        "provision.passwords",
-        "provision.secret",
-        "provision.metrics",
-        "provision.serverlog",
+        "provision.core.access",
+        "provision.storage.database",
+        "provision.storage.encryption",
+        "provision.storage.models",
+        "provision.settings.config",
+        "provision.storage.search",
+        "provision.settings.policy",
     ),
-    ("provision.errors", "provision.operations"),
+    (
+        "provision.core.state",
+        "provision.sync.result",
+        "provision.core.address",
+        "provision.core.passwords",
+        "provision.core.secret",
+        "provision.telemetry.metrics",
+        "provision.telemetry.serverlog",
+    ),
+    ("provision.core.errors", "provision.audit.events"),
 ]
 OUTSIDE = frozenset(
     {
@@ -88,15 +94,15 @@ PACKAGES = {
     "streamlit": ("dashboard", "webui", "pages"),
     "streamlit_authenticator": ("webui",),
     "pandas": ("webui", "pages"),
-    "fastapi": ("api", "webui.asgi"),
+    "fastapi": ("api", "webui.http.asgi"),
     "limits": ("api",),
-    "prometheus_client": ("api", "provision.metrics"),
-    "docker": ("provision.servers.docker_engine", "provision.servers.docker_exec"),
-    "paramiko": ("provision.servers.docker_engine",),
+    "prometheus_client": ("api", "provision.telemetry.metrics"),
+    "docker": ("provision.servers.dms.docker_engine", "provision.servers.dms.docker_exec"),
+    "paramiko": ("provision.servers.dms.docker_engine",),
     "typer": ("provision.cli",),
-    "imapclient": ("provision.credentials",),
-    "alembic": ("provision.database",),
-    "cryptography": ("provision.sealing",),
+    "imapclient": ("provision.servers.login_check",),
+    "alembic": ("provision.storage.database",),
+    "cryptography": ("provision.storage.encryption",),
 }
 # Lists that keep their rows, by a comment to the formatter, in all Python files here: may only go down.
 UNFORMATTED = 8
@@ -194,14 +200,16 @@ def test_the_pure_modules_know_no_database_and_no_network() -> None:
 
 def test_the_front_speaks_to_no_mail_server() -> None:
     """Writing is a Provisioner method, reading a query; only the list of kinds is shown."""
-    core = ("provision.desired", "provision.database", "provision.sealing")
+    core = ("provision.sync.work", "provision.storage.database", "provision.storage.encryption")
     front = [(name, module) for name, module in all_imports() if within(name, FRONT)]
     require_none([pair for pair in front if within(pair[1], core) or pair[1].startswith("provision.servers.")])
 
 
 def test_only_sync_opens_a_mail_server() -> None:
     openers = [name_of(path) for path in CODE if "open_server" in text_of(path)]
-    require_none([name for name in openers if not within(name, ("provision.servers",)) and name != "provision.sync"])
+    require_none(
+        [name for name in openers if not within(name, ("provision.servers.kinds",)) and name != "provision.sync.engine"]
+    )
 
 
 def test_every_module_of_the_core_has_a_layer() -> None:

@@ -8,13 +8,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provision import csvfile
-from provision.access import Actor
-from provision.csvfile import EXPORTED, csv_lines, export_csv, import_csv
-from provision.errors import InvalidInput
-from provision.models import Status
+from provision.core.access import Actor
+from provision.core.errors import InvalidInput
 from provision.queries import MailboxFilter
-from provision.sheet import guard, read_rows, unguard
+from provision.storage.models import Status
+from provision.transfer import csv_io
+from provision.transfer.csv_io import EXPORTED, csv_lines, export_csv, import_csv
+from provision.transfer.csv_reader import guard, read_rows, unguard
 from tests.conftest import STANDARD, World
 
 HEADER = "email,password,display_name,quota_mb,aliases,enabled\n"
@@ -112,7 +112,7 @@ def test_a_guarded_cell_is_no_formula_and_comes_back(cell: str) -> None:
 
 @given(st.integers(0, 1 << 50))
 def test_a_quota_in_mb_is_exact(quota_bytes: int) -> None:
-    assert Decimal(csvfile._in_mb(quota_bytes)) * (1 << 20) == quota_bytes
+    assert Decimal(csv_io._in_mb(quota_bytes)) * (1 << 20) == quota_bytes
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: (HEADER + text).encode(errors="replace")))

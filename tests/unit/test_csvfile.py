@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from provision.csvfile import import_csv, plan_import, rejected_csv, template, write_rejected
-from provision.errors import AccessDenied, InvalidInput
-from provision.models import Status, SyncStatus
-from provision.sheet import COLUMNS, MAX_BYTES, MAX_ROWS, Sheet, read_rows
+from provision.core.errors import AccessDenied, InvalidInput
+from provision.storage.models import Status, SyncStatus
+from provision.transfer.csv_io import import_csv, plan_import, rejected_csv, template, write_rejected
+from provision.transfer.csv_reader import COLUMNS, MAX_BYTES, MAX_ROWS, Sheet, read_rows
 from tests.batches import note_batches
 from tests.conftest import HASH, STANDARD, World
 

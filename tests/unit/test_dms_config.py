@@ -4,10 +4,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from provision.errors import Rejected
-from provision.servers.dms_config import DmsConfig
-from provision.servers.dms_order import first_hit
-from provision.state import (
+from provision.core.errors import Rejected
+from provision.core.state import (
     Change,
     CreateMailbox,
     DeleteAlias,
@@ -17,6 +15,8 @@ from provision.state import (
     SetPassword,
     SetQuota,
 )
+from provision.servers.dms.config import DmsConfig
+from provision.servers.dms.order import first_hit
 from tests.conftest import HASH, OTHER_HASH
 
 ACCOUNTS, VIRTUAL, QUOTAS = "postfix-accounts.cf", "postfix-virtual.cf", "dovecot-quotas.cf"

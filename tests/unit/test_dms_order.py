@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.servers.dms_order import FEW, find_pairs, first_hit, own_line_first
+from provision.servers.dms.order import FEW, find_pairs, first_hit, own_line_first
 
 MENTION = re.compile(r"[^\s:]+@[^\s:]+")
 names = st.text("ab.-", min_size=1, max_size=5).filter(lambda name: name[0] != ".")  # as we allow them

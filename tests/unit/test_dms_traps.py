@@ -2,10 +2,9 @@
 
 import pytest
 
-from provision.errors import Rejected
-from provision.secret import Secret
-from provision.servers.dms_config import DmsConfig
-from provision.state import (
+from provision.core.errors import Rejected
+from provision.core.secret import Secret
+from provision.core.state import (
     Change,
     CreateMailbox,
     DeleteAlias,
@@ -15,6 +14,7 @@ from provision.state import (
     SetPassword,
     SetQuota,
 )
+from provision.servers.dms.config import DmsConfig
 from tests.conftest import HASH, OTHER_HASH
 
 ACCOUNTS, VIRTUAL, QUOTAS = "postfix-accounts.cf", "postfix-virtual.cf", "dovecot-quotas.cf"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from provision.access import Actor
-from provision.bootstrap import Postroom, open_postroom
-from provision.config import Settings
-from provision.errors import InvalidInput
-from provision.firststart import add_named_server, named_server
+from provision.app import Postroom, open_postroom
+from provision.core.access import Actor
+from provision.core.errors import InvalidInput
+from provision.ops.first_start import add_named_server, named_server
+from provision.settings.config import Settings
 from tests.conftest import HASH
 
 SYSTEM = Actor.system("test")

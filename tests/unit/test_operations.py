@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from provision.operations import NAMES, OPERATIONS, RESOURCES
-from provision.provisioner import Provisioner
+from provision.audit.events import NAMES, OPERATIONS, RESOURCES
+from provision.services.provisioner import Provisioner
 
 ROOT = Path(__file__).resolve().parents[2]
 OTHER_WORDS = {"server.id", "domain.id", "operator.id", "mailbox.id", "key.pem"}  # columns of the database, a file

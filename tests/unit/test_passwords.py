@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from passlib.hash import sha256_crypt, sha512_crypt
 
-from provision.errors import InvalidInput, WeakPassword
-from provision.passwords import (
+from provision.core.errors import InvalidInput, WeakPassword
+from provision.core.passwords import (
     PasswordRules,
     check_hash,
     check_password,
@@ -19,7 +19,7 @@ from provision.passwords import (
     is_hash,
     verify_password,
 )
-from provision.secret import Secret
+from provision.core.secret import Secret
 from tests.conftest import STANDARD
 
 DOVECOT = re.compile(r"\{SHA512-CRYPT\}\$6\$[./A-Za-z0-9]{16}\$[./A-Za-z0-9]{86}")

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.errors import UnsafePlan
-from provision.passwords import hash_password
-from provision.plan import Plan, make_plan
-from provision.secret import Secret
-from provision.state import (
+from provision.core.errors import UnsafePlan
+from provision.core.passwords import hash_password
+from provision.core.plan import Plan, make_plan
+from provision.core.secret import Secret
+from provision.core.state import (
     AliasState,
     CreateMailbox,
     DeleteAlias,

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from provision.config import Settings, variables
+from provision.settings.config import Settings, variables
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 

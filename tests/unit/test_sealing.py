@@ -10,9 +10,9 @@ from cryptography.fernet import Fernet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provision.errors import ProvisionError
-from provision.sealing import Sealer
-from provision.secret import Secret
+from provision.core.errors import ProvisionError
+from provision.core.secret import Secret
+from provision.storage.encryption import Sealer
 
 SEALER = Sealer([Fernet.generate_key().decode()])
 

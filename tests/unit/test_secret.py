@@ -11,8 +11,8 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.secret import Secret
-from provision.state import CreateMailbox, MailboxState, SetPassword
+from provision.core.secret import Secret
+from provision.core.state import CreateMailbox, MailboxState, SetPassword
 
 WORD = "Correct-Horse-1"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from provision.config import Settings, get_settings
-from provision.database import ROOT
-from provision.errors import InvalidInput
+from provision.core.errors import InvalidInput
+from provision.settings.config import Settings, get_settings
+from provision.storage.database import ROOT
 
 
 def test_the_databases_password_comes_from_a_file(tmp_path: Path) -> None:

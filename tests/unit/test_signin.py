@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import time_machine
 
-from provision.access import Actor
-from provision.bootstrap import Postroom, create_first_admin, open_postroom
-from provision.config import Settings
-from provision.errors import NotSignedIn, WeakPassword
-from provision.models import Operator, Role, SignInGuard, utc_now
+from provision.app import Postroom, create_first_admin, open_postroom
+from provision.core.access import Actor
+from provision.core.errors import NotSignedIn, WeakPassword
+from provision.core.secret import Secret
 from provision.queries import LogFilter
-from provision.secret import Secret
+from provision.settings.config import Settings
+from provision.storage.models import Operator, Role, SignInGuard, utc_now
 
 SYSTEM = Actor.system("test")
 PASSWORD, WRONG, NEW = Secret("Correct-Horse-1"), Secret("Wrong-Horse-1"), Secret("Other-Horse-2")

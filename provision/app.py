@@ -1,0 +1,79 @@
+"""Wire the product together: settings → database, key, sync, the two front doors."""
+
+import gc
+from dataclasses import dataclass
+
+from sqlalchemy import exists, select
+
+from provision.core.access import Actor
+from provision.core.errors import Conflict
+from provision.core.secret import Secret
+from provision.identity.sign_in import FIRST_ADMIN, SignIn
+from provision.ops.keys import open_sealer
+from provision.queries import Queries
+from provision.services.idempotency import Answers
+from provision.services.policy import Policies
+from provision.services.provisioner import Provisioner
+from provision.services.tokens import Tokens
+from provision.settings.config import Settings, get_settings
+from provision.storage.database import Database
+from provision.storage.models import Operator, Role
+from provision.sync.engine import Sync
+
+
+@dataclass(frozen=True, slots=True)
+class Postroom:
+    """One running product."""
+
+    settings: Settings
+    database: Database
+    sync: Sync
+    provisioner: Provisioner
+    queries: Queries
+    sign_in: SignIn
+    tokens: Tokens
+    answers: Answers
+    policy: Policies
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def open_postroom(settings: Settings | None = None, *, migrate: bool = True, deliver: bool = True) -> Postroom:
+    """Open the database, bring it up to date, make the key at first start. `deliver`: see Provisioner."""
+    settings = settings or get_settings()
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = Database(settings.url)
+    if migrate:
+        database.migrate()
+    sealer = open_sealer(settings.key_file, database)
+    sync = Sync(database, sealer, settings)
+    provisioner = Provisioner(database, sealer, settings, sync, deliver=deliver)
+    return Postroom(
+        settings,
+        database,
+        sync,
+        provisioner,
+        Queries(database),
+        SignIn(database, settings),
+        Tokens(database, sealer, settings, sync),
+        Answers(database, sealer),
+        Policies(database, sealer, settings, sync),
+    )
+
+
+def create_first_admin(app: Postroom) -> Secret | None:
+    """Where nobody can sign in yet: a SuperAdmin called `admin`, and his one-time password, this once only."""
+    with app.database.read() as session:
+        if session.scalar(select(exists().select_from(Operator))):
+            return None
+    try:
+        return app.provisioner.create_operator(Actor.system("first start"), FIRST_ADMIN, Role.SUPER_ADMIN)[1]
+    except Conflict:  # another process was faster
+        return None
+
+
+def calm_collector() -> None:
+    """Look for garbage more rarely: the ten thousand rows of an import are none, and looking costs it a third."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

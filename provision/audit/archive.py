@@ -1,0 +1,175 @@
+"""What is not needed for ever: old keys of creating calls, finished imports and, where it is asked for, old records.
+
+Records are never just removed. They are moved with their links to a file that can be verified by itself, and the
+moving is a record of the chain that goes on; the database lets go of nothing else.
+"""
+
+import gzip
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from provision.audit import chain as audit
+from provision.core.access import Actor, Permission
+from provision.core.errors import InvalidInput
+from provision.storage.database import Database
+from provision.storage.models import AuditCheckpoint, AuditLink, IdempotencyKey, ImportJob, ProvisionLog, utc_now
+
+KEPT_KEYS = timedelta(days=7)  # of creating calls
+KEPT_IMPORTS = timedelta(days=90)
+BATCH = 20_000  # links of one file: writers wait while they are taken out
+FOLDER = "archive"
+
+
+def prune(database: Database) -> int:
+    """Remove what nobody asks for any more; how many rows. The provision log is not touched."""
+    now = utc_now()
+    old = (
+        delete(IdempotencyKey).where(IdempotencyKey.created_at < now - KEPT_KEYS),
+        delete(ImportJob).where(ImportJob.finished_at < now - KEPT_IMPORTS),
+    )
+    count = 0
+    for statement in old:
+        with database.write() as session:
+            count += session.execute(statement).rowcount  # type: ignore[attr-defined]
+    return count
+
+
+# ---- old records ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """A file, the last link in it and that one's hash."""
+
+    file: Path
+    links: int
+    head: str
+
+
+def archive_log(database: Database, folder: Path, before: datetime, actor: Actor) -> list[Archived]:
+    """Move records from before that time to files; nothing where one of them is not finished yet.
+
+    A crash leaves at most a file whose records are still in the database, too. Raises: AccessDenied.
+    """
+    with audit.denials(database, actor, audit.ARCHIVE):
+        actor.require(Permission.SERVER_WRITE)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files = []
+    while moved := _archive_batch(database, folder, before, actor):
+        files.append(moved)
+    return files
+
+
+def _archive_batch(database: Database, folder: Path, before: datetime, actor: Actor) -> Archived | None:
+    with database.read() as session:
+        begin = audit.start(session)
+        last = _last_finished(session, begin[0], before)
+        if last <= begin[0]:
+            return None
+        moved = _write(folder, begin, audit.chain(session, up_to=last))
+    with database.write() as session:
+        if audit.start(session) != begin:
+            return None  # another process was faster
+        _take_out(session, moved)
+        payload = {"links": moved.links, "head": moved.head, "file": moved.file.name}
+        audit.record_done(session, actor, audit.ARCHIVE, [audit.Subject("log")], payload)
+    return moved
+
+
+def _last_finished(session: Session, begin: int, before: datetime) -> int:
+    """The last link of a batch up to which every operation has both its links.
+
+    One operation on many things writes all its intents before its outcomes, so a batch is made as large as it takes.
+    """
+    size = BATCH
+    while True:
+        last = session.scalar(
+            select(func.max(AuditLink.seq)).where(AuditLink.at < before, AuditLink.seq <= begin + size)
+        )
+        finished = _finished(session, begin, last or 0)
+        if finished > begin or (last or 0) < begin + size:
+            return finished
+        size *= 2
+
+
+def _finished(session: Session, begin: int, last: int) -> int:
+    """Grouped, not joined with itself: with statistics from when the table was empty PostgreSQL would go through all
+    links for each of them."""
+    while last > begin:
+        intents = (
+            select(func.min(AuditLink.seq).label("seq"))
+            .where(AuditLink.seq > begin, AuditLink.seq <= last)
+            .group_by(AuditLink.log_uid)
+            .having(func.max(AuditLink.phase) == "intent")
+            .subquery()  # no "outcome"
+        )
+        first_open = session.scalar(select(func.min(intents.c.seq)))
+        if first_open is None:
+            break
+        last = first_open - 1
+    return last
+
+
+def _write(folder: Path, begin: tuple[int, str], chain: Iterator[tuple[Any, Any]]) -> Archived:
+    """Raises: InvalidInput where the chain is broken already: that is to be looked at first."""
+    handle, name = tempfile.mkstemp(prefix=".log-", dir=folder)  # its mode is 0600
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as raw:
+            with gzip.open(raw, "wt", encoding="utf-8") as file:
+                file.write(json.dumps({"begin": begin}) + "\n")
+                report = audit.follow(_noting(chain, file), begin)
+            raw.flush()
+            os.fsync(raw.fileno())
+        if not report.intact:
+            raise InvalidInput(f"The log is broken at link {report.broken_at}; nothing was moved.", code="CHAIN_BROKEN")
+        return Archived(
+            temporary.rename(folder / f"log-{begin[0] + 1}-{report.links}.jsonl.gz"), report.links, report.head
+        )
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _noting(chain: Iterator[tuple[Any, Any]], file: Any) -> Iterator[tuple[Any, Any]]:
+    for link, record in chain:
+        told = {name: getattr(link, name) for name in ("seq", "phase", "digest", "hash")}
+        told |= {"at": link.at.isoformat(), "log_uid": str(link.log_uid)}
+        if record is not None:
+            told["record"] = audit.plain_record(link.phase, record)
+        file.write(json.dumps(told, ensure_ascii=False) + "\n")
+        yield link, record
+
+
+def _take_out(session: Session, moved: Archived) -> None:
+    session.add(AuditCheckpoint(seq=moved.links, hash=moved.head, file=moved.file.name))
+    session.flush()
+    linked = select(AuditLink.log_uid).where(AuditLink.seq <= moved.links)
+    session.execute(
+        delete(ProvisionLog).where(ProvisionLog.uid.in_(linked)).execution_options(synchronize_session=False)
+    )
+    session.execute(delete(AuditLink).where(AuditLink.seq <= moved.links).execution_options(synchronize_session=False))
+
+
+def verify_archive(path: Path) -> audit.ChainReport:
+    """Walk the chain of a file. Raises: InvalidInput for one that is no archive or is cut off."""
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            seq, head = json.loads(file.readline())["begin"]
+            return audit.follow(((_link(told), told.get("record")) for told in map(json.loads, file)), (seq, head))
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
+        raise InvalidInput(f"{path} is no archive of the log, or it was cut off.", code="NO_ARCHIVE") from None
+
+
+def _link(told: dict[str, Any]) -> SimpleNamespace:
+    return SimpleNamespace(**told | {"at": datetime.fromisoformat(told["at"]), "log_uid": UUID(told["log_uid"])})

@@ -1,0 +1,152 @@
+"""Mail addresses and domains: check, normalise, show.
+
+Stored form: lower case, the domain as ASCII (`xn--`). The whitelist is narrower than the RFCs:
+docker-mailserver uses addresses as regular expressions, sed scripts and paths, so what could mean
+something there is refused, never cleaned.
+Source: docker-mailserver 15.1 and 16, `setup email add` and its helpers (address quoting).
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import idna
+from email_validator import EmailNotValidError, validate_email
+
+from provision.core.errors import InvalidEmail
+
+LOCAL = re.compile(r"[a-z0-9](?:[a-z0-9._+=-]*[a-z0-9_+=-])?")
+LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+MAX_LOCAL = 64
+MAX_ADDRESS = 254
+# Names that no mail server can receive for, or that mean the machine itself (RFC 6761, RFC 7686).
+RESERVED = ("localhost", "invalid", "onion", "arpa", "local")
+
+
+def normalise_domain(text: str) -> str:
+    """Return the domain as stored: lower-case ASCII. Raises: InvalidEmail."""
+    name = _printable(text).rstrip(".")
+    try:
+        ascii_name = name.lower() if name.isascii() else idna.encode(name, uts46=True).decode()
+    except idna.IDNAError as error:
+        raise InvalidEmail(f"“{shorten(text)}” is not a domain name: {error}.", value=shorten(text)) from None
+    if reason := domain_refusal(ascii_name):
+        raise InvalidEmail(f"“{shorten(text)}” cannot be used as a domain: {reason}.", value=shorten(text))
+    return ascii_name
+
+
+def normalise(text: str) -> str:
+    """Return a mailbox address as stored. Raises: InvalidEmail with the reason."""
+    local, at, domain = _printable(text).rpartition("@")
+    if not at or not local:
+        raise InvalidEmail(
+            f"“{shorten(text)}” is not a mail address: it needs a name, @ and a domain.", value=shorten(text)
+        )
+    address = f"{local.lower()}@{normalise_domain(domain)}"
+    if reason := refusal(address):
+        raise InvalidEmail(f"“{shorten(text)}” cannot be used: {reason}.", value=shorten(text))
+    return address
+
+
+def normalise_alias(text: str) -> str:
+    """Like `normalise`, and `@example.com` (the catch-all of a domain) is allowed."""
+    stripped = _printable(text)
+    if stripped.startswith("@"):
+        return "@" + normalise_domain(stripped[1:])
+    return normalise(stripped)
+
+
+@lru_cache(maxsize=1 << 18)
+def refusal(address: str) -> str | None:
+    """Why an address in stored form cannot be managed here, or None.
+
+    Pure, and remembered: it judges every line found on a server, several times in one comparison.
+    """
+    local, at, domain = address.rpartition("@")
+    if not at:
+        return "it has no @"
+    if len(address) > MAX_ADDRESS:
+        return f"it is longer than {MAX_ADDRESS} characters"
+    return _local_refusal(local) or domain_refusal(domain)
+
+
+def _local_refusal(local: str) -> str | None:
+    if LOCAL.fullmatch(local) and ".." not in local and len(local) <= MAX_LOCAL:
+        return None
+    if len(local) > MAX_LOCAL:
+        return f"the part before @ is longer than {MAX_LOCAL} characters"
+    if local != local.lower():
+        return "it has capital letters, with which nobody can log in"
+    if not local.isascii():
+        return "the part before @ has letters outside a–z"
+    return (
+        "the part before @ may hold a–z, 0–9 and . _ + = - only, begin with a letter or digit, "
+        "and not end in a dot or hold two in a row"
+    )
+
+
+@lru_cache(maxsize=4096)
+def domain_refusal(domain: str) -> str | None:
+    """Why a domain in stored form cannot be used, or None."""
+    labels = domain.split(".")
+    if domain != domain.lower():
+        return "the domain has capital letters"
+    if len(labels) < 2 or not all(LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
+        return "the part after @ is not a domain name such as example.com"
+    if labels[-1] in RESERVED:
+        return f"names under .{labels[-1]} are reserved and never receive mail"
+    try:
+        validate_email(f"postmaster@{domain}", check_deliverability=False, test_environment=True)
+        idna.decode(domain)
+    except (EmailNotValidError, idna.IDNAError) as error:
+        return str(error).rstrip(".")
+    return None
+
+
+def login_refusal(address: str) -> str | None:
+    """Why nobody could log in with an address that is fine otherwise, or None.
+
+    Source: Dovecot, auth_username_chars, which docker-mailserver leaves at its default.
+    """
+    if set(address) & set("+="):
+        return "Dovecot accepts no + or = in the name of somebody who logs in; make it an alias"
+    return None
+
+
+def domain_of(address: str) -> str:
+    return address.rpartition("@")[2]
+
+
+def readable(address: str) -> str:
+    """The address as people write it: `xn--` domains in their own script."""
+    local, at, domain = address.rpartition("@")
+    if "xn--" not in domain:
+        return address
+    try:
+        return local + at + idna.decode(domain)
+    except idna.IDNAError:
+        return address
+
+
+def as_stored(part: str) -> str:
+    """A part of an address that somebody looks for, in lower case, with the domain as it is stored."""
+    local, at, domain = part.rpartition("@")
+    try:
+        ascii_name = domain if domain.isascii() else idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
+        return part
+    is_name = "xn--" in ascii_name  # else it is no domain, but letters that look alike
+    return local + at + ascii_name if is_name else part
+
+
+def shorten(text: str, width: int = 80) -> str:
+    """`text` fit for a message: printable, and no longer than `width`."""
+    shown = "".join(c if c.isprintable() else "?" for c in text)
+    return shown if len(shown) <= width else shown[: width - 1] + "…"
+
+
+def _printable(text: str) -> str:
+    stripped = text.strip(" ")
+    if any(unicodedata.category(c)[0] == "C" for c in stripped):
+        raise InvalidEmail(f"“{shorten(text)}” holds invisible characters.", value=shorten(text))
+    return stripped

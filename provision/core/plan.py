@@ -1,0 +1,270 @@
+"""Compare what is wanted with what is there. Pure: no database, no network, no clock.
+
+Rules: absence never deletes (only a tombstone does); a never-delivered mailbox does not take over
+an account that somebody else made; a server that lost much is an alarm, not work.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from provision.core.errors import UnsafePlan
+from provision.core.passwords import is_hash, verify_password
+from provision.core.secret import Secret
+from provision.core.state import (
+    AliasState,
+    Change,
+    CreateMailbox,
+    DeleteAlias,
+    DeleteMailbox,
+    DesiredState,
+    Key,
+    MailboxState,
+    Resource,
+    ServerState,
+    SetAlias,
+    SetEnabled,
+    SetPassword,
+    SetQuota,
+    Unmanageable,
+    WantedAlias,
+    WantedMailbox,
+    Wish,
+)
+
+UNSAFE_SHARE = 0.3  # deletes plus missing, as a share of what should be there …
+UNSAFE_FROM = 10  # … judged only from this many entries on
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field of one entry on which the two sides disagree, as people read it."""
+
+    key: Key
+    field: str
+    ours: str
+    theirs: str
+
+
+@dataclass(slots=True)
+class Plan:
+    changes: list[Change] = field(default_factory=list)
+    settled: list[Key] = field(default_factory=list)  # due, and already as wanted
+    conflicts: list[Difference] = field(default_factory=list)  # due, but the account there is not ours
+    taken: list[Key] = field(default_factory=list)  # ours cannot come, an entry of the other sort has the address there
+    lost: list[Key] = field(default_factory=list)  # due, gone there, and no password kept to make it anew
+    missing: list[Key] = field(default_factory=list)  # ours, gone from the server
+    differing: list[Difference] = field(default_factory=list)  # delivered once, changed there since
+    unmanaged: list[Key] = field(default_factory=list)  # on the server, unknown here
+    unmanageable: Sequence[Unmanageable] = ()  # on the server, and never touched
+    unsupported: list[tuple[Key, str]] = field(default_factory=list)  # wanted, but this kind cannot
+    expected: int = 0  # entries that should be on the server
+    recreated: int = 0  # changes that make anew what was there before
+
+    @property
+    def deletes(self) -> int:
+        return sum(isinstance(change, DeleteMailbox | DeleteAlias) for change in self.changes)
+
+    def within(self, belongs: Callable[[str], bool]) -> "Plan":
+        """The part that is about addresses which belong; the numbers stay those of the whole."""
+        part: dict[str, Any] = {}
+        for one in fields(self):
+            entries = getattr(self, one.name)
+            if isinstance(entries, Sequence):
+                part[one.name] = [entry for entry in entries if belongs(_address_of(entry))]
+        return replace(self, **part)
+
+    def require_safe(self) -> None:
+        """Raises: UnsafePlan when too much would go, or has gone."""
+        gone = len(self.missing) + len(self.lost) + self.recreated
+        if self.expected < UNSAFE_FROM or self.deletes + gone <= UNSAFE_SHARE * self.expected:
+            return
+        raise UnsafePlan(
+            f"Of {self.expected:,} entries that should be on the mail server, {gone:,} are missing there and "
+            f"{self.deletes:,} would be deleted.",
+            expected=self.expected,
+            missing=gone,
+            deletes=self.deletes,
+        )
+
+
+def _address_of(entry: Change | Key | Difference | Unmanageable | tuple[Key, str]) -> str:
+    match entry:
+        case Difference():
+            return entry.key.address
+        case Unmanageable():
+            return entry.text
+        case (Key() as key, _):
+            return key.address
+        case _:
+            return entry.address
+
+
+def make_plan(
+    desired: DesiredState, actual: ServerState, supports: Collection[str] = (), *, survey: bool = True
+) -> Plan:
+    """The plan for one server. `supports`: optional features of its kind (see servers.MailServer).
+
+    Without `survey` only what is wanted is looked at, not what else the server holds.
+    """
+    plan = Plan()
+    for address, mailbox in desired.mailboxes.items():
+        _compare_mailbox(plan, address, mailbox, actual, supports)
+    for address, alias in desired.aliases.items():
+        _compare_alias(plan, address, alias, actual)
+    if survey:
+        plan.unmanageable = actual.unmanageable
+        _find_unmanaged(plan, Resource.MAILBOX, desired.mailboxes, actual.mailboxes, actual)
+        _find_unmanaged(plan, Resource.ALIAS, desired.aliases, actual.aliases, actual)
+    plan.changes.sort(key=lambda change: change.order)
+    return plan
+
+
+def _find_unmanaged(
+    plan: Plan, resource: Resource, wanted: Collection[str], there: Collection[str], actual: ServerState
+) -> None:
+    """Only unknown addresses are looked into: of 100,000 entries nearly all are known."""
+    unknown = (address for address in actual.addresses(resource) if address not in wanted)
+    plan.unmanaged += [Key(resource, address) for address in unknown if address in there]
+
+
+def _compare_mailbox(
+    plan: Plan, address: str, want: WantedMailbox, actual: ServerState, supports: Collection[str]
+) -> None:
+    key = Key(Resource.MAILBOX, address)
+    have = actual.mailboxes.get(address)
+    if want.wish is Wish.IGNORED:
+        return
+    if want.wish is Wish.ABSENT:
+        _compare_absent(plan, key, want, actual, DeleteMailbox(address, want.erase_mail))
+        return
+    plan.expected += want.claimed
+    if want.quota_messages and "quota_messages" not in supports:
+        plan.unsupported.append((key, "a limit on the number of messages"))
+        want = want._replace(quota_messages=None)
+    if have is None and not want.claimed and _has_alias(actual, address):
+        plan.taken.append(key)
+    elif have is None:
+        _plan_absent_mailbox(plan, key, want, address in actual.addresses(Resource.MAILBOX))
+    elif want.due:
+        _plan_due_mailbox(plan, key, want, have)
+    elif not want.claimed:
+        plan.conflicts.append(_foreign(key))
+    else:
+        plan.differing += mailbox_differences(key, want, have)
+
+
+def _compare_absent(
+    plan: Plan, key: Key, want: WantedMailbox | WantedAlias, actual: ServerState, delete: DeleteMailbox | DeleteAlias
+) -> None:
+    """A tombstone deletes only what is ours: an entry that somebody else made there in the meantime stays."""
+    ours = key.address in actual.addresses(key.resource) and (want.claimed or _made_by_us(want, actual, key.address))
+    plan.expected += ours
+    if want.due and ours:
+        plan.changes.append(delete)
+    elif want.due:
+        plan.settled.append(key)
+
+
+def _made_by_us(want: WantedMailbox | WantedAlias, actual: ServerState, address: str) -> bool:
+    """Written just before a crash and not recorded: the entry there is the very one that was wanted here."""
+    if isinstance(want, WantedAlias):
+        alias = actual.aliases.get(address)
+        return alias is not None and set(alias.destinations) == set(want.destinations)
+    have = actual.mailboxes.get(address)
+    if want.password is None or have is None:
+        return False
+    return same_password(want.password, have.password_hash)
+
+
+def _has_alias(actual: ServerState, address: str) -> bool:
+    """Whether an alias takes the mail of this address; one to itself leaves it to the mailbox."""
+    if address not in actual.addresses(Resource.ALIAS):
+        return False
+    alias = actual.aliases.get(address)
+    return alias is None or alias.destinations != (address,)
+
+
+def _plan_absent_mailbox(plan: Plan, key: Key, want: WantedMailbox, is_there: bool) -> None:
+    """Not among the mailboxes; `is_there`: an entry that cannot be managed has its address, so it is not gone."""
+    if want.due and want.password is not None:
+        plan.recreated += want.claimed
+        plan.changes.append(
+            CreateMailbox(key.address, want.password, want.quota_bytes, want.enabled, want.quota_messages)
+        )
+    elif want.due:
+        plan.lost.append(key)
+    elif want.claimed and not is_there:
+        plan.missing.append(key)
+
+
+def _plan_due_mailbox(plan: Plan, key: Key, want: WantedMailbox, have: MailboxState) -> None:
+    changes = list(_mailbox_changes(key.address, want, have))
+    if not changes:
+        plan.settled.append(key)
+    elif not want.claimed and any(isinstance(change, SetPassword) for change in changes):
+        plan.conflicts.append(_foreign(key))
+    else:
+        plan.changes += changes
+
+
+def _foreign(key: Key) -> Difference:
+    return Difference(key, "account", "to be created", "made on the server by somebody else")
+
+
+def _mailbox_changes(address: str, want: WantedMailbox, have: MailboxState) -> Iterator[Change]:
+    if want.password is not None and not same_password(want.password, have.password_hash):
+        yield SetPassword(address, want.password)
+    if (want.quota_bytes, want.quota_messages) != (have.quota_bytes, have.quota_messages):
+        yield SetQuota(address, want.quota_bytes, want.quota_messages)
+    if want.enabled != have.enabled:
+        yield SetEnabled(address, want.enabled)
+
+
+def mailbox_differences(key: Key, want: WantedMailbox, have: MailboxState) -> list[Difference]:
+    found = []
+    if want.quota_bytes != have.quota_bytes:
+        found.append(Difference(key, "quota", str(want.quota_bytes), str(have.quota_bytes)))
+    if want.quota_messages != have.quota_messages:
+        found.append(Difference(key, "message quota", str(want.quota_messages), str(have.quota_messages)))
+    if want.enabled != have.enabled:
+        found.append(Difference(key, "login", _login(want.enabled), _login(have.enabled)))
+    return found
+
+
+def _login(enabled: bool) -> str:
+    return "enabled" if enabled else "disabled"
+
+
+def _compare_alias(plan: Plan, address: str, want: WantedAlias, actual: ServerState) -> None:
+    key = Key(Resource.ALIAS, address)
+    have = actual.aliases.get(address)
+    if want.wish is Wish.IGNORED:
+        return
+    if want.wish is Wish.ABSENT:
+        _compare_absent(plan, key, want, actual, DeleteAlias(address))
+        return
+    plan.expected += want.claimed
+    if have is not None and set(have.destinations) == set(want.destinations):
+        if want.due:
+            plan.settled.append(key)
+    elif have is not None and not want.claimed:
+        plan.conflicts.append(alias_difference(key, want, have))
+    elif have is None and (want.due or not want.claimed) and address in actual.addresses(Resource.MAILBOX):
+        plan.taken.append(key)
+    elif want.due:
+        plan.recreated += want.claimed and have is None
+        plan.changes.append(SetAlias(address, want.destinations))
+    elif have is None and want.claimed:
+        plan.missing.append(key)
+    elif have is not None:
+        plan.differing.append(alias_difference(key, want, have))
+
+
+def alias_difference(key: Key, want: WantedAlias, have: AliasState) -> Difference:
+    return Difference(key, "destinations", ", ".join(want.destinations), ", ".join(have.destinations))
+
+
+def same_password(wanted: Secret, on_server: Secret) -> bool:
+    """Whether the server holds this password; `wanted` may be a hash or plain text."""
+    return wanted == on_server if is_hash(wanted) else verify_password(wanted, on_server)

@@ -1,0 +1,1 @@
+"""What an operator of the installation does: backup, doctor, health, keys, sample, first start."""

@@ -1,0 +1,42 @@
+"""The first mail server, and what is on it: named on the command line or, where nobody types, by the environment."""
+
+from pathlib import Path
+from typing import Any
+
+from provision.app import Postroom
+from provision.core.access import Actor
+from provision.core.errors import Conflict, InvalidInput, ProvisionError
+
+NAME = "mail"
+
+
+def named_server(config_dir: Path | None, container: str | None) -> tuple[str, dict[str, Any]] | None:
+    """Kind and settings of the one that is named. Raises: InvalidInput for two."""
+    if config_dir and container:
+        raise InvalidInput("Give a config folder or a container, not both.")
+    if config_dir:
+        return "dms_files", {"path": str(config_dir.resolve())}
+    return ("dms_exec", {"container": container}) if container else None
+
+
+def add_server(app: Postroom, actor: Actor, kind: str, settings: dict[str, Any]) -> list[str]:
+    """Set it up and import; what there is to tell. Raises: Unreachable, when it is set up and not imported."""
+    server = app.provisioner.create_server(actor, NAME, kind, settings)
+    result = app.provisioner.pull(actor, server.uid)
+    left_alone = [f"  left alone: {problem}" for problem in result.errors]
+    return [f"Imported {result.imported} mailboxes and aliases from the mail server.", *left_alone]
+
+
+def add_named_server(app: Postroom) -> list[str]:
+    """The server that the environment names, where there is none yet; also one that is away or empty at first."""
+    actor = Actor.system("first start")
+    named = named_server(app.settings.config_dir, app.settings.container)
+    if named is None or app.queries.servers(actor):
+        return []
+    problems = app.provisioner.check_settings(actor, *named)
+    try:
+        return [*problems, *add_server(app, actor, *named)]
+    except Conflict:  # another process was faster
+        return []
+    except ProvisionError as error:
+        return problems or [error.message]

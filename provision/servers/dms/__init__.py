@@ -1,0 +1,1 @@
+"""docker-mailserver, by its config volume or by docker exec."""

@@ -1,0 +1,1 @@
+"""What can be set: by the environment, and in the database."""

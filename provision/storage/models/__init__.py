@@ -1,0 +1,53 @@
+"""The tables. A row of Mailbox or Alias is wanted state and its own queue at once.
+`generation` counts what was wanted, `synced_generation` says which of it the server is known to hold,
+`failed_generation` which was given up. Times are UTC; sizes are bytes, 0 means no limit.
+"""
+
+from provision.storage.models.base import Base, JobStatus, LogStatus, Role, Status, SyncStatus, UtcDateTime, utc_now
+from provision.storage.models.callers import (
+    AdminSession,
+    ApiToken,
+    Operator,
+    SignInGuard,
+    api_token_domain,
+    operator_domain,
+)
+from provision.storage.models.mail import TABLES, Alias, Domain, Mailbox, Server
+from provision.storage.models.policy import Policy
+from provision.storage.models.records import (
+    ApiAnswer,
+    AuditCheckpoint,
+    AuditLink,
+    IdempotencyKey,
+    ImportJob,
+    ProvisionLog,
+)
+
+__all__ = [
+    "TABLES",
+    "AdminSession",
+    "Alias",
+    "ApiAnswer",
+    "ApiToken",
+    "AuditCheckpoint",
+    "AuditLink",
+    "Base",
+    "Domain",
+    "IdempotencyKey",
+    "ImportJob",
+    "JobStatus",
+    "LogStatus",
+    "Mailbox",
+    "Operator",
+    "Policy",
+    "ProvisionLog",
+    "Role",
+    "Server",
+    "SignInGuard",
+    "Status",
+    "SyncStatus",
+    "UtcDateTime",
+    "api_token_domain",
+    "operator_domain",
+    "utc_now",
+]

@@ -1,0 +1,126 @@
+"""What was done: the log with its chain, calls that were answered, imports in the background."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, Index, Integer, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+from uuid6 import uuid7
+
+from provision.storage.models.base import ASCII, Base, JobStatus, LogStatus, Row, utc_now
+
+
+class ProvisionLog(Base):
+    """One operation: who, what, and what came of it. A finished record never changes (database triggers)."""
+
+    __tablename__ = "provision_log"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uid: Mapped[UUID] = mapped_column(unique=True, default=uuid7)
+    operator_id: Mapped[int | None] = mapped_column(Integer, index=True)  # no foreign key: records outlive people
+    operator: Mapped[str] = mapped_column(String(80))
+    ip: Mapped[str | None] = mapped_column(String(45))
+    operation: Mapped[str] = mapped_column(String(40))
+    resource_type: Mapped[str] = mapped_column(String(20))
+    resource_id: Mapped[str | None] = mapped_column(String(36))
+    resource_name: Mapped[str | None] = mapped_column(ASCII)
+    domain: Mapped[str | None] = mapped_column(String(255), index=True)
+    server_id: Mapped[int | None] = mapped_column(Integer)
+    generation: Mapped[int | None]
+    payload: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    status: Mapped[str] = mapped_column(String(8), default=LogStatus.PENDING)
+    command: Mapped[str | None] = mapped_column(Text)
+    exit_code: Mapped[int | None]
+    stdout: Mapped[str | None] = mapped_column(Text)
+    stderr: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[str | None] = mapped_column(Text)
+    started_at: Mapped[datetime]
+    completed_at: Mapped[datetime | None]
+    duration_ms: Mapped[int | None]
+
+    __table_args__ = (
+        Index("ix_provision_log_resource", "resource_type", "resource_id", "status"),
+        Index("ix_provision_log_resource_type", "resource_type", "id"),
+        Index("ix_provision_log_started_at", "started_at"),
+        Index("ix_provision_log_operation", "operation", "id"),
+        Index("ix_provision_log_status", "status", "id"),
+        Index("ix_provision_log_operator", "operator", "id"),
+        Index("ix_provision_log_resource_name", "resource_name", "id"),
+    )
+
+
+class AuditLink(Base):
+    """One link of the chain over the log: an intent or an outcome, hashed with the link before it."""
+
+    __tablename__ = "audit_link"
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    phase: Mapped[str] = mapped_column(String(8))
+    log_uid: Mapped[UUID] = mapped_column(index=True)
+    digest: Mapped[str] = mapped_column(String(64))  # of the record's fields of this phase
+    hash: Mapped[str] = mapped_column(String(64))  # of this link and the hash before
+
+
+class AuditCheckpoint(Base):
+    """Up to this link everything was moved to a file."""
+
+    __tablename__ = "audit_checkpoint"
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    hash: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime] = mapped_column(default=utc_now)
+    file: Mapped[str] = mapped_column(String(255))
+
+
+class IdempotencyKey(Base):
+    """A creating call that was made: the same key again gives the same thing."""
+
+    __tablename__ = "idempotency_key"
+
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    operation: Mapped[str] = mapped_column(String(40))
+    request_digest: Mapped[str] = mapped_column(String(64))
+    resource_ids: Mapped[list[str]] = mapped_column(default=list)
+    refusals: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, server_default="[]")  # of a call of many
+    created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
+
+
+class ApiAnswer(Base):
+    """What a POST with an Idempotency-Key was answered, sealed; without `status` it is still being worked on."""
+
+    __tablename__ = "api_answer"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    request_digest: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int | None]
+    sealed_body: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
+
+
+class ImportJob(Row, Base):
+    """A CSV file that is imported in the background, on behalf of the operator who uploaded it.
+
+    Upload and refused rows hold passwords, so both are sealed; the one is erased at the end, the other a day later.
+    """
+
+    __tablename__ = "import_job"
+
+    operator_id: Mapped[int] = mapped_column(Integer, index=True)  # no foreign key: what was done outlives people
+    operator: Mapped[str] = mapped_column(String(80))
+    ip: Mapped[str | None] = mapped_column(String(45))
+    status: Mapped[str] = mapped_column(String(9), default=JobStatus.WAITING, index=True)
+    total: Mapped[int] = mapped_column(default=0)  # rows; the three below count them, too
+    done: Mapped[int] = mapped_column(default=0)
+    created: Mapped[int] = mapped_column(default=0)
+    refused: Mapped[int] = mapped_column(default=0)
+    sealed_upload: Mapped[str | None] = mapped_column(Text)
+    sealed_rejected: Mapped[str | None] = mapped_column(Text)
+    cancelling: Mapped[bool] = mapped_column(default=False)
+    dismissed: Mapped[bool] = mapped_column(default=False)  # its owner does not want to see it any more
+    claim: Mapped[str | None] = mapped_column(String(32))  # of the process that runs it
+    claims: Mapped[int] = mapped_column(default=0)  # how often it was begun or taken up again
+    heartbeat_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(Text)

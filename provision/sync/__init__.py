@@ -1,0 +1,1 @@
+"""From wanted to delivered: read → plan → apply → record."""

@@ -1,0 +1,291 @@
+"""Sync: read → plan → apply → record. The only caller of a mail server.
+
+A push delivers what is due on one server as one batch, under a lock that makes it the server's only writer. It may be
+repeated and killed at any point: it always starts from what the server really holds, and a row is SYNCED only when
+that was read back. No transaction is open while a server is spoken to.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future
+from contextlib import closing
+from contextvars import copy_context
+from datetime import datetime, timedelta
+from threading import Thread
+from typing import Any
+
+import structlog
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from provision.core.errors import MailServerError, NotFound, Unreachable, UnsafePlan
+from provision.core.plan import Plan, make_plan
+from provision.core.state import DesiredState, Key, LiveReport, Outcome, Resource, ServerState, key_of
+from provision.servers.kinds import MailServer, open_server
+from provision.settings.config import Settings
+from provision.settings.policy import in_force
+from provision.storage.database import Database
+from provision.storage.encryption import Sealer
+from provision.storage.models import Server, utc_now
+from provision.sync import work as desired
+from provision.sync.recording import Round, note, pause, record
+from provision.sync.result import End, PushResult
+from provision.sync.work import Work
+from provision.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+REPEATS = 3  # rounds for what another writer overwrote while we were at it
+QUIET_FROM_ACCOUNTS, QUIET_SECONDS = 200, 10.0
+LOCK_SHARE = 0.5  # of the budget is spent on waiting for another push at most
+
+
+class Sync:
+    """Brings mail servers to the state the database wants. `open_kind` opens a server's driver."""
+
+    def __init__(
+        self,
+        database: Database,
+        sealer: Sealer,
+        settings: Settings,
+        open_kind: Callable[[str, dict[str, Any], float], MailServer] = open_server,
+    ) -> None:
+        self.database = database
+        self.sealer = sealer
+        self.settings = settings
+        self.open_kind = open_kind
+
+    # ---- push ------------------------------------------------------------------------------
+
+    def push(
+        self, server_id: int, *, hurry: bool = False, force: bool = False, budget_seconds: float | None = None
+    ) -> PushResult:
+        """Deliver what is due. `hurry`: also what waits for its next try or for the quiet time to pass;
+        `force`: even when the plan is unsafe. A server that is down is a result, not an exception."""
+        budget = budget_seconds or self.settings.page_budget_seconds
+        with self.database.server_lock(server_id, budget * LOCK_SHARE) as locked:
+            if not locked:
+                return PushResult(server_id, End.LOCKED, message="Another push to this mail server is running.")
+            with metrics.timed_push():
+                return self._push_locked(server_id, hurry, force, time.monotonic() + budget)
+
+    def push_within(self, server_id: int, seconds: float, *, hurry: bool = False, force: bool = False) -> PushResult:
+        """As `push`, for somebody who waits: after so long he goes on, and so does the push, behind him."""
+        done: Future[PushResult] = Future()
+
+        def work() -> None:
+            try:
+                done.set_result(self.push(server_id, hurry=hurry, force=force, budget_seconds=seconds))
+            except Exception as error:
+                log.warning(
+                    "push ended early", server_id=server_id, reason=type(error).__name__
+                )  # who waited may be gone
+                done.set_exception(error)
+
+        Thread(target=copy_context().run, args=(work,), name="postroom-push", daemon=True).start()
+        try:
+            return done.result(seconds)
+        except TimeoutError:
+            return PushResult(server_id, End.SLOW, message="The mail server is slow; it goes on in the background.")
+
+    def _push_locked(self, server_id: int, hurry: bool, force: bool, deadline: float) -> PushResult:
+        total = PushResult(server_id, End.IDLE)
+        for left in reversed(range(REPEATS)):
+            result, again = self._push_once(server_id, hurry, force, deadline, is_last=left == 0)
+            total.delivered += result.delivered
+            total.failed += result.failed
+            total.failures += result.failures
+            if result.end is not End.IDLE or total.end is End.IDLE:
+                total.end, total.message, total.retry_at = result.end, result.message, result.retry_at
+            if not again or time.monotonic() > deadline:
+                break
+        return total
+
+    def _push_once(
+        self, server_id: int, hurry: bool, force: bool, deadline: float, *, is_last: bool
+    ) -> tuple[PushResult, bool]:
+        """One round; and whether another is worth it. After the last one, what keeps vanishing counts as refused."""
+        now = utc_now()
+        desired.end_stale_confirmations(self.database, server_id, now)
+        with self.database.read() as session:
+            server = _get_server(session, server_id)
+            has_waiting = desired.has_waiting(session, server_id, now, hurry=hurry)
+            if not has_waiting and not desired.has_unconfirmed(session, server_id):
+                return PushResult(server.id, End.IDLE, message="Nothing is waiting for this mail server."), False
+            if not (hurry or force) and (wait := self._must_wait(server, has_waiting, now)):
+                return wait, False
+            work = desired.load_work(session, self.sealer, server_id, now, hurry)
+        try:
+            done = self._deliver(server, work, force, deadline)
+        except Unreachable as error:
+            return self._back_off(server, error.message), False
+        except UnsafePlan as error:
+            return self._raise_alarm(server, error), False
+        return self._record(server, work, done, is_last or time.monotonic() > deadline)
+
+    @staticmethod
+    def _must_wait(server: Server, has_waiting: bool, now: datetime) -> PushResult | None:
+        if server.next_attempt_at and now < server.next_attempt_at <= now + desired.LONGEST_PAUSE:
+            message = server.error or "The mail server could not be reached."
+            return PushResult(server.id, End.UNREACHABLE, message=message, retry_at=server.next_attempt_at)
+        quiet_until = (server.last_write_at or now) + timedelta(seconds=quiet_seconds(server))
+        is_quiet = server.last_write_at is not None and server.last_write_at <= now < quiet_until
+        if is_quiet and has_waiting:
+            message = "Gathered with what else comes now, because every write interrupts the mail server."
+            return PushResult(server.id, End.GATHERING, message=message, retry_at=quiet_until)
+        return None
+
+    def _deliver(self, server: Server, work: Work, force: bool, deadline: float) -> Round:
+        """Raises: Unreachable before anything was written, UnsafePlan."""
+        timeout = max(1.0, deadline - time.monotonic())
+        with closing(self.open_kind(server.kind, server.settings, timeout)) as mail_server:
+            mail_server.recover()
+            actual = mail_server.read()
+            plan = make_plan(work.desired, actual, mail_server.supports, survey=False)
+            plan.expected += sum(map(len, work.others.values()))
+            plan.missing += _missing(work.others, actual)
+            if not force:
+                plan.require_safe()
+            unreachable = None
+            outcomes: dict[Key, Outcome] = {}
+            if plan.changes:
+                try:
+                    for outcome in mail_server.apply(plan.changes):
+                        note(outcomes, outcome)
+                except Unreachable as error:
+                    unreachable = error.message
+                try:
+                    actual = mail_server.read()
+                except Unreachable as error:
+                    accounts = len(actual.addresses(Resource.MAILBOX))
+                    return Round(plan, outcomes, set(plan.settled), set(), accounts, error.message)
+            left = make_plan(work.desired, actual, mail_server.supports, survey=False)
+        wanting = {key_of(change) for change in left.changes} | {d.key for d in left.conflicts}
+        wanting |= {*left.taken, *left.lost}
+        held = work.items.keys() - wanting - set(work.unreadable)
+        vanished = {key for key, outcome in outcomes.items() if key in wanting and not outcome.error}
+        return Round(plan, outcomes, held, vanished, len(actual.addresses(Resource.MAILBOX)), unreachable)
+
+    # ---- recording -------------------------------------------------------------------------
+
+    def _record(self, server: Server, work: Work, done: Round, is_last: bool) -> tuple[PushResult, bool]:
+        now = utc_now()
+        result = PushResult(server.id, End.DONE)
+        with self.database.write() as session:
+            wrote = {"last_write_at": now} if done.outcomes else {}
+            values = {"last_read_at": now, "accounts": done.accounts, "error": None, "alarm": None, "attempts": 0}
+            session.execute(
+                update(Server).where(Server.id == server.id).values(next_attempt_at=None, **values, **wrote)
+            )
+            record(session, work, done, in_force(session, self.settings), now, result, is_last=is_last)
+        if done.unreachable:
+            backed_off = self._back_off(server, done.unreachable)
+            result.end, result.message, result.retry_at = backed_off.end, backed_off.message, backed_off.retry_at
+            return result, False
+        return result, bool(done.vanished)
+
+    def _back_off(self, server: Server, reason: str) -> PushResult:
+        """Nothing reached the server: it waits, its rows keep their attempts."""
+        attempts = server.attempts + 1
+        with self.database.write() as session:
+            retry_at = utc_now() + timedelta(seconds=pause(attempts, in_force(session, self.settings)))
+            session.execute(
+                update(Server)
+                .where(Server.id == server.id)
+                .values(attempts=attempts, next_attempt_at=retry_at, error=reason)
+            )
+        log.warning("mail server unreachable", server=server.name, attempts=attempts, reason=reason)
+        return PushResult(server.id, End.UNREACHABLE, message=reason, retry_at=retry_at)
+
+    def _raise_alarm(self, server: Server, unsafe: UnsafePlan) -> PushResult:
+        with self.database.write() as session:
+            session.execute(
+                update(Server).where(Server.id == server.id).values(alarm=unsafe.facts, last_read_at=utc_now())
+            )
+        log.error("unsafe plan", server=server.name, reason=unsafe.facts)
+        return PushResult(server.id, End.UNSAFE, message=unsafe.message)
+
+    # ---- reading ---------------------------------------------------------------------------
+
+    def read(self, server_id: int) -> tuple[ServerState, frozenset[str]]:
+        """What the server holds, and what its kind supports. Raises: Unreachable."""
+        with self.database.read() as session:
+            server = _get_server(session, server_id)
+        timeout = self.settings.page_budget_seconds
+        with closing(self.open_kind(server.kind, server.settings, timeout)) as mail_server:
+            return mail_server.read(), frozenset(mail_server.supports)
+
+    def probe(self, server_id: int) -> None:
+        """Read the server and note its health; a running one also says how much space each mailbox uses."""
+        with self.database.read() as session:
+            server = _get_server(session, server_id)
+        report: LiveReport | None = None
+        values: dict[str, Any]
+        timeout = self.settings.page_budget_seconds
+        try:
+            with closing(self.open_kind(server.kind, server.settings, timeout)) as mail_server:
+                actual = mail_server.read()
+                values = {"last_read_at": utc_now(), "accounts": len(actual.addresses(Resource.MAILBOX))}
+                if not server.attempts or not mail_server.check():  # what can be read can still refuse to be written
+                    values |= {"error": None, "attempts": 0, "next_attempt_at": None}
+                if server.alarm and self._is_safe(server_id, actual, mail_server.supports):
+                    values["alarm"] = None
+                if "live" in mail_server.supports:
+                    report = mail_server.report()  # type: ignore[attr-defined]
+        except MailServerError as error:
+            values = {"error": error.message}
+        with self.database.write() as session:
+            if report:
+                values["live"] = desired.note_usage(session, server_id, report)
+            session.execute(update(Server).where(Server.id == server_id).values(values))
+
+    def _is_safe(self, server_id: int, actual: ServerState, supports: Collection[str]) -> bool:
+        """Whether what raised an alarm has come back."""
+        try:
+            self._compare(server_id, actual, supports)[0].require_safe()
+        except UnsafePlan:
+            return False
+        return True
+
+    def preview(self, server_id: int) -> tuple[Plan, ServerState]:
+        """The whole comparison, without doing anything. Raises: Unreachable."""
+        plan, _, actual = self.survey(server_id)
+        return plan, actual
+
+    def survey(self, server_id: int) -> tuple[Plan, DesiredState, ServerState]:
+        """The same, with the side that is wanted."""
+        actual, supports = self.read(server_id)
+        return *self._compare(server_id, actual, supports), actual
+
+    def _compare(self, server_id: int, actual: ServerState, supports: Collection[str]) -> tuple[Plan, DesiredState]:
+        with self.database.read() as session:
+            wanted = desired.load_whole(session, self.sealer, server_id, utc_now())
+        return make_plan(wanted, actual, supports), wanted
+
+    def check(self, kind: str, settings: dict[str, Any]) -> list[str]:
+        """What is wrong with a server's settings, as sentences."""
+        with closing(self.open_kind(kind, settings, self.settings.page_budget_seconds)) as mail_server:
+            return mail_server.check()
+
+
+def quiet_seconds(server: Server) -> float:
+    """How long changes are gathered: a write makes a large docker-mailserver refuse logins for a while."""
+    if server.quiet_seconds is not None:
+        return server.quiet_seconds
+    return QUIET_SECONDS if server.accounts >= QUIET_FROM_ACCOUNTS else 0.0
+
+
+def _get_server(session: Session, server_id: int) -> Server:
+    server = session.get(Server, server_id)
+    if server is None:
+        raise NotFound("This mail server is not known here.", code="SERVER_NOT_FOUND")
+    return server
+
+
+def _missing(others: Mapping[Resource, list[str]], actual: ServerState) -> list[Key]:
+    return [
+        Key(resource, address)
+        for resource, addresses in others.items()
+        for address in addresses
+        if address not in actual.addresses(resource)
+    ]

@@ -1,0 +1,167 @@
+"""What one round of a push came to, and how that is written into the rows and the log."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, update
+from sqlalchemy.orm import Session
+
+from provision.audit import chain
+from provision.audit.chain import Finish, Subject
+from provision.core.access import Actor
+from provision.core.plan import Plan
+from provision.core.state import Key, Outcome, key_of
+from provision.settings.policy import Rules
+from provision.storage.models import LogStatus, ProvisionLog
+from provision.sync import work as desired
+from provision.sync.result import Failed, PushResult
+from provision.sync.work import Failure, Item, Work
+
+VANISHED = "Written, but gone when read back: something else keeps rewriting the file."
+FOREIGN = "An entry with this address was made on the mail server by somebody else; choose which one counts."
+TAKEN = "The mail server has an alias where a mailbox is wanted, or the reverse; import that or remove it, then retry."
+GONE = "It is gone from the mail server, and its password is not kept here: reset the password to make it anew."
+UNREADABLE = "Its waiting password was sealed with a key that is gone; reset the password."
+
+
+class Refusal(NamedTuple):
+    error: str
+    code: str
+    final: bool  # trying again is pointless
+
+
+@dataclass(slots=True)
+class Round:
+    """What one read → plan → apply → read back came to."""
+
+    plan: Plan
+    outcomes: dict[Key, Outcome]
+    held: set[Key]  # due, and on the server as wanted
+    vanished: set[Key]  # applied without error, and not there when read back
+    accounts: int
+    unreachable: str | None = None
+
+
+def record(
+    session: Session, work: Work, done: Round, rules: Rules, now: datetime, result: PushResult, *, is_last: bool
+) -> None:
+    """Write down how far each row has come. Rows, their records, then the chain: in another order than everybody else's
+    this and somebody who edits could wait for each other."""
+    fresh, repaired = _mark_held(session, work, done, now)
+    failures = _mark_refused(session, work, done, rules, now, is_last)
+    finishes = [
+        _finish(log_uid, LogStatus.SUCCESS, done.outcomes.get(item.key))
+        for item, log_uid in desired.pending_logs(session, fresh)
+    ]
+    chain.record_outcomes(session, finishes + _finish_failures(session, failures, done))
+    for item in repaired:
+        _record_repair(session, item, done.outcomes[item.key])
+    result.delivered += len(fresh) + len(repaired)
+    result.failed += len(failures)
+    result.failures += [Failed(failure.item.key.address, failure.error) for failure in failures]
+
+
+def _mark_held(session: Session, work: Work, done: Round, now: datetime) -> tuple[list[Item], list[Item]]:
+    """What is on the server as wanted; of this what is new there, and what was sent once more."""
+    held = [work.items[key] for key in done.held]
+    fresh = [item for item in held if not item.confirming]
+    repaired = [item for item in held if item.confirming and item.key in done.outcomes]
+    confirmed = [item for item in held if item.confirming and item.key not in done.outcomes]
+    desired.mark_delivered(session, [*fresh, *repaired], now)
+    desired.mark_confirmed(
+        session, [i for i in confirmed if i.last_synced_at and now - i.last_synced_at >= desired.CONFIRM_AFTER]
+    )
+    return fresh, repaired
+
+
+def _mark_refused(
+    session: Session, work: Work, done: Round, rules: Rules, now: datetime, is_last: bool
+) -> list[Failure]:
+    """What was not done: to be tried again later, or given up."""
+    refusals = _refusals(work, done, is_last)
+    # Delivered, and taken away since: a difference, no failure.
+    gone = {key for key, why in refusals.items() if work.items[key].confirming and why.code == "MAILBOX_GONE"}
+    desired.mark_confirmed(session, [work.items[key] for key in gone])
+    failures = [_failure(work.items[key], why, rules, now) for key, why in refusals.items() if key not in gone]
+    desired.mark_failed(session, failures)
+    return failures
+
+
+def _failure(item: Item, refusal: Refusal, rules: Rules, now: datetime) -> Failure:
+    attempts = item.attempts + 1
+    final = refusal.final or attempts >= rules.max_attempts
+    retry_at = None if final else now + timedelta(seconds=pause(attempts, rules))
+    return Failure(item, refusal.error, refusal.code, attempts, retry_at)
+
+
+def _finish_failures(session: Session, failures: Sequence[Failure], done: Round) -> list[Finish]:
+    """The ends of what is given up; the records of what is tried again say why it is not done yet."""
+    by_key = {failure.item.key: failure for failure in failures}
+    finishes, errors = [], []
+    for item, log_uid in desired.pending_logs(session, [failure.item for failure in failures]):
+        failure = by_key[item.key]
+        if failure.retry_at is None:
+            finishes.append(_finish(log_uid, LogStatus.FAILED, done.outcomes.get(item.key), failure.error))
+        else:
+            errors.append({"log_uid": log_uid, "why": failure.error})
+    if errors:
+        log = ProvisionLog.__table__
+        noted = update(log).where(log.c.uid == bindparam("log_uid")).values(error=bindparam("why"))  # type: ignore[arg-type]
+        session.connection().execute(noted, errors)
+    return finishes
+
+
+def pause(attempts: int, rules: Rules) -> float:
+    """Seconds until the next try: doubling, capped, with jitter so that many do not come at once."""
+    doubled: float = rules.retry_base_seconds * 2 ** min(attempts - 1, 30)
+    return min(rules.retry_cap_seconds, doubled) * random.uniform(0.5, 1.0)
+
+
+def note(outcomes: dict[Key, Outcome], outcome: Outcome) -> None:
+    """Several changes of one entry are one record: the commands joined, the first error kept."""
+    key = key_of(outcome.change)
+    before = outcomes.get(key)
+    if before is None:
+        outcomes[key] = outcome
+        return
+    outcomes[key] = Outcome(
+        outcome.change,
+        f"{before.command}; {outcome.command}",
+        before.exit_code or outcome.exit_code,
+        before.stdout + outcome.stdout,
+        before.stderr + outcome.stderr,
+        before.duration_ms + outcome.duration_ms,
+        before.error or outcome.error,
+    )
+
+
+def _refusals(work: Work, done: Round, is_last: bool) -> dict[Key, Refusal]:
+    found: dict[Key, Refusal] = {}
+    for key, run in done.outcomes.items():
+        if run.error:
+            found[key] = Refusal(run.error, "COMMAND_FAILED", final=False)
+        elif key in done.vanished and is_last:
+            found[key] = Refusal(VANISHED, "COMMAND_FAILED", final=False)
+    found.update({difference.key: Refusal(FOREIGN, "SYNC_CONFLICT", final=True) for difference in done.plan.conflicts})
+    found.update(dict.fromkeys(done.plan.taken, Refusal(TAKEN, "SYNC_CONFLICT", final=True)))
+    found.update(dict.fromkeys(done.plan.lost, Refusal(GONE, "MAILBOX_GONE", final=True)))
+    found.update(dict.fromkeys(work.unreadable, Refusal(UNREADABLE, "KEY_UNUSABLE", final=True)))
+    return found
+
+
+def _finish(log_uid: Any, status: LogStatus, outcome: Outcome | None, error: str | None = None) -> Finish:
+    if outcome is None:
+        return Finish(log_uid, status, command="nothing to do: it is so on the server", error=error, duration_ms=0)
+    return Finish(
+        log_uid, status, outcome.command, outcome.exit_code, outcome.stdout, outcome.stderr, error, outcome.duration_ms
+    )
+
+
+def _record_repair(session: Session, item: Item, outcome: Outcome) -> None:
+    """Another writer on the server had overwritten our line; it was sent again."""
+    subject = Subject(item.key.resource, item.uid, item.key.address, item.key.address.rpartition("@")[2])
+    (uid,) = chain.record_intents(session, Actor.system("sync"), f"{item.key.resource}.repair", [(subject, {})])
+    chain.record_outcomes(session, [_finish(uid, LogStatus.SUCCESS, outcome)])

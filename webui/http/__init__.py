@@ -1,0 +1,1 @@
+"""The server around the pages: ASGI, middleware, sessions, endpoints."""

@@ -1,0 +1,173 @@
+"""HTTP routes beside the pages: health, the sign-in cookie, exports."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
+
+from provision.core.access import Permission
+from provision.core.errors import InvalidInput, NotSignedIn, ProvisionError
+from provision.identity.sign_in import SignedIn
+from provision.ops.health import look
+from provision.queries import LogFilter, MailboxFilter, begun
+from provision.storage.models import LogStatus, Status, SyncStatus
+from provision.transfer.csv_io import export_csv
+from provision.transfer.csv_reader import guard
+from webui.http import sessions
+from webui.http.base_path import place
+from webui.http.running import jobs_alive, postroom
+
+LOG_COLUMNS = (
+    "started_at",
+    "operator",
+    "ip",
+    "operation",
+    "resource_type",
+    "resource_name",
+    "status",
+    "command",
+    "exit_code",
+    "error",
+    "duration_ms",
+    "uid",
+)
+MAX_PERCENT = 1_000_000  # of its quota: beyond it is a slip
+
+
+async def health(request: Request) -> Response:
+    """Whether the database answers and the jobs run; without sign-in."""
+    found = await run_in_threadpool(lambda: look(postroom(), jobs_alive=jobs_alive()))
+    return JSONResponse(found.body(), 503 if found.error else 200)
+
+
+# ---- the sign-in cookie --------------------------------------------------------------------
+
+
+async def set_cookie(request: Request) -> Response:
+    """Trade the ticket for the cookie; then back to the page."""
+    back = sessions.local_path(request.query_params.get("next", ""))
+    response = RedirectResponse(back, 303, headers={"cache-control": "no-store"})
+    browser = request.cookies.get(sessions.XSRF_COOKIE, "")
+    token = sessions.redeem(request.query_params.get("ticket", ""), browser)
+    if token:
+        response.set_cookie(sessions.COOKIE, token.reveal(), secure=True, httponly=True, samesite="strict", path="/")
+    return response
+
+
+async def drop_cookie(request: Request) -> Response:
+    """Only from our own pages: another site shall not sign people out."""
+    response = RedirectResponse(place("/"), 303, headers={"cache-control": "no-store"})
+    if request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none"):
+        response.delete_cookie(sessions.COOKIE, secure=True, httponly=True, samesite="strict", path="/")
+    return response
+
+
+# ---- exports -------------------------------------------------------------------------------
+
+
+async def export_mailboxes(request: Request) -> Response:
+    """The mailboxes of a filtered list as CSV: `?search=&domain=&status=&sync_status=&used_percent_from=`."""
+
+    def lines(who: SignedIn) -> Iterator[str]:
+        return iter(export_csv(postroom(), who.actor, _mailbox_filter(request)))
+
+    return await _stream(request, Permission.MAILBOX_READ, "mailboxes.csv", lines)
+
+
+async def export_logs(request: Request) -> Response:
+    """The provision log as CSV: `?operation=&resource_type=&status=&operator=&search=&since=&until=`."""
+
+    def lines(who: SignedIn) -> Iterator[str]:
+        return _log_lines(who, _log_filter(request))
+
+    return await _stream(request, Permission.LOG_READ, "logs.csv", lines)
+
+
+def _log_lines(who: SignedIn, where: LogFilter) -> Iterator[str]:
+    yield _line(LOG_COLUMNS)
+    for row in postroom().queries.each_log(who.actor, where):
+        yield _line([row[name] for name in LOG_COLUMNS])
+
+
+async def _stream(
+    request: Request, permission: Permission, filename: str, lines: Callable[[SignedIn], Iterator[str]]
+) -> Response:
+    """Rows as they come from the database, to somebody who may see them."""
+    try:
+        who = await run_in_threadpool(sessions.of_request, request)
+        if who is None or who.must_change_password:
+            raise NotSignedIn("Sign in first.")
+        who.actor.require(permission)
+        body = await run_in_threadpool(lambda: begun(lines(who)))
+    except ProvisionError as error:
+        return PlainTextResponse(error.message, error.status)
+    headers = {"content-disposition": f'attachment; filename="{filename}"', "cache-control": "no-store"}
+    return StreamingResponse(body, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@contextmanager
+def _filters() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OverflowError):
+        raise InvalidInput("A filter in the address is not known, or its value cannot be used.") from None
+
+
+@_filters()
+def _mailbox_filter(request: Request) -> MailboxFilter:
+    """Raises: InvalidInput."""
+    given = {name: value for name, value in request.query_params.items() if value}
+    return MailboxFilter(
+        search=given.get("search", ""),
+        domain=given.get("domain"),
+        status=Status(given["status"]) if "status" in given else None,
+        sync_status=SyncStatus(given["sync_status"]) if "sync_status" in given else None,
+        used_percent_from=_percent(given["used_percent_from"]) if "used_percent_from" in given else None,
+    )
+
+
+def _percent(text: str) -> int:
+    """Raises: ValueError."""
+    percent = int(text)
+    if not 0 <= percent <= MAX_PERCENT:
+        raise ValueError
+    return percent
+
+
+@_filters()
+def _log_filter(request: Request) -> LogFilter:
+    """Raises: InvalidInput."""
+    given = {name: value for name, value in request.query_params.items() if value}
+    times: dict[str, Any] = {name: _time(given[name]) for name in ("since", "until") if name in given}
+    return LogFilter(
+        operation=given.get("operation"),
+        resource_type=given.get("resource_type"),
+        operator=given.get("operator"),
+        status=LogStatus(given["status"]) if "status" in given else None,
+        search=given.get("search", ""),
+        **times,
+    )
+
+
+def _time(text: str) -> datetime:
+    """Raises: ValueError, also for a time that does not say of which zone it is."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError
+    return found.astimezone(UTC)
+
+
+def _line(cells: Any) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow([_cell(cell) for cell in cells])
+    return buffer.getvalue()
+
+
+def _cell(value: object) -> str:
+    return guard("" if value is None else value.isoformat() if isinstance(value, datetime) else str(value))

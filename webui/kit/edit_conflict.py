@@ -1,0 +1,46 @@
+"""Two people change the same thing at once: the second sees both values, and may save his all the same."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from provision.core.errors import Conflict
+from webui.kit import ui
+from webui.kit.i18n import _
+
+Fields = Mapping[str, tuple[str, Callable[[Any], str]]]  # name → title, and how a value is written
+
+
+@dataclass(slots=True)
+class Seen:
+    """The version of a thing that the reader of an open dialog has before him."""
+
+    version: int
+
+
+@contextmanager
+def saving(seen: Seen, mine: Mapping[str, Any], fields: Fields) -> Iterator[None]:
+    """Save `mine`, expecting the version `seen`. If somebody was faster his values stand beside it, and the next save
+    replaces the very ones that are shown."""
+    with ui.attempt():
+        try:
+            yield
+        except Conflict as conflict:
+            if conflict.code != "EDIT_CONFLICT":
+                raise
+            seen.version = conflict.details["version"]
+            _show(conflict.details["current"], mine, fields)
+
+
+def _show(theirs: Mapping[str, Any], mine: Mapping[str, Any], fields: Fields) -> None:
+    st.warning(_("Somebody else has changed this meanwhile. Nothing was saved."), icon=":material/group:")
+    lines = [
+        {"": title, _("Saved now"): ui.plain(text(theirs[name])) or "–", _("Yours"): ui.plain(text(mine[name])) or "–"}
+        for name, (title, text) in fields.items()
+    ]
+    st.table(pd.DataFrame(lines).set_index(""))
+    st.caption(_("Save again to replace their values with yours, or close to leave them."))

@@ -1,0 +1,183 @@
+"""How values look: sizes, times, status badges, columns of tables."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
+
+from provision.storage.models import LogStatus, Role, Status, SyncStatus, utc_now
+from webui.kit.i18n import _, counted, word
+from webui.kit.markup import plain
+
+Colour = Literal["green", "orange", "red", "gray"]
+Columns = dict[str, ColumnConfig | str]  # name of a cell → how its column looks, or its title alone
+
+SERVER_STATES: dict[str, tuple[str, Colour]] = {
+    "Reachable": (":material/check_circle:", "green"),
+    "Unreachable": (":material/cloud_off:", "red"),
+    "Halted": (":material/warning:", "orange"),
+    "Not read yet": (":material/schedule:", "gray"),
+}
+UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
+SYNC_COLOURS: dict[SyncStatus, Colour] = {
+    SyncStatus.SYNCED: "green",
+    SyncStatus.PENDING: "orange",
+    SyncStatus.FAILED: "red",
+}
+STATUS_COLOURS: dict[Status, Colour] = {Status.ACTIVE: "green", Status.DISABLED: "gray", Status.DELETED: "red"}
+LOG_COLOURS: dict[LogStatus, Colour] = {
+    LogStatus.SUCCESS: "green",
+    LogStatus.PENDING: "orange",
+    LogStatus.FAILED: "red",
+}
+ICONS = {
+    SyncStatus.SYNCED: ":material/check_circle:",
+    SyncStatus.PENDING: ":material/schedule:",
+    SyncStatus.FAILED: ":material/error:",
+}
+
+
+def server_state(alarm: str | None, error: str | None, last_read_at: datetime | None) -> str:
+    """How a mail server is, in one English word: see SERVER_STATES."""
+    if alarm:
+        return "Halted"
+    if error:
+        return "Unreachable"
+    return "Reachable" if last_read_at else "Not read yet"
+
+
+def server_badge(alarm: str | None, error: str | None, last_read_at: datetime | None) -> None:
+    state = server_state(alarm, error, last_read_at)
+    icon, colour = SERVER_STATES[state]
+    st.badge(word(state), icon=icon, color=colour)
+
+
+def label(value: StrEnum | str) -> str:
+    """The word for a state or role."""
+    names: dict[str, str] = {
+        SyncStatus.SYNCED: _("Synced"),
+        SyncStatus.PENDING: _("Pending"),
+        SyncStatus.FAILED: _("Failed"),
+        Status.ACTIVE: _("Active"),
+        Status.DISABLED: _("Disabled"),
+        Status.DELETED: _("Deleted"),
+        LogStatus.SUCCESS: _("Success"),
+        Role.SUPER_ADMIN: _("Super admin"),
+        Role.DOMAIN_ADMIN: _("Domain admin"),
+        Role.VIEWER: _("Viewer"),
+    }
+    return names.get(value, str(value))
+
+
+def size(amount: int | None) -> str:
+    """Bytes as people read them, 1024 to the next unit: `1.5 GB`."""
+    if amount is None:
+        return "–"
+    value, unit = float(amount), 0
+    while value >= 1024 and unit < len(UNITS) - 1:
+        value, unit = value / 1024, unit + 1
+    number = f"{value:.0f}" if unit == 0 or value >= 100 or value == int(value) else f"{value:.1f}"
+    return f"{number} {UNITS[unit]}"
+
+
+def quota(used: int | None, limit: int) -> str:
+    """`0.7 / 1 GB`; without a limit only what is used."""
+    if not limit:
+        return f"{size(used)} / {_('no limit')}" if used is not None else _("no limit")
+    return f"{size(used)} / {size(limit)}"
+
+
+def ago(at: datetime | None) -> str:
+    """How long it is since then, or until then."""
+    if at is None:
+        return _("never")
+    passed = (utc_now() - at).total_seconds()
+    seconds = int(passed)
+    if abs(seconds) < 45:
+        return _("just now") if passed >= 0 else _("in a moment")
+    minutes, hours, days = abs(seconds) // 60 or 1, abs(seconds) // 3600, abs(seconds) // 86400
+    if seconds < 0:
+        return _("in {n} min", n=minutes) if hours == 0 else _("in {n} h", n=hours)
+    if hours == 0:
+        return _("{n} min ago", n=minutes)
+    return _("{n} h ago", n=hours) if days == 0 else counted(days, "{n} day ago", "{n} days ago")
+
+
+def due(at: datetime | None) -> str:
+    """A time to come; one that has passed is due at once."""
+    return ago(max(at or utc_now(), utc_now() + timedelta(seconds=1)))
+
+
+def last_read(at: datetime | None, accounts: int) -> str:
+    """When a mail server was read, and how many it had."""
+    return counted(accounts, "Last read {ago} · {n} account", "Last read {ago} · {n} accounts", ago=ago(at))
+
+
+def local(at: datetime | None) -> str:
+    """A time in the reader's zone."""
+    if at is None:
+        return "–"
+    return at.astimezone(zone()).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def zone() -> Any:
+    """The reader's time zone; UTC where the browser does not say."""
+    name = st.context.timezone
+    try:
+        return ZoneInfo(name if isinstance(name, str) and name else "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def sync_badge(status: str, error: str | None = None) -> None:
+    """Icon, colour and word; the error on hover (P23)."""
+    known = SyncStatus(status)
+    st.badge(label(known), icon=ICONS[known], color=SYNC_COLOURS[known], help=error)
+
+
+# ---- columns -------------------------------------------------------------------------------
+# A cell of a badge column is a list: [show.label(status)].
+
+
+def sync_column(title: str) -> ColumnConfig:
+    return _badges(title, SYNC_COLOURS)
+
+
+def status_column(title: str) -> ColumnConfig:
+    return _badges(title, STATUS_COLOURS)
+
+
+def log_column(title: str) -> ColumnConfig:
+    return _badges(title, LOG_COLOURS)
+
+
+def _badges(title: str, colours: Mapping[Any, str]) -> ColumnConfig:
+    names: Sequence[str] = [label(value) for value in colours]
+    return st.column_config.MultiselectColumn(title, options=names, color=list(colours.values()), width="small")
+
+
+def usage_column(title: str) -> ColumnConfig:
+    """A cell is the share used, 0 to 1, or None."""
+    return st.column_config.ProgressColumn(title, format="percent", min_value=0, max_value=1)
+
+
+def time_column(title: str) -> ColumnConfig:
+    """A cell is an aware time; it is shown in the reader's zone."""
+    return st.column_config.DatetimeColumn(title, format="YYYY-MM-DD HH:mm", timezone=str(zone()))
+
+
+def live_report(report: dict[str, Any] | None) -> None:
+    """What a running server last said of itself: version, since when all is in effect, queue, disk, problems."""
+    if not report:
+        return
+    since = report["in_effect_since"]
+    effect = _("in effect since {ago}", ago=ago(datetime.fromisoformat(since))) if since else _("not in effect yet")
+    queue = _("{n} in the mail queue", n=f"{report['queue_length']:,}")
+    free = _("{size} free on disk", size=size(report["disk_free_bytes"]))
+    st.caption(" · ".join([plain(report["version"] or "docker-mailserver"), effect, queue, free]))
+    for problem in report["problems"]:
+        st.caption(f":material/warning: {plain(problem)}")

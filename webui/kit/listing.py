@@ -1,0 +1,204 @@
+"""A list with filters, pages and a selection. Filters and page live in the URL, so that a link shows the same list."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar
+
+import pandas as pd
+import streamlit as st
+
+from provision.queries import Page
+from webui.kit import format
+from webui.kit.i18n import _
+
+T = TypeVar("T")
+ROW_PIXELS = 31
+Selection = Literal["multi-row", "single-row"]
+
+
+def selected(event: Any, rows: Sequence[T]) -> list[T]:
+    """The chosen ones of the rows that were shown; the browser may say anything."""
+    return [rows[i] for i in event.selection.rows or () if isinstance(i, int) and 0 <= i < len(rows)]
+
+
+class Listing:
+    """One list of a page. `prefix` is its own in the whole dashboard, because the URL is shared: `mb`, `al` …"""
+
+    def __init__(self, prefix: str, size: int = 50) -> None:
+        self.prefix, self.size = prefix, size
+
+    # ---- filters ---------------------------------------------------------------------------
+
+    def search(self, title: str, placeholder: str = "") -> str:
+        text = st.text_input(
+            title,
+            key=self._key("q"),
+            type="search",
+            live="300ms",
+            icon=":material/search:",
+            bind="query-params",
+            placeholder=placeholder,
+            max_chars=200,
+            on_change=self.first_page,
+        )
+        return text or ""
+
+    def text(self, name: str, title: str, placeholder: str = "") -> str:
+        """A field for one word."""
+        typed = st.text_input(
+            title,
+            key=self._key(name),
+            bind="query-params",
+            placeholder=placeholder,
+            max_chars=80,
+            on_change=self.first_page,
+        )
+        return typed or ""
+
+    def choice(
+        self,
+        name: str,
+        title: str,
+        options: Sequence[T],
+        *,
+        words: Callable[[T], str] | None = None,
+        every: str | None = None,
+    ) -> T | None:
+        """A drop-down; None is `every`, e.g. All. Without `words` an option is a state, role, or text."""
+        self._follow_link(name, options)
+        chosen = st.selectbox(
+            title,
+            list(options),
+            index=None,
+            format_func=words or format.label,
+            key=self._key(name),
+            placeholder=every or _("All"),
+            on_change=self.first_page,
+        )
+        return self._keep_in_link(name, chosen)
+
+    def part(self, options: Mapping[str, str]) -> str:
+        """Which part of the page is shown, the first at the start: name → title."""
+        first = next(iter(options))
+        self._follow_link("part", list(options))
+        chosen = st.radio(
+            _("Part"),
+            list(options),
+            format_func=options.__getitem__,
+            key=self._key("part"),
+            horizontal=True,
+            label_visibility="collapsed",
+            on_change=self.first_page,
+        )
+        return str(self._keep_in_link("part", chosen or first, unless=first))
+
+    def sort(self, options: Mapping[str, str], default: str) -> tuple[str, bool]:
+        """A drop-down of column → title; returns the column and whether it is descending (`-column`)."""
+        names = list(options)
+        self._follow_link("sort", names)
+        chosen = st.selectbox(
+            _("Sort by"),
+            names,
+            index=names.index(default),
+            format_func=lambda name: options[name],
+            key=self._key("sort"),
+            on_change=self.first_page,
+        )
+        picked = chosen if chosen in options else default
+        self._keep_in_link("sort", picked, unless=default)
+        return picked.removeprefix("-"), picked.startswith("-")
+
+    # Streamlit's own binding would write the word on the screen, which is another one in each language.
+
+    def _follow_link(self, name: str, options: Sequence[T]) -> None:
+        """At first the address of the page decides."""
+        key = self._key(name)
+        if key not in st.session_state:
+            for option in options:
+                if st.query_params.get(key) == str(option):
+                    st.session_state[key] = option
+
+    def _keep_in_link(self, name: str, chosen: T, *, unless: T | None = None) -> T:
+        """Then the address says what is chosen, if that is not what is shown anyway."""
+        key, said = self._key(name), None if chosen in (None, unless) else str(chosen)
+        if st.query_params.get(key) != said:
+            st.query_params.pop(key, None) if said is None else st.query_params.update({key: said})
+        return chosen
+
+    # ---- pages -----------------------------------------------------------------------------
+
+    @property
+    def number(self) -> int:
+        """Which page is wanted; known before `pages` draws its buttons."""
+        raw = st.session_state.get(self._key("page")) or st.query_params.get(self._key("page"))
+        text = str(raw) if isinstance(raw, int | str) else "1"
+        return max(1, int(text)) if text.isdecimal() and len(text) < 9 else 1
+
+    def first_page(self) -> None:
+        st.session_state[self._key("page")] = 1
+
+    def pages(self, page: Page, noun: str) -> None:
+        """How many there are, and the buttons. `noun`: `1,234 mailboxes`."""
+        left, right = st.columns([1, 3], vertical_alignment="center")
+        left.caption(noun)
+        if page.pages > 1:
+            if st.session_state.get(self._key("page"), 1) > page.pages:
+                st.session_state[self._key("page")] = page.pages
+            right.pagination(page.pages, key=self._key("page"), bind="query-params")
+
+    # ---- table -----------------------------------------------------------------------------
+
+    def table(
+        self,
+        page: Page,
+        cells: Sequence[Mapping[str, Any]],
+        columns: Mapping[str, Any],
+        *,
+        alt: str,
+        select: Selection | None = "multi-row",
+        rows_shown: int = 12,
+    ) -> list[Mapping[str, Any]]:
+        """Show `cells`, one per row of the page; returns the rows of the page that are selected.
+
+        The widget's key holds which rows are shown: Streamlit remembers positions, and would else carry a selection
+        over to the rows of another page, filter, or moment.
+        """
+        frame = pd.DataFrame(list(cells), columns=list(columns))
+        shown = min(len(frame), rows_shown) + 1
+        event = st.dataframe(
+            frame,
+            column_config=columns,
+            hide_index=True,
+            placeholder="–",
+            height=shown * ROW_PIXELS + 3,
+            alt=alt,
+            key=self._table_key(page.rows) if select else None,
+            on_select="rerun" if select else "ignore",
+            selection_mode=select or "multi-row",
+        )
+        return selected(event, page.rows) if select else []
+
+    def one_of(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        cells: Sequence[Mapping[str, Any]],
+        columns: Mapping[str, Any],
+        *,
+        alt: str,
+    ) -> Mapping[str, Any] | None:
+        """A list that is short enough for one page; returns the row that is selected."""
+        page = Page(rows, len(rows), 1, max(1, len(rows)))
+        return next(iter(self.table(page, cells, columns, alt=alt, select="single-row")), None)
+
+    def clear_selection(self) -> None:
+        """After an action on the selected rows."""
+        name = self._key("generation")
+        st.session_state[name] = st.session_state.get(name, 0) + 1
+
+    def _table_key(self, rows: Sequence[Mapping[str, Any]]) -> str:
+        ids = "".join(str(row.get("uid")) for row in rows)
+        digest = hashlib.blake2b(ids.encode(), digest_size=8).hexdigest()
+        return f"{self.prefix}_table_{st.session_state.get(self._key('generation'), 0)}_{digest}"
+
+    def _key(self, name: str) -> str:
+        return f"{self.prefix}_{name}"

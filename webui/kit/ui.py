@@ -1,0 +1,279 @@
+"""What pages are made of: the gate, actions that may fail, messages, confirmation. See docs/ui-conventions.md."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from provision.app import Postroom
+from provision.core.access import Permission
+from provision.core.errors import NotSignedIn, ProvisionError
+from provision.core.secret import Secret
+from provision.identity.sign_in import SignedIn
+from provision.telemetry import serverlog
+from webui.http import running, sessions
+from webui.kit import problems
+from webui.kit.i18n import _
+from webui.kit.listing import Listing as Listing
+from webui.kit.markup import plain as plain
+
+PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
+FLASH = "_flash"
+ONE_TIME = "_one_time"
+OPENED = "_dialogs_opened"
+TOAST_CHARACTERS = 100  # Streamlit cuts what is longer
+T = TypeVar("T")
+
+
+def app() -> Postroom:
+    """The product: `app().queries` to read, `app().provisioner` to write."""
+    return running.postroom()
+
+
+# ---- the gate ------------------------------------------------------------------------------
+
+
+def signed_in(permission: Permission | None = None, *, seen: bool = True) -> SignedIn:
+    """The first line of every page, dialog and fragment: who is here, or nothing more is run.
+
+    `seen` False: in a fragment that refreshes itself, which must not keep the session alive.
+    """
+    who = sessions.current(seen=seen)
+    if who is None or who.must_change_password:
+        _leave()
+        st.info(_("Please sign in."))
+        st.stop()
+    if permission and not who.may(permission):
+        st.error(_("Your role does not allow this."), icon=":material/lock:")
+        st.stop()
+    return who
+
+
+def _leave() -> None:
+    """In a dialog or fragment the whole page is run again, which then asks for the sign-in."""
+    context = get_script_run_ctx()
+    if context and context.fragment_ids_this_run:
+        st.rerun(scope="app")
+
+
+# ---- actions -------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Attempt:
+    """How it went."""
+
+    ok: bool = True
+    error: ProvisionError | None = None
+
+
+@contextmanager
+def attempt() -> Iterator[Attempt]:
+    """Do something that may fail: the reader gets a sentence, never a traceback."""
+    tried = Attempt()
+    try:
+        yield tried
+    except ProvisionError as error:
+        tried.ok, tried.error = False, error
+        show_error(error)
+    except Exception as error:
+        tried.ok = False
+        show_unexpected(error)
+
+
+def show_error(error: ProvisionError) -> None:
+    if isinstance(error, NotSignedIn) and error.code == "NOT_SIGNED_IN":
+        _leave()
+    icon = ":material/lock:" if error.status == 403 else ":material/error:"
+    st.error(error_text(error), icon=icon)
+
+
+def error_text(error: ProvisionError) -> str:
+    return plain(problems.sentence(error.code, error.message))
+
+
+def show_unexpected(error: Exception) -> None:
+    """A fault of ours: the reader gets a number, under which the log has its place."""
+    number = serverlog.unexpected("unexpected error on a page", error)
+    st.error(_("Something went wrong here. The log tells more under the number {id}.", id=number))
+
+
+def done(text: str, more: str = "") -> None:
+    """Success: close the dialog, run the page anew, and say so there."""
+    flash(text, more)
+    st.rerun()
+
+
+def flash(text: str, more: str = "") -> None:
+    """A toast; `more`, as why it has not come further, stands on the page until the next click."""
+    st.session_state.setdefault(FLASH, []).append((text, more))
+
+
+def show_flashes() -> None:
+    """Called by the entry, once a run. A toast shows little and goes soon: what is long stands on the page."""
+    for text, more in st.session_state.pop(FLASH, []):
+        if len(text) <= TOAST_CHARACTERS:
+            st.toast(plain(text), icon=":material/check:")
+        else:
+            st.success(plain(text), icon=":material/check:")
+        if more:
+            st.info(plain(more), icon=":material/info:")
+
+
+# ---- parts of a page -----------------------------------------------------------------------
+
+
+def title(text: str, note: str = "") -> Any:
+    """The heading; returns the place to its right, for the page's main buttons: `with ui.title(…):`."""
+    left, right = st.columns([2, 3], vertical_alignment="center")
+    left.title(text, anchor=False)
+    if note:
+        left.caption(note)
+    return right.container(horizontal=True, horizontal_alignment="right")
+
+
+def empty(text: str, icon: str = ":material/inbox:") -> None:
+    """Nothing to list: what it means, and what to do."""
+    with st.container(border=True, horizontal_alignment="center", vertical_alignment="center", height=180):
+        st.markdown(f"{icon} {text}", width="content", text_alignment="center")
+
+
+def link(page: str, text: str, *, icon: str | None = None, **filters: str | None) -> None:
+    """A link to another page's list: `ui.link("mailboxes", "3", mb_sync=SyncStatus.FAILED)`."""
+    known = {name: value for name, value in filters.items() if value is not None}
+    path = str(PAGES / f"{page}.py")
+    st.page_link(path, label=text, icon=icon, icon_position="right", query_params=known or None)
+
+
+def dialog_key() -> str:
+    """For the keys of forms and fields of a dialog that is opened now. Under the same key Streamlit would fill in what
+    was typed when it was open before, also for another row: it keeps that where a dialog is closed by its cross."""
+    st.session_state[OPENED] = number = st.session_state.get(OPENED, 0) + 1
+    return str(number)
+
+
+def typed(word: str, key: str) -> bool:
+    """Ask to type a word before something that cannot be undone. `key`: see `dialog_key`."""
+    value = st.text_input(_("Type {word} to confirm", word=f"**{plain(word)}**"), live="300ms", key=f"typed_{key}")
+    return (value or "").strip() == word
+
+
+def confirm(
+    heading: str,
+    text: str,
+    button: str,
+    action: Callable[[], str | None],
+    *,
+    word: str = "",
+    permission: Permission | None = None,
+) -> None:
+    """A dialog that asks first. `action` returns what to say afterwards. `word`: must be typed."""
+    key = dialog_key()
+
+    @st.dialog(heading)
+    def ask() -> None:
+        signed_in(permission)
+        st.write(text)
+        sure = typed(word, key) if word else True
+        if buttons(button, disabled=not sure) and sure:
+            with attempt():
+                flash(action() or _("Done."))
+                st.rerun()
+
+    ask()
+
+
+def buttons(text: str, *, disabled: bool = False, key: str | None = None) -> bool:
+    """The foot of a dialog: cancel, and the action at the right."""
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button(_("Cancel"), key=f"cancel_{key or text}"):
+            st.rerun()
+        return st.button(text, type="primary", disabled=disabled, key=f"act_{key or text}")
+
+
+def emptyable_number(
+    place: Any, title: str, least: float, most: float, value: float | None, *, key: str, **options: Any
+) -> Any:
+    """A number that may be left out again. Streamlit lets no field be emptied that was given a `value`; so it comes in
+    by the state. `key`: see `dialog_key`."""
+    st.session_state.setdefault(key, value)
+    return place.number_input(title, least, most, None, key=key, **options)
+
+
+def submit(text: str) -> bool:
+    """The button of a form, at the right."""
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        return st.form_submit_button(text, type="primary")
+
+
+# ---- what is made once, and shown once -----------------------------------------------------
+
+
+class Once:
+    """For one opened dialog: what its button makes is made once, however often it is pressed; what failed is not."""
+
+    def __init__(self) -> None:
+        self._made: list[Any] = []
+
+    def __call__(self, make: Callable[[], T]) -> T:
+        if not self._made:
+            self._made.append(make())
+        made: T = self._made[0]
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class OneTime:
+    """A secret that is kept nowhere else."""
+
+    title: str
+    whose: str
+    secret: Secret
+    done: str
+
+
+def one_time_password(whose: str, secret: Secret, done: str = "") -> NoReturn:
+    """Close the dialog, and show this in one of its own. `done`: what was done before."""
+    text = _("The one-time password of {name}:", name=f"**{plain(whose)}**")
+    show_once(OneTime(_("One-time password"), text, secret, done))
+
+
+def show_once(made: OneTime) -> NoReturn:
+    """Close the dialog, and show this in one that only its own button closes: a form is taller, so that the second
+    click of a double click falls beside, which closes other dialogs; and this cannot be shown again."""
+    st.session_state[ONE_TIME] = made
+    st.rerun()
+
+
+def show_one_time() -> None:
+    """Called by the entry, once a run, for as long as nobody has closed it."""
+    made: OneTime | None = st.session_state.get(ONE_TIME)
+    if made is None:
+        return
+
+    @st.dialog(made.title, dismissible=False)
+    def show() -> None:
+        signed_in()
+        if made.done:
+            st.success(plain(made.done), icon=":material/check:")
+        st.markdown(made.whose)
+        st.code(made.secret.reveal(), language=None, wrap_lines=True)
+        st.caption(_("Copy it now: it is not kept, and will not be shown again."))
+        if st.button(_("Close"), type="primary", key="close_once"):
+            st.session_state.pop(ONE_TIME, None)
+            st.rerun()
+
+    show()
+
+
+def on_script_error(error: Exception) -> bool:
+    """For st.App: what no page caught, e.g. in a callback. True: Streamlit shows nothing of its own."""
+    if isinstance(error, ProvisionError):
+        show_error(error)
+    else:
+        show_unexpected(error)
+    return True

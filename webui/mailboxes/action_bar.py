@@ -1,0 +1,95 @@
+"""What can be done with the selected mailboxes: the bar above the table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from provision.core.address import readable
+from provision.core.state import Resource
+from provision.identity.sign_in import SignedIn
+from provision.services.bulk import BulkResult
+from provision.storage.models import Mailbox, Status, SyncStatus
+from webui.kit import format, ui
+from webui.kit.i18n import _, counted
+from webui.mailboxes import delete_dialogs, delivery, detail, edit_dialogs, password_dialogs
+
+Row = Mapping[str, Any]
+
+
+def bar(
+    who: SignedIn, rows: Sequence[Row], mine: ui.Listing, servers: Sequence[Row], *, may: bool, deleted: bool
+) -> None:
+    """`deleted`: the list shows what is soft-deleted."""
+    one = rows[0] if len(rows) == 1 else None
+    if st.button(_("Details"), icon=":material/open_in_full:", disabled=one is None) and one:
+        st.query_params[detail.OPEN] = str(one["uid"])
+    if may and deleted:
+        _deleted_bar(who, rows, mine)
+    elif may:
+        _living_bar(who, rows, one, mine)
+    if one and not deleted and one["sync_status"] != SyncStatus.SYNCED:
+        format.sync_badge(one["sync_status"], ui.plain(delivery.reason_of(one, servers)))
+    if rows:
+        st.caption(_("{n} selected", n=len(rows)), width="content")
+
+
+def _deleted_bar(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
+    if st.button(_("Restore"), icon=":material/restore_from_trash:", disabled=not rows):
+        with ui.attempt():
+            result = ui.app().provisioner.restore_mailboxes(who.actor, [row["uid"] for row in rows])
+            mine.clear_selection()
+            said = counted(len(result.done), "{n} mailbox is restored.", "{n} mailboxes are restored.")
+            delivery.done_many(who, said, result)
+    if st.button(_("Delete for good"), icon=":material/delete_forever:", disabled=not rows):
+        delete_dialogs.delete_dialog(rows, mine)
+
+
+def _living_bar(who: SignedIn, rows: Sequence[Row], one: Row | None, mine: ui.Listing) -> None:
+    if st.button(_("Edit"), icon=":material/edit:", disabled=one is None) and one:
+        edit_dialogs.edit_dialog(one)
+    if st.button(_("Reset password"), icon=":material/key:", disabled=one is None) and one:
+        password_dialogs.reset_dialog(one)
+    _switch(who, rows, mine)
+    late = [row for row in rows if row["sync_status"] != SyncStatus.SYNCED]
+    if st.button(_("Retry"), icon=":material/refresh:", disabled=not late):
+        with ui.attempt():
+            retry(who, late, mine)
+    if st.button(_("Delete"), icon=":material/delete:", disabled=not rows):
+        delete_dialogs.delete_dialog(rows, mine)
+    more = {"quota": _("Set quota"), "verify": _("Check a password")}
+    chosen = st.menu_button(_("More"), list(more), format_func=more.__getitem__, disabled=not rows, key="mb_more")
+    if chosen == "quota" and rows:
+        edit_dialogs.quota_dialog(rows, mine)
+    if chosen == "verify" and one:
+        password_dialogs.verify_dialog(one)
+    elif chosen == "verify":
+        st.toast(_("Select one mailbox for this."), icon=":material/info:")
+
+
+def _switch(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
+    """Disable; or enable, where all that are selected are disabled."""
+    enable = bool(rows) and all(row["status"] == Status.DISABLED for row in rows)
+    text, icon = (_("Enable"), ":material/check:") if enable else (_("Disable"), ":material/block:")
+    if st.button(text, icon=icon, disabled=not rows, key="mb_switch"):
+        with ui.attempt():
+            write, uids = ui.app().provisioner, [row["uid"] for row in rows]
+            result = write.enable_mailboxes(who.actor, uids) if enable else write.disable_mailboxes(who.actor, uids)
+            mine.clear_selection()
+            changed = len(result.done)
+            said = (
+                counted(changed, "{n} mailbox is enabled.", "{n} mailboxes are enabled.")
+                if enable
+                else counted(changed, "{n} mailbox is disabled.", "{n} mailboxes are disabled.")
+            )
+            delivery.done_many(who, said, result)
+
+
+def retry(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
+    ui.app().provisioner.retry_many(who.actor, [(Resource.MAILBOX, row["uid"]) for row in rows])
+    mine.clear_selection()
+    if len(rows) == 1:
+        fresh: Mailbox = ui.app().queries.mailbox(who.actor, rows[0]["uid"])
+        delivery.done(who, _("{address} was tried again.", address=readable(fresh.address)), fresh)
+    said = counted(len(rows), "{n} mailbox was tried again.", "{n} mailboxes were tried again.")
+    delivery.done_many(who, said, BulkResult([row["uid"] for row in rows]))

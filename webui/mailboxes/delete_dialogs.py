@@ -1,0 +1,119 @@
+"""Dialogs that take a mailbox away: soft, which can be taken back, or for good."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from provision.core.access import Permission
+from provision.core.address import readable
+from provision.identity.sign_in import SignedIn
+from provision.storage.models import Status
+from webui.kit import ui
+from webui.kit.i18n import _, counted
+from webui.mailboxes import delivery
+from webui.mailboxes.edit_dialogs import chosen_text
+
+WORD = "DELETE"
+NAMED = 12
+Row = Mapping[str, Any]
+Touched = tuple[set[str], set[str]]
+
+
+def delete_dialog(rows: Sequence[Row], mine: ui.Listing) -> None:
+    """Asks which way; rows that are soft-deleted already can only go for good."""
+    parked = all(row["status"] == Status.DELETED for row in rows)
+    key = ui.dialog_key()
+    touched = _touched(ui.signed_in(Permission.MAILBOX_READ), rows)
+
+    @st.dialog(_("Delete mailbox"), icon=":material/delete:")
+    def delete() -> None:
+        who = ui.signed_in(Permission.MAILBOX_READ)
+        st.markdown(chosen_text(rows))
+        ways = {"soft": _("Delete here, can be restored"), "force": _("Delete for good")}
+        way = "force"
+        if not parked:
+            way = st.radio(
+                _("How"), list(ways), format_func=ways.__getitem__, key=f"mb_way_{key}", label_visibility="collapsed"
+            )
+        if way == "force":
+            _for_good(who, rows, mine, touched, key)
+        else:
+            _soft(who, rows, mine)
+
+    delete()
+
+
+def _soft(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
+    st.caption(
+        _("It is marked as deleted here. On the mail server the account, its password and its mail stay as they are.")
+    )
+    if ui.buttons(_("Delete")):
+        with ui.attempt():
+            result = ui.app().provisioner.delete_mailboxes(who.actor, [row["uid"] for row in rows])
+            mine.clear_selection()
+            text = counted(
+                len(result.done),
+                "{n} mailbox is deleted; the filter “Deleted” shows it.",
+                "{n} mailboxes are deleted; the filter “Deleted” shows them.",
+            )
+            delivery.done_many(who, text, result, delivered=False)
+
+
+def _for_good(who: SignedIn, rows: Sequence[Row], mine: ui.Listing, touched: Touched, key: str) -> None:
+    erases = {server["id"] for server in ui.app().queries.health(who.actor) if server["erases_mail"]}
+    possible = all(row["server_id"] in erases for row in rows)
+    st.warning(
+        _(
+            "The account is removed from the mail server. Its mail stays on disk: "
+            "who gets this address later would see the old mail."
+        ),
+        icon=":material/warning:",
+    )
+    _tell(*touched)
+    erase = st.checkbox(
+        _("Erase the mail, too. Nobody can bring it back."), disabled=not possible, key=f"mb_erase_{key}"
+    )
+    if not possible:
+        st.caption(_("This mail server is reached by its config files only; its mail cannot be erased from here."))
+    sure = ui.typed(WORD, key)
+    if ui.buttons(_("Delete for good"), disabled=not sure) and sure:
+        with ui.attempt():
+            _delete(who, rows, mine, erase and possible)
+
+
+def _delete(who: SignedIn, rows: Sequence[Row], mine: ui.Listing, erase: bool) -> None:
+    write = ui.app().provisioner
+    if len(rows) == 1:
+        row = write.delete_mailbox(who.actor, rows[0]["uid"], force=True, erase_mail=erase)
+        mine.clear_selection()
+        delivery.done(who, _("{address} is deleted for good.", address=readable(row.address)), row)
+        return
+    result = write.delete_mailboxes(who.actor, [row["uid"] for row in rows], force=True, erase_mail=erase)
+    mine.clear_selection()
+    text = counted(len(result.done), "{n} mailbox is deleted for good.", "{n} mailboxes are deleted for good.")
+    delivery.done_many(who, text, result)
+
+
+def _touched(who: SignedIn, rows: Sequence[Row]) -> Touched:
+    """The aliases on their mail servers that are left with no destination, and those that lose one of several."""
+    gone = {(row["server_id"], row["address"]) for row in rows}
+    removed, changed = set[str](), set[str]()
+    for alias in ui.app().queries.aliases_to(who.actor, sorted({address for _server, address in gone})):
+        targets = {(alias["server_id"], address) for address in alias["destinations"]}
+        if targets & gone and not alias["removing"]:
+            (changed if targets - gone else removed).add(alias["address"])
+    return removed, changed
+
+
+def _tell(removed: set[str], changed: set[str]) -> None:
+    if removed:
+        st.write(_("Aliases that go with it: {names}", names=_names(removed)))
+    if changed:
+        st.write(_("Aliases that lose this destination: {names}", names=_names(changed)))
+
+
+def _names(addresses: set[str]) -> str:
+    shown = sorted(addresses)
+    more = f" … (+{len(shown) - NAMED})" if len(shown) > NAMED else ""
+    return ", ".join(ui.plain(readable(address)) for address in shown[:NAMED]) + more

@@ -1,0 +1,315 @@
+"""The comparison on the sync page: what a push would do and what differs, both values side by side, and who wins."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import streamlit as st
+
+from provision.core.access import Permission
+from provision.core.address import readable
+from provision.core.state import Key
+from provision.queries import Page, kept_to_pages
+from provision.services.comparing import Comparison, Finding, Found, Side
+from provision.services.resolving import Winner
+from webui.kit import format, ui
+from webui.kit.i18n import _, counted
+from webui.sync import sync_status
+from webui.sync.choices import Choice, choices
+
+Row = Mapping[str, Any]
+KEPT = "sy_comparison"  # server, the reader's domains, search, comparison
+PULLED = "sy_pulled"
+VALUES = (Found.DIFFERS, Found.CLASHES)
+MAX_LINES = 20
+
+
+# ---- making one ----------------------------------------------------------------------------
+
+
+def look(server: Row, search: str) -> None:
+    """Read the mail server and keep what was found for this tab."""
+    actor = ui.signed_in(Permission.SYNC_READ).actor
+    st.session_state.pop(KEPT, None)
+    with ui.attempt(), st.spinner(_("Reading {name} …", name=ui.plain(server["name"]))):
+        found = ui.app().provisioner.compare(actor, server["uid"], search=search)
+        st.session_state[KEPT] = (server["uid"], actor.domains, search, found)
+
+
+def kept(server: Row, search: str) -> Comparison | None:
+    """The last one, if it is of this server, of this search, and of what the reader may see now."""
+    actor = ui.signed_in(Permission.SYNC_READ).actor
+    known = st.session_state.get(KEPT)
+    return known[3] if known and known[:3] == (server["uid"], actor.domains, search) else None
+
+
+def forget() -> None:
+    """It is no longer true; the page looks anew when it is drawn next."""
+    found = st.session_state.pop(KEPT, None)
+    st.session_state["sy_again"] = found is not None
+
+
+def wanted_again(server: Row, search: str) -> bool:
+    """After something was settled, or when the reader searches for another address."""
+    known = st.session_state.get(KEPT)
+    other_search = bool(known and known[0] == server["uid"] and known[2] != search)
+    return bool(st.session_state.pop("sy_again", False)) or other_search
+
+
+# ---- showing it ----------------------------------------------------------------------------
+
+
+def kind_name(found: Found) -> str:
+    names = {
+        Found.CLASHES: _("Clashes"),
+        Found.DIFFERS: _("Differs"),
+        Found.UNKNOWN: _("Unknown here"),
+        Found.GONE: _("Gone there"),
+        Found.CREATE: _("To create"),
+        Found.CHANGE: _("To change"),
+        Found.DELETE: _("To delete"),
+        Found.UNSUPPORTED: _("Unsupported"),
+        Found.UNMANAGEABLE: _("Left alone"),
+    }
+    return names[found]
+
+
+def meaning(found: Found) -> str:
+    meanings = {
+        Found.CLASHES: _(
+            "Ours waits to be created, but somebody else has made an entry with this address on the mail server."
+        ),
+        Found.DIFFERS: _("Changed on the mail server since the dashboard delivered it."),
+        Found.UNKNOWN: _("On the mail server, and not known to the dashboard. It stays until somebody decides."),
+        Found.GONE: _(
+            "Known to the dashboard, and gone from the mail server. Nothing is deleted here because of that."
+        ),
+        Found.CREATE: _("The next push creates these."),
+        Found.CHANGE: _("The next push changes these."),
+        Found.DELETE: _("The next push deletes these."),
+        Found.UNSUPPORTED: _("Wanted, but this kind of mail server cannot do it; the rest of the entry is delivered."),
+        Found.UNMANAGEABLE: _("Lines on the mail server that the dashboard cannot manage and never touches."),
+    }
+    return meanings[found]
+
+
+def choose_kind(found: Comparison) -> Found | None:
+    """Of what there is, with counts."""
+    there = [kind for kind in Found if found.counts.get(kind)]
+    if not there:
+        return None
+    if st.session_state.get("sy_kind") not in there:
+        st.session_state["sy_kind"] = there[0]
+    chosen = st.radio(
+        _("Found"),
+        there,
+        key="sy_kind",
+        format_func=lambda kind: f"{kind_name(kind)}  {found.counts[kind]:,}",
+        horizontal=True,
+        label_visibility="collapsed",
+    )
+    return chosen or there[0]
+
+
+def table(listing: ui.Listing, found: Comparison, kind: Found, *, selectable: bool) -> list[Finding]:
+    """One kind of finding, paged; returns the selected ones."""
+    entries, size = found.entries[kind], listing.size
+    number = kept_to_pages(listing.number, len(entries), size)
+    part = entries[(number - 1) * size : number * size]
+    page = Page(
+        [{"uid": f"{kind}{entry.key or entry.text}", "entry": entry} for entry in part], len(entries), number, size
+    )
+    columns, cells = _plain_cells(part) if kind in (Found.UNSUPPORTED, Found.UNMANAGEABLE) else _sides(part)
+    chosen = listing.table(
+        page, cells, columns, alt=kind_name(kind), select="multi-row" if selectable else None, rows_shown=10
+    )
+    total = found.counts[kind]
+    noun = _("{n} in total", n=f"{total:,}")
+    if total > len(entries):
+        noun = _("the first {n} of {total} entries; search to see others", n=len(entries), total=f"{total:,}")
+    listing.pages(page, noun)
+    return [row["entry"] for row in chosen]
+
+
+def _sides(part: Sequence[Finding]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    columns = {
+        "address": st.column_config.TextColumn(_("Address"), width="medium"),
+        "kind": _("Kind"),
+        "what": _("What"),
+        "ours": st.column_config.TextColumn(_("Dashboard"), width="medium"),
+        "theirs": st.column_config.TextColumn(_("Mail server"), width="medium"),
+    }
+    if not any(entry.fields for entry in part):
+        del columns["what"]
+    cells = [
+        {
+            "address": readable(entry.key.address),
+            "kind": sync_status.kind_word(entry.key.resource),
+            "what": ", ".join(field_name(field) for field in entry.fields) or None,
+            "ours": side_text(entry.ours, entry.fields, ours=True),
+            "theirs": side_text(entry.theirs, entry.fields, ours=False),
+        }
+        for entry in part
+        if entry.key
+    ]
+    return columns, cells
+
+
+def _plain_cells(part: Sequence[Finding]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    columns = {
+        "what": st.column_config.TextColumn(_("Entry"), width="large"),
+        "reason": st.column_config.TextColumn(_("Reason"), width="large"),
+    }
+    cells = [{"what": readable(e.key.address) if e.key else e.text, "reason": e.reason} for e in part]
+    return columns, cells
+
+
+def field_name(field: str) -> str:
+    names = {
+        "quota": _("Quota"),
+        "message quota": _("Message quota"),
+        "login": _("Login"),
+        "destinations": _("Goes to"),
+        "password": _("Password"),
+        "account": _("Account"),
+    }
+    return names.get(field, field)
+
+
+def side_text(side: Side | None, fields: Sequence[str], *, ours: bool) -> str | None:
+    """The values of one side: those that differ, or all of an entry that only one side has."""
+    if side is None:
+        return None
+    shown = [name for name in fields if name != "account"] or ["destinations", "quota", "message quota", "login"]
+    return " · ".join(filter(None, (_value(side, name, ours=ours) for name in shown))) or None
+
+
+def _value(side: Side, field: str, *, ours: bool) -> str | None:
+    if field == "password":
+        return _("new password") if ours else _("present password")
+    if field == "destinations":
+        return ", ".join(map(readable, side.destinations)) if side.destinations else None
+    if field == "quota" and side.quota_bytes is not None:
+        return format.size(side.quota_bytes) if side.quota_bytes else _("no limit")
+    if field == "message quota" and side.quota_messages:
+        return counted(side.quota_messages, "{n} message", "{n} messages")
+    if field == "login" and side.enabled is not None:
+        return _("login open") if side.enabled else _("login closed")
+    return None
+
+
+# ---- deciding ------------------------------------------------------------------------------
+
+
+def decide(listing: ui.Listing, server: Row, kind: Found, chosen: Sequence[Finding], choice: Choice) -> None:
+    """Ask, and settle the chosen entries."""
+    keys = [entry.key for entry in chosen if entry.key]
+
+    def settle() -> str:
+        actor = ui.signed_in(Permission.SYNC_PUSH).actor
+        ui.app().provisioner.resolve_many(actor, server["uid"], keys, choice.winner)
+        listing.clear_selection()
+        forget()
+        return _("Settled: {n}.", n=len(keys))
+
+    names = _names(keys)
+    ui.confirm(
+        choice.name.removesuffix(" …"),
+        f"{names}\n\n{choice.loss}",
+        choice.name.removesuffix(" …"),
+        settle,
+        word=choice.word,
+        permission=Permission.SYNC_PUSH,
+    )
+
+
+def _names(keys: Sequence[Key], shown: int = 3) -> str:
+    names = ", ".join(f"`{readable(key.address)}`" for key in keys[:shown])
+    return names if len(keys) <= shown else _("{names} and {n} more", names=names, n=len(keys) - shown)
+
+
+def decide_all(listing: ui.Listing, server: Row, found: Comparison, winner: Winner) -> None:
+    """Every difference of values at once."""
+    number = sum(found.counts.get(kind, 0) for kind in VALUES)
+
+    def settle() -> str:
+        actor = ui.signed_in(Permission.SYNC_PUSH).actor
+        settled = ui.app().provisioner.resolve_all(actor, server["uid"], winner)
+        listing.clear_selection()
+        forget()
+        return _("Settled: {n}.", n=f"{settled:,}")
+
+    side = _("Dashboard wins") if winner is Winner.DASHBOARD else _("Server wins")
+    loss = " ".join(c.loss for kind in VALUES if found.counts.get(kind) for c in choices(kind) if c.winner is winner)
+    ui.confirm(
+        counted(number, "{side}: the only difference", "{side}: all {n} differences", side=side),
+        loss,
+        side,
+        settle,
+        word=str(number) if number > 1 else "",
+        permission=Permission.SYNC_PUSH,
+    )
+
+
+# ---- pushing and importing -----------------------------------------------------------------
+
+
+def push_now(server: Row) -> None:
+    actor = ui.signed_in(Permission.SYNC_PUSH).actor
+    with ui.attempt(), st.spinner(_("Sending …")):
+        result = ui.app().provisioner.push(actor, server["uid"], seconds=ui.app().settings.page_budget_seconds)
+        forget()
+        ui.done(sync_status.pushed(result))
+
+
+def import_dialog(server: Row) -> None:
+    key = ui.dialog_key()
+
+    @st.dialog(_("Import from {name}", name=ui.plain(server["name"])))
+    def pull() -> None:
+        who = ui.signed_in(Permission.SYNC_PULL)
+        st.write(_("What is on the mail server and unknown here is added here. Nothing changes on the mail server."))
+        force = st.checkbox(_("Where both have an entry and differ, the server wins"), key=f"sy_pull_{key}")
+        if force:
+            st.caption(
+                _("Our values of those entries are replaced; what waits for them, also a new password, is dropped.")
+            )
+        if ui.buttons(_("Import"), key="sy_pull"):
+            with ui.attempt():
+                keep_result(who.actor, server["uid"], force)
+                forget()
+                st.rerun()
+
+    pull()
+
+
+def keep_result(actor: Any, server_uid: UUID, force: bool) -> None:
+    """The result stays on the page until the next step; of long lists the beginning."""
+    result = ui.app().provisioner.pull(actor, server_uid, force=force)
+    st.session_state[PULLED] = (
+        server_uid,
+        result.imported,
+        result.updated,
+        len(result.errors),
+        result.errors[:MAX_LINES],
+        len(result.missing),
+        result.missing[:MAX_LINES],
+    )
+
+
+def import_result(server: Row) -> None:
+    known = st.session_state.get(PULLED)
+    if not known or known[0] != server["uid"]:
+        return
+    _server, imported, updated, errors, error_lines, missing, missing_lines = known
+    words = [_("Imported: {n}.", n=f"{imported:,}")]
+    words += [_("Took the server's values: {n}.", n=f"{updated:,}")] if updated else []
+    words += [_("Left alone: {n}.", n=f"{errors:,}")] if errors else []
+    words += [_("Gone from the mail server: {n}.", n=f"{missing:,}")] if missing else []
+    (st.warning if errors else st.success)(" ".join(words), icon=":material/download_done:")
+    lines = [*error_lines, *(f"{readable(address)}: {_('Gone there')}" for address in missing_lines)]
+    if lines:
+        with st.expander(_("What was left alone, and why"), expanded=errors > 0):
+            st.text("\n".join(lines))
+            if errors + missing > len(lines):
+                st.caption(_("and {n} more", n=f"{errors + missing - len(lines):,}"))

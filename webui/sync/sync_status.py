@@ -1,0 +1,238 @@
+"""Parts of the sync page that refresh themselves: health of the mail servers, what waits; and the unsafe-plan alarm.
+
+A refresh is no sign of life of the reader: the gate inside does not keep his session alive.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from provision.core.access import Actor, Permission
+from provision.core.address import readable
+from provision.core.state import Resource
+from provision.queries import Page
+from provision.services.comparing import Found
+from provision.storage.models import SyncStatus
+from provision.sync.result import End, PushResult
+from webui.kit import format, problems, ui
+from webui.kit.i18n import _
+from webui.kit.listing import Selection
+
+Row = Mapping[str, Any]
+EVERY = "3s"
+
+
+# ---- health --------------------------------------------------------------------------------
+
+
+@st.fragment(run_every=EVERY)
+def health(halted: Sequence[Any]) -> None:
+    """The mail servers. `halted`: those whose alarm the page explains already; when that changes it is drawn anew."""
+    who = ui.signed_in(Permission.SYNC_READ, seen=False)
+    with ui.attempt():
+        servers = ui.app().queries.health(who.actor)
+        if [row["uid"] for row in servers if row["alarm"]] != list(halted):
+            st.rerun()
+        for start in range(0, len(servers), 3):
+            for place, row in zip(st.columns(3), servers[start : start + 3], strict=False):
+                with place:
+                    server_card(row)
+
+
+def server_card(row: Row) -> None:
+    with st.container(border=True, gap="xxsmall", height="stretch"):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown(f"**{ui.plain(row['name'])}**", width="content")
+            format.server_badge(row["alarm"], row["error"], row["last_read_at"])
+        if row["last_read_at"]:
+            st.caption(format.last_read(row["last_read_at"], row["accounts"]))
+        format.live_report(row["live"])
+        if row["pending"] or row["failed"]:
+            pending = [_("{n} pending", n=f"{row['pending']:,}")] if row["pending"] else []
+            failed = [_("{n} failed", n=f"{row['failed']:,}")] if row["failed"] else []
+            st.caption(" · ".join([*pending, *failed]))
+        if row["error"] and not row["alarm"]:
+            st.caption(ui.plain(row["error"]))
+        if row["error"] and row["next_attempt_at"]:
+            st.caption(_("Next attempt {ago}", ago=format.due(row["next_attempt_at"])))
+        if row["gathering_until"]:
+            st.caption(_("Gathers changes until {time}", time=format.local(row["gathering_until"])[11:]))
+
+
+# ---- what waits ----------------------------------------------------------------------------
+
+
+@st.fragment(run_every=EVERY)
+def waiting(listing: ui.Listing, status: SyncStatus | None) -> None:
+    """Every change that is not on its mail server yet, FAILED first, and the ways to try again."""
+    who = ui.signed_in(Permission.SYNC_READ, seen=False)
+    with ui.attempt():
+        page = ui.app().queries.waiting(who.actor, sync_status=status, number=listing.number, size=listing.size)
+        if not page.total:
+            ui.empty(_("Everything has reached the mail servers."), ":material/check_circle:")
+            return
+        may_push = who.may(Permission.SYNC_PUSH)
+        bar = st.container(horizontal=True, vertical_alignment="center")
+        chosen = _waiting_table(listing, page, "multi-row" if may_push else "single-row")
+        listing.pages(page, _("{n} waiting", n=f"{page.total:,}"))
+        if len(chosen) == 1:
+            _why(chosen[0])
+        if may_push:
+            _retry_buttons(bar, listing, chosen)
+
+
+def _why(row: Row) -> None:
+    """The whole reason; where two sides have to be weighed, the way to them."""
+    st.info(f"**{ui.plain(readable(row['address']))}**: {ui.plain(reason(row))}", icon=":material/info:")
+    if row["error_code"] == "SYNC_CONFLICT":
+        there = {"sy_part": "compare", "sy_server": row["server"], "sy_q": row["address"], "sy_again": True}
+        if st.button(_("Compare"), icon=":material/compare_arrows:", on_click=st.session_state.update, kwargs=there):
+            st.rerun()
+
+
+def _waiting_table(listing: ui.Listing, page: Page, select: Selection) -> list[Row]:
+    columns = {
+        "address": st.column_config.TextColumn(_("Address"), width=180),
+        "kind": st.column_config.TextColumn(_("Kind"), width=88),
+        "sync": format.sync_column(_("Sync")),
+        "reason": st.column_config.TextColumn(_("Reason"), width=225),
+        "attempts": st.column_config.NumberColumn(_("Attempts"), width=70),
+        "next": st.column_config.TextColumn(_("Next attempt"), width=105),
+        "server": st.column_config.TextColumn(_("Mail server"), width=95),
+    }
+    cells = [
+        {
+            "address": readable(row["address"]),
+            "kind": kind_word(row["resource"]),
+            "sync": [format.label(row["sync_status"])],
+            "reason": reason(row),
+            "attempts": row["attempts"],
+            "next": next_attempt(row),
+            "server": row["server"],
+        }
+        for row in page.rows
+    ]
+    return list(listing.table(page, cells, columns, alt=_("What waits"), select=select, rows_shown=11))
+
+
+def kind_word(resource: str) -> str:
+    return _("Alias") if resource == Resource.ALIAS else _("Mailbox")
+
+
+def reason(row: Row) -> str:
+    why = problems.of_row(row["error_code"], row["error"]) or row["alarm"] or problems.of_server(row["server_error"])
+    if row["removing"]:
+        return f"{_('To be deleted')}: {why}" if why else _("To be deleted")
+    return str(why or _("Waits for its turn"))
+
+
+def next_attempt(row: Row) -> str | None:
+    """When it is tried again: by itself for what is PENDING, on request for what is FAILED."""
+    if row["sync_status"] == SyncStatus.FAILED:
+        return _("when you retry")
+    if row["alarm"]:
+        return _("Halted")
+    at = max(filter(None, (row["next_attempt_at"], row["server_next_attempt_at"])), default=None)
+    return format.due(at) if at else _("shortly")
+
+
+def _retry_buttons(bar: Any, listing: ui.Listing, chosen: Sequence[Row]) -> None:
+    actor = ui.signed_in(Permission.SYNC_PUSH, seen=False).actor
+    write = ui.app().provisioner
+    if bar.button(_("Retry"), icon=":material/refresh:", disabled=not chosen, key="sy_retry"):
+        with ui.attempt():
+            write.retry_many(actor, [(Resource(row["resource"]), row["uid"]) for row in chosen])
+            _say_left(listing, _became(actor, chosen))
+    if bar.button(_("Retry all"), icon=":material/restart_alt:", key="sy_retry_all"):
+        with ui.attempt():
+            write.retry_all(actor)
+            _say_left(listing)
+    if chosen:
+        bar.caption(_("{n} selected", n=len(chosen)))
+
+
+def _became(actor: Actor, chosen: Sequence[Row]) -> str:
+    """Of the changes that were tried again: how many are done."""
+    late = sum(
+        len(ui.app().queries.late(actor, resource, [row["uid"] for row in chosen if row["resource"] == resource]))
+        for resource in Resource
+    )
+    if len(chosen) > 1:
+        done = f"{len(chosen) - late:,}"
+        return _("{done} of {n} are done on the mail server.", done=done, n=f"{len(chosen):,}")
+    name = readable(chosen[0]["address"])
+    if late:
+        return _("{name} is not done yet; the list says why.", name=name)
+    return _("{name} is done on the mail server.", name=name)
+
+
+def _say_left(listing: ui.Listing, became: str = "") -> None:
+    actor = ui.signed_in(Permission.SYNC_READ).actor
+    left = ui.app().queries.waiting(actor, size=1).total
+    listing.clear_selection()
+    said = _("Tried again; still waiting: {n}.", n=f"{left:,}") if left else _("Tried again; nothing waits any more.")
+    ui.done(f"{became} {said}".strip())
+
+
+# ---- the alarm -----------------------------------------------------------------------------
+
+
+def alarm(row: Row, *, may_force: bool) -> None:
+    """Why nothing is sent to this mail server, what to look at, and the way on for a SuperAdmin."""
+    name = ui.plain(row["name"])
+    with st.container(border=True, gap="small"):
+        st.markdown(f"### :orange[:material/warning:] {_('Halted: {name}', name=name)}")
+        st.markdown(ui.plain(row["alarm"]))
+        st.markdown(
+            _(
+                "So much missing at once is nearly always a wrong folder, a volume that is not mounted, "
+                "or the wrong container. "
+                "To send anything now could make a mistake final, so all changes wait. The alarm ends by itself "
+                "when the entries are back."
+            )
+        )
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button(
+                _("See what is missing"),
+                icon=":material/compare_arrows:",
+                key=f"sy_see_{row['uid']}",
+                on_click=st.session_state.update,
+                kwargs={"sy_part": "compare", "sy_server": row["name"], "sy_kind": Found.GONE, "sy_again": True},
+            )
+            if may_force:
+                if st.button(_("Send all the same …"), icon=":material/lock_open:", key=f"sy_force_{row['uid']}"):
+                    force_dialog(row)
+            else:
+                st.caption(_("Only a super admin can send all the same."))
+
+
+def force_dialog(row: Row) -> None:
+    name = ui.plain(row["name"])
+
+    def force() -> str:
+        actor = ui.signed_in(Permission.SYNC_FORCE).actor
+        seconds = ui.app().settings.page_budget_seconds
+        return pushed(ui.app().provisioner.push_unsafe(actor, row["uid"], seconds=seconds))
+
+    ui.confirm(
+        _("Send to {name} all the same", name=name),
+        _(
+            "{reason}\n\nWhat waits to be deleted is deleted there, what waits to be written is written, over whatever "
+            "is there now. Mailboxes that are missing there do not come back by this. It is recorded under your name.",
+            reason=ui.plain(row["alarm"]),
+        ),
+        _("Send all the same"),
+        force,
+        word=row["name"],
+        permission=Permission.SYNC_FORCE,
+    )
+
+
+def pushed(result: PushResult) -> str:
+    """How a push ended, in a sentence."""
+    if result.end is End.DONE and result.failed:
+        return _("{n} delivered, {failed} refused.", n=f"{result.delivered:,}", failed=f"{result.failed:,}")
+    if result.end is End.DONE:
+        return _("{n} delivered.", n=f"{result.delivered:,}")
+    return result.message
