@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import exists, select
 
-from provision.core.access import Actor
+from provision.core.access import Actor, Role
 from provision.core.errors import Conflict
 from provision.core.secret import Secret
 from provision.identity.sign_in import FIRST_ADMIN, SignIn
@@ -17,7 +17,7 @@ from provision.services.provisioner import Provisioner
 from provision.services.tokens import Tokens
 from provision.settings.config import Settings, get_settings
 from provision.storage.database import Database
-from provision.storage.models import Operator, Role
+from provision.storage.models import Operator
 from provision.sync.engine import Sync
 
 

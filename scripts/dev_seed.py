@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from itertools import islice, product
 
 from provision.app import open_postroom
-from provision.core.access import Actor
+from provision.core.access import Actor, Role
 from provision.core.passwords import hash_password
 from provision.core.secret import Secret
 from provision.ops.sample import BRANCH, MAIN, PEOPLE, SALES, make_sample, pretend_usage
 from provision.services.new_mailbox import NewMailbox
-from provision.storage.models import Role
 
 MAILBOXES = 2_000
 DOMAINS = (MAIN, SALES, MAIN, BRANCH)  # the last one is on the mail server that cannot be reached

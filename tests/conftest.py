@@ -11,13 +11,13 @@ import structlog
 from pytest_postgresql.janitor import DatabaseJanitor
 
 from provision.app import Postroom, open_postroom
-from provision.core.access import Actor
+from provision.core.access import Actor, Role
 from provision.core.passwords import PasswordRules
 from provision.core.secret import Secret
 from provision.services.new_mailbox import NewMailbox
 from provision.settings.config import Settings
 from provision.storage.database import Database
-from provision.storage.models import Domain, Mailbox, Role, Server
+from provision.storage.models import Domain, Mailbox, Server
 from tests.browser import chromium, context, page
 from tests.databases import Databases
 from tests.nightly import NIGHTLY, left_for_the_night

@@ -8,9 +8,10 @@ from provision.cli.output import Json, say, say_json, table
 from provision.cli.secrets import FromStdin, Generate, ask_new_password
 from provision.cli.session import Code, Session, session_of
 from provision.cli.views import view, without_ids
+from provision.core.access import Role
 from provision.core.errors import InvalidInput, NotFound
 from provision.core.secret import Secret
-from provision.storage.models import Operator, Role
+from provision.storage.models import Operator
 
 Username = Annotated[str, typer.Argument(help="The name he signs in with.")]
 Domains = Annotated[list[str] | None, typer.Option("--domain", help="A domain of his; several times for several.")]

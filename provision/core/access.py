@@ -4,7 +4,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from provision.core.errors import AccessDenied, ForeignDomain
-from provision.storage.models import Role
+
+
+class Role(StrEnum):
+    SUPER_ADMIN = "SuperAdmin"
+    DOMAIN_ADMIN = "DomainAdmin"
+    VIEWER = "Viewer"
 
 
 class Permission(StrEnum):

@@ -15,13 +15,13 @@ from sqlalchemy.orm import Session
 
 from provision.audit import chain
 from provision.audit.chain import Finish, Subject
-from provision.core.access import Actor
+from provision.core.access import Actor, Role
 from provision.core.errors import Conflict, InvalidInput, NotFound
 from provision.settings.config import Settings
 from provision.settings.policy import Rules, in_force
 from provision.storage.database import Database
 from provision.storage.encryption import Sealer
-from provision.storage.models import Alias, Domain, IdempotencyKey, LogStatus, Mailbox, Operator, Role, utc_now
+from provision.storage.models import Alias, Domain, IdempotencyKey, LogStatus, Mailbox, Operator, utc_now
 from provision.sync import work
 from provision.sync.engine import Sync
 

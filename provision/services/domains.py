@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 
 from provision.audit.chain import Subject
 from provision.core import address as addresses
-from provision.core.access import Actor, Permission
+from provision.core.access import Actor, Permission, Role
 from provision.core.errors import Conflict, InvalidInput, NotFound
 from provision.servers.kinds import LOGIN_SETTINGS, VALUES, kind_of
 from provision.services.base import Base, check_description, check_quota, operation, touch
-from provision.storage.models import Alias, Domain, Mailbox, Operator, Role, Server
+from provision.storage.models import Alias, Domain, Mailbox, Operator, Server
 
 
 class DomainWrites(Base):

@@ -9,13 +9,13 @@ from sqlalchemy.orm import Session
 
 from provision.audit.chain import Subject
 from provision.core import address as addresses
-from provision.core.access import Actor, Permission
+from provision.core.access import Actor, Permission, Role
 from provision.core.errors import Conflict, InvalidInput
 from provision.core.passwords import generate_password
 from provision.core.secret import Secret
 from provision.identity.sign_in import clear_lock, end_sessions, hash_operator_password
 from provision.services.base import HIDDEN, Base, check_display_name, operation, touch
-from provision.storage.models import Domain, Operator, Role
+from provision.storage.models import Domain, Operator
 
 
 class OperatorWrites(Base):

@@ -19,11 +19,11 @@ from uuid6 import uuid7
 
 from provision.audit import chain
 from provision.audit.chain import Subject
-from provision.core.access import ROLES, Actor, Permission
+from provision.core.access import ROLES, Actor, Permission, Role
 from provision.core.errors import AccessDenied, Conflict, InvalidInput, NotFound, NotSignedIn
 from provision.core.secret import Secret
 from provision.services.base import Base, operation
-from provision.storage.models import ApiToken, Domain, Role, utc_now
+from provision.storage.models import ApiToken, Domain, utc_now
 
 PREFIX = "postroom_"
 SEEN_SECONDS = 60  # how exactly `last_used_at` is kept

@@ -20,13 +20,13 @@ from uuid6 import uuid7
 from provision.app import Postroom
 from provision.audit import chain
 from provision.audit.chain import Subject
-from provision.core.access import Actor, Permission
+from provision.core.access import Actor, Permission, Role
 from provision.core.errors import AccessDenied, Conflict, InvalidInput, NotFound, ProvisionError
 from provision.core.secret import Secret
 from provision.identity.sign_in import actor_of
 from provision.services.provisioner import Provisioner
 from provision.storage.database import DatabaseUnavailable
-from provision.storage.models import Domain, ImportJob, JobStatus, Operator, Role, utc_now
+from provision.storage.models import Domain, ImportJob, JobStatus, Operator, utc_now
 from provision.telemetry import serverlog
 from provision.transfer.csv_io import ImportResult, import_sheet, rejected_csv
 from provision.transfer.csv_reader import RowError, Sheet, read_rows

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from provision.app import Postroom
+from provision.core.access import Role
 from provision.core.errors import NotSignedIn
 from provision.core.secret import Secret
 from provision.settings.config import Settings
-from provision.storage.models import Role
 from tests.attack.conftest import SYSTEM
 
 RIGHT, WRONG = Secret("Correct-Horse-1"), Secret("Wrong-Horse-1")

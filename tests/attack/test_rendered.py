@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from provision.core.access import Role
 from provision.core.secret import Secret
 from provision.services.new_mailbox import NewMailbox
-from provision.storage.models import Role
 from tests.attack.conftest import SYSTEM
 from tests.attack.naughty import HOST, MARKUP
 from tests.conftest import HASH

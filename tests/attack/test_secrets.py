@@ -15,11 +15,11 @@ from uuid import uuid4
 
 import pytest
 
+from provision.core.access import Role
 from provision.core.errors import Unreachable
 from provision.core.passwords import hash_password
 from provision.core.secret import Secret
 from provision.services.tokens import SCOPES
-from provision.storage.models import Role
 from tests.attack.conftest import SYSTEM
 from tests.attack.tab import tab
 from tests.conftest import _janitor

@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 
+from provision.core.access import Role
 from provision.core.secret import Secret
 from provision.queries import LogFilter
-from provision.storage.models import Role
 from tests.attack.conftest import SYSTEM
 from tests.attack.tab import Tab, tab
 from tests.e2e.site import PASSWORD, Site, operator, token_of

@@ -9,11 +9,11 @@ import idna
 import pytest
 
 from provision.app import Postroom
+from provision.core.access import Role
 from provision.core.errors import ProvisionError
 from provision.core.secret import Secret
 from provision.queries import LogFilter, MailboxFilter
 from provision.services.new_mailbox import NewMailbox
-from provision.storage.models import Role
 from tests.attack.naughty import ALL, CANARY_FILE, hard
 from tests.conftest import HASH, PASSWORD, World, make_world
 from tests.nightly import by_day

@@ -22,8 +22,8 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
 from provision.app import Postroom
+from provision.core.access import Role
 from provision.core.secret import Secret
-from provision.storage.models import Role
 from tests.bench.world import ADMIN, QUICK, fill, percentile, products, table
 from tests.e2e.site import PASSWORD, server_process
 from webui.http.sessions import COOKIE

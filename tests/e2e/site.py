@@ -17,11 +17,10 @@ import time_machine
 from playwright.sync_api import Browser, Page, Playwright, expect
 
 from provision.app import Postroom, open_postroom
-from provision.core.access import Actor
+from provision.core.access import Actor, Role
 from provision.core.secret import Secret
 from provision.ops.sample import MAIN, make_sample
 from provision.settings.config import Settings
-from provision.storage.models import Role
 from tests.waiting import comes_true
 from webui.http.sessions import COOKIE
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from provision.app import Postroom, open_postroom
-from provision.core.access import Actor
+from provision.core.access import Actor, Role
 from provision.core.errors import Conflict, InvalidInput
 from provision.core.secret import Secret
 from provision.core.state import Resource
@@ -18,7 +18,7 @@ from provision.ops.backup import restore_backup, write_backup
 from provision.queries import LogFilter, MailboxFilter
 from provision.settings.config import Settings
 from provision.storage.database import Database
-from provision.storage.models import Role, SyncStatus
+from provision.storage.models import SyncStatus
 from tests.conftest import World
 
 pytestmark = pytest.mark.both_databases

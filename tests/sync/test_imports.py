@@ -17,11 +17,11 @@ import time_machine
 from sqlalchemy import Connection, event, func, select, update
 
 from provision.app import open_postroom
-from provision.core.access import Actor
+from provision.core.access import Actor, Role
 from provision.core.errors import AccessDenied, Conflict, InvalidInput, NotFound
 from provision.core.secret import Secret
 from provision.identity.sign_in import actor_of
-from provision.storage.models import ImportJob, JobStatus, Mailbox, ProvisionLog, Role, utc_now
+from provision.storage.models import ImportJob, JobStatus, Mailbox, ProvisionLog, utc_now
 from provision.transfer import import_jobs as imports
 from provision.transfer.import_jobs import (
     KEPT,

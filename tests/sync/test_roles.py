@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from provision.core.access import Actor
+from provision.core.access import Actor, Role
 from provision.core.errors import AccessDenied, NotFound
 from provision.core.secret import Secret
 from provision.core.state import Key, Resource
@@ -15,7 +15,7 @@ from provision.queries import Page, Queries
 from provision.services.new_mailbox import NewMailbox
 from provision.services.provisioner import Provisioner
 from provision.services.resolving import Winner
-from provision.storage.models import Alias, AuditLink, Domain, Mailbox, Operator, ProvisionLog, Role, SyncStatus
+from provision.storage.models import Alias, AuditLink, Domain, Mailbox, Operator, ProvisionLog, SyncStatus
 from tests.conftest import HASH, World
 
 METHODS = sorted(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from streamlit.testing.v1 import AppTest
 
 from provision.app import Postroom
-from provision.storage.models import Role
+from provision.core.access import Role
 from tests.ui.conftest import SYSTEM
 
 Open = Callable[..., AppTest]

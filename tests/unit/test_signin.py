@@ -8,12 +8,12 @@ import pytest
 import time_machine
 
 from provision.app import Postroom, create_first_admin, open_postroom
-from provision.core.access import Actor
+from provision.core.access import Actor, Role
 from provision.core.errors import NotSignedIn, WeakPassword
 from provision.core.secret import Secret
 from provision.queries import LogFilter
 from provision.settings.config import Settings
-from provision.storage.models import Operator, Role, SignInGuard, utc_now
+from provision.storage.models import Operator, SignInGuard, utc_now
 
 SYSTEM = Actor.system("test")
 PASSWORD, WRONG, NEW = Secret("Correct-Horse-1"), Secret("Wrong-Horse-1"), Secret("Other-Horse-2")

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from provision.storage.models import LogStatus, Role, Status, SyncStatus, utc_now
+from provision.core.access import Role
+from provision.storage.models import LogStatus, Status, SyncStatus, utc_now
 from webui.kit.i18n import _, counted, word
 from webui.kit.markup import plain
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import streamlit as st
 
-from provision.core.access import Permission
+from provision.core.access import Permission, Role
 from provision.core.address import readable
-from provision.storage.models import Role, utc_now
+from provision.storage.models import utc_now
 from webui.kit import format, ui
 from webui.kit.i18n import _, word
 

@@ -3,7 +3,7 @@
 `failed_generation` which was given up. Times are UTC; sizes are bytes, 0 means no limit.
 """
 
-from provision.storage.models.base import Base, JobStatus, LogStatus, Role, Status, SyncStatus, UtcDateTime, utc_now
+from provision.storage.models.base import Base, JobStatus, LogStatus, Status, SyncStatus, UtcDateTime, utc_now
 from provision.storage.models.callers import (
     AdminSession,
     ApiToken,
@@ -41,7 +41,6 @@ __all__ = [
     "Operator",
     "Policy",
     "ProvisionLog",
-    "Role",
     "Server",
     "SignInGuard",
     "Status",

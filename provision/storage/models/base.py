@@ -44,12 +44,6 @@ class JobStatus(StrEnum):
     FAILED = "FAILED"
 
 
-class Role(StrEnum):
-    SUPER_ADMIN = "SuperAdmin"
-    DOMAIN_ADMIN = "DomainAdmin"
-    VIEWER = "Viewer"
-
-
 class UtcDateTime(TypeDecorator[datetime]):
     """Aware UTC both ways; SQLite has no zone of its own."""
 
