@@ -9,7 +9,6 @@ from provision.core.access import Actor, Role
 from provision.core.errors import Conflict
 from provision.core.secret import Secret
 from provision.identity.sign_in import FIRST_ADMIN, SignIn
-from provision.ops.keys import open_sealer
 from provision.queries import Queries
 from provision.services.idempotency import Answers
 from provision.services.policy import Policies
@@ -18,6 +17,7 @@ from provision.services.tokens import Tokens
 from provision.settings.config import Settings, get_settings
 from provision.storage.database import Database
 from provision.storage.models import Operator
+from provision.storage.sealed import open_sealer
 from provision.sync.engine import Sync
 
 

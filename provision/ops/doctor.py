@@ -15,11 +15,11 @@ from sqlalchemy import func, select, text
 
 from provision.app import Postroom, open_postroom
 from provision.core.errors import ProvisionError
-from provision.ops.keys import is_needed, unreadable
 from provision.settings.config import Settings
 from provision.storage.database import Database
 from provision.storage.encryption import Sealer
 from provision.storage.models import Alias, Mailbox, ProvisionLog, Server, SyncStatus, utc_now
+from provision.storage.sealed import is_needed, unreadable
 
 LOW_DISK = 500 << 20  # bytes
 LATE = timedelta(minutes=5)

@@ -1,0 +1,66 @@
+"""What is sealed in the database, and the key file that opens it."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select, update
+
+from provision.core.errors import ProvisionError
+from provision.storage.database import Database
+from provision.storage.encryption import Sealer
+from provision.storage.models import ApiAnswer, ImportJob, Mailbox
+
+SEALED: tuple[tuple[Any, Any, str], ...] = (
+    (Mailbox, Mailbox.id, "sealed_password"),
+    (ApiAnswer, ApiAnswer.key, "sealed_body"),
+    (ImportJob, ImportJob.id, "sealed_upload"),
+    (ImportJob, ImportJob.id, "sealed_rejected"),
+)
+CHUNK = 500
+
+
+def open_sealer(path: Path, database: Database) -> Sealer:
+    """With the keys of that file, made at the first start. Raises: ProvisionError where it is gone, and needed."""
+    if not path.exists() and is_needed(database):
+        raise ProvisionError(
+            f"The key file {path} is gone, and what waits in the database was sealed with it. Put it back. "
+            "If it is lost for good: python -m provision key new; what waits must be set anew then.",
+            code="KEY_UNUSABLE",
+        )
+    return Sealer.from_file(path)
+
+
+def is_needed(database: Database) -> bool:
+    """Whether something waits that was sealed."""
+    return any(found for _, found in _sealed(database))
+
+
+def reseal(database: Database, sealer: Sealer) -> int:
+    """Everything under the first key. What changes meanwhile stays as it was written, what no key opens stays, too."""
+    count = 0
+    for (table, key, column), found in _sealed(database):
+        sealed = getattr(table, column)
+        for start in range(0, len(found), CHUNK):
+            with database.write() as session:
+                for name, old in found[start : start + CHUNK]:
+                    if sealer.opens(old):
+                        same = (key == name, sealed == old)
+                        session.execute(update(table).where(*same).values({column: sealer.reseal(old)}))
+                        count += 1
+    return count
+
+
+def unreadable(database: Database, sealer: Sealer) -> int:
+    """How many waiting secrets no key of the file opens."""
+    return sum(not sealer.opens(text) for _, found in _sealed(database) for _name, text in found)
+
+
+def _sealed(database: Database) -> Iterator[tuple[tuple[Any, Any, str], Sequence[Any]]]:
+    """Each place of SEALED with the keys of its rows and what is sealed in them."""
+    for place in SEALED:
+        table, key, column = place
+        sealed = getattr(table, column)
+        with database.read() as session:
+            found = session.execute(select(key, sealed).where(sealed.is_not(None))).all()
+        yield place, found
