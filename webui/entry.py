@@ -9,7 +9,7 @@ from provision.core.access import Permission
 from provision.identity.sign_in import SignedIn
 from webui import login, sidebar
 from webui.http import sessions
-from webui.kit import ui
+from webui.kit import language, ui
 from webui.kit.i18n import _, word
 
 ICON = Path(__file__).parent / "static" / "icon.png"
@@ -34,7 +34,7 @@ def render() -> None:
     # An entry of our own makes Streamlit show its menu, in which light, dark or the system's theme is chosen.
     st.set_page_config("Postroom", str(ICON), layout="wide", menu_items={"About": _("Mail administration")})
     with ui.attempt(), sessions.whole_run() as who:
-        sidebar.choose_language(who)
+        language.choose_language(who)
         if who is None:
             _everywhere(login.sign_in_page)
         elif who.must_change_password:

@@ -19,8 +19,8 @@ from webui.http import sessions
 from webui.http.running import postroom
 from webui.kit import ui
 from webui.kit.i18n import _
+from webui.kit.language import language_switch
 from webui.settings.policy import password_hint
-from webui.sidebar import language_switch
 
 HERE = ("localhost", "127.0.0.1", "::1")
 

@@ -4,16 +4,11 @@ import streamlit as st
 
 from provision.identity.sign_in import SignedIn
 from webui.http import sessions
-from webui.http.running import postroom
-from webui.kit import format
-from webui.kit.i18n import LANGUAGES, STATE, _, browser_language
+from webui.kit import format, ui
+from webui.kit.i18n import _
+from webui.kit.language import language_switch
 from webui.kit.markup import plain
-
-
-def choose_language(who: SignedIn | None) -> None:
-    """Before anything is written: his own language, else the browser's."""
-    own = who.language if who and who.language in LANGUAGES else browser_language()
-    st.session_state.setdefault(STATE, own)
+from webui.login import password_form
 
 
 def account(who: SignedIn) -> None:
@@ -31,28 +26,7 @@ def account(who: SignedIn) -> None:
             change_password()
 
 
-def language_switch(who: SignedIn | None) -> None:
-    st.selectbox(
-        "Language",
-        list(LANGUAGES),
-        format_func=LANGUAGES.__getitem__,
-        key=STATE,
-        label_visibility="collapsed",
-        persist_state="session",
-        on_change=_keep,
-        args=(who,),
-    )
-
-
-def _keep(who: SignedIn | None) -> None:
-    if who:
-        postroom().sign_in.set_language(who, st.session_state[STATE])
-
-
 def change_password() -> None:
-    from webui.kit import ui
-    from webui.login import password_form
-
     key = ui.dialog_key()
 
     @st.dialog(_("Change your password"))
