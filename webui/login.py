@@ -18,9 +18,9 @@ from provision.identity.sign_in import SignedIn
 from webui.http import sessions
 from webui.http.running import postroom
 from webui.kit import ui
+from webui.kit.hints import password_hint
 from webui.kit.i18n import _
 from webui.kit.language import language_switch
-from webui.settings.policy import password_hint
 
 HERE = ("localhost", "127.0.0.1", "::1")
 

@@ -1,6 +1,9 @@
 """What went wrong, in the reader's words: a heading by the code of the error, and its details in English."""
 
-from webui.kit.i18n import catalogue, language, word
+from collections.abc import Mapping
+from typing import Any
+
+from webui.kit.i18n import _, catalogue, language, word
 
 HEADINGS = {
     "ALIAS_DELETED": "The alias is being removed",
@@ -91,3 +94,10 @@ def of_row(code: str | None, message: str | None) -> str:
 def of_server(message: str | None) -> str:
     """Why a mail server cannot be reached; empty where it can."""
     return sentence("SERVER_UNREACHABLE", message) if message else ""
+
+
+def reason(row: Mapping[str, Any]) -> str:
+    why = of_row(row["error_code"], row["error"]) or row["alarm"] or of_server(row["server_error"])
+    if row["removing"]:
+        return f"{_('To be deleted')}: {why}" if why else _("To be deleted")
+    return str(why or _("Waits for its turn"))

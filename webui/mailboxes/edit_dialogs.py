@@ -14,9 +14,9 @@ from provision.identity.sign_in import SignedIn
 from provision.services.new_mailbox import NewMailbox
 from provision.storage.models import Mailbox
 from webui.kit import edit_conflict, ui
+from webui.kit.hints import password_hint
 from webui.kit.i18n import _, counted
 from webui.mailboxes import delivery
-from webui.settings.policy import password_hint
 
 MB = 1 << 20
 MAX_MB = 1 << 30

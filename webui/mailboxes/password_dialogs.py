@@ -11,10 +11,10 @@ from provision.core.errors import InvalidInput
 from provision.core.secret import Secret
 from provision.identity.sign_in import SignedIn
 from webui.kit import ui
+from webui.kit.hints import password_hint
 from webui.kit.i18n import _
 from webui.mailboxes import delivery
 from webui.mailboxes.edit_dialogs import same
-from webui.settings.policy import password_hint
 
 Row = Mapping[str, Any]
 

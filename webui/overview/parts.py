@@ -8,9 +8,8 @@ import streamlit as st
 
 from provision.core.address import readable
 from provision.storage.models import LogStatus, Server
-from webui.kit import format, ui
+from webui.kit import format, problems, ui
 from webui.kit.i18n import _
-from webui.sync import sync_status
 
 CHART_PIXELS = 210
 CHART_COLOURS = ("#3B7DDD", "#D9605C")  # legible on both themes
@@ -43,7 +42,7 @@ def attention(rows: Sequence[Mapping[str, Any]]) -> None:
         {
             "address": readable(row["address"]),
             "status": [format.label(row["sync_status"])],
-            "reason": sync_status.reason(row),
+            "reason": problems.reason(row),
         }
         for row in rows
     ]

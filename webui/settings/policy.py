@@ -10,6 +10,7 @@ from provision.services.policy import Rule, Shown, Source, bounds, meaning
 from provision.settings.config import Settings, variables
 from provision.settings.policy import NAMES
 from webui.kit import format, ui
+from webui.kit.hints import password_hint
 from webui.kit.i18n import _, word
 
 MB = 1 << 20
@@ -31,17 +32,6 @@ GROUPS = {
     },
     "Automatic import": {"enable_auto_import": "Import by itself", "auto_import_interval": "Interval (seconds)"},
 }
-
-
-def password_hint() -> str:
-    """The rules in force, for the boxes in which a password is typed."""
-    rules = ui.app().policy.now().passwords
-    return _(
-        "{least} to {most} characters, with {n} of: capital letter, small letter, digit, other character.",
-        least=rules.min_length,
-        most=rules.max_length,
-        n=rules.classes,
-    )
 
 
 def part(place: Any) -> None:

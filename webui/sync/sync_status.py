@@ -15,9 +15,10 @@ from provision.queries import Page
 from provision.services.comparing import Found
 from provision.storage.models import SyncStatus
 from provision.sync.result import End, PushResult
-from webui.kit import format, problems, ui
+from webui.kit import format, ui
 from webui.kit.i18n import _
 from webui.kit.listing import Selection
+from webui.kit.problems import reason
 
 Row = Mapping[str, Any]
 EVERY = "3s"
@@ -118,13 +119,6 @@ def _waiting_table(listing: ui.Listing, page: Page, select: Selection) -> list[R
 
 def kind_word(resource: str) -> str:
     return _("Alias") if resource == Resource.ALIAS else _("Mailbox")
-
-
-def reason(row: Row) -> str:
-    why = problems.of_row(row["error_code"], row["error"]) or row["alarm"] or problems.of_server(row["server_error"])
-    if row["removing"]:
-        return f"{_('To be deleted')}: {why}" if why else _("To be deleted")
-    return str(why or _("Waits for its turn"))
 
 
 def next_attempt(row: Row) -> str | None:
