@@ -9,11 +9,12 @@ if get_script_run_ctx(suppress_warning=True) is not None:  # run as a script: by
     render()
 else:  # imported by a server
     from webui.http import asgi
+    from webui.kit.ui import on_script_error
 
     app = st.App(
         asgi.SCRIPT,
         routes=asgi.routes(),
         middleware=asgi.middleware(),
         lifespan=asgi.lifespan,
-        on_script_error=asgi.on_script_error,
+        on_script_error=on_script_error,
     )

@@ -32,7 +32,6 @@ from webui.http.base_path import base_path, path_below, place
 from webui.http.proxies import RealAddress, is_within
 from webui.http.request_log import RequestLog
 from webui.http.running import jobs_alive, postroom, watch
-from webui.kit.ui import on_script_error as on_script_error
 
 SCRIPT = Path(__file__).resolve().parent.parent / "main.py"
 HIDDEN = ("/_stcore/metrics", "/_stcore/agent")  # of Streamlit: would tell strangers about sessions
