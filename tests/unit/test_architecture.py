@@ -16,65 +16,38 @@ FOLDERS = ("provision", "pages", "webui", "api")
 CODE = [*(path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))), ROOT / "dashboard.py"]
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 FRONT = ("pages", "webui", "api", "provision.cli", "dashboard")
-PURE = (
-    "provision.core.errors",
-    "provision.core.address",
-    "provision.core.passwords",
-    "provision.core.secret",
-    "provision.core.state",
-    "provision.core.plan",
-)
+PURE = ("provision.core",)
 
 # Layers from the top: a module imports from its own layer or below.
 LAYERS = [
     ("dashboard",),
-    ("pages", "webui", "api", "provision.cli", "provision.__main__", "provision.jobs.loop"),
-    ("provision.ops.backup", "provision.ops.doctor", "provision.ops.first_start", "provision.audit.archive"),
+    ("pages", "webui.main"),
+    ("webui.entry",),
+    ("webui.sidebar",),
+    ("webui.login",),
     (
-        "provision.app",
-        "provision.transfer.csv_io",
-        "provision.transfer.csv_reader",
-        "provision.ops.sample",
-        "provision.transfer.import_jobs",
-        "provision.ops.health",
+        "webui.overview",
+        "webui.mailboxes",
+        "webui.aliases",
+        "webui.domains",
+        "webui.sync",
+        "webui.logs",
+        "webui.settings",
     ),
-    (
-        "provision.services.provisioner",
-        "provision.queries",
-        "provision.identity.sign_in",
-        "provision.services.tokens",
-        "provision.services.idempotency",
-        "provision.services.policy",
-        "provision.ops.keys",
-    ),
-    ("provision.sync.engine",),
-    ("provision.sync.recording",),
-    (
-        "provision.core.plan",
-        "provision.sync.work",
-        "provision.servers.kinds",
-        "provision.audit.chain",
-        "provision.servers.login_check",
-    ),
-    (
-        "provision.core.access",
-        "provision.storage.database",
-        "provision.storage.encryption",
-        "provision.storage.models",
-        "provision.settings.config",
-        "provision.storage.search",
-        "provision.settings.policy",
-    ),
-    (
-        "provision.core.state",
-        "provision.sync.result",
-        "provision.core.address",
-        "provision.core.passwords",
-        "provision.core.secret",
-        "provision.telemetry.metrics",
-        "provision.telemetry.serverlog",
-    ),
-    ("provision.core.errors", "provision.audit.events"),
+    ("webui.kit",),
+    ("webui.http",),
+    ("webui",),
+    ("provision.__main__",),
+    ("api", "provision.cli"),
+    ("provision.jobs",),
+    ("provision.ops", "provision.transfer"),
+    ("provision.app",),
+    ("provision.services", "provision.queries"),
+    ("provision.sync", "provision.identity"),
+    ("provision.audit", "provision.servers"),
+    ("provision.settings",),
+    ("provision.storage", "provision.telemetry"),
+    ("provision.core",),
 ]
 OUTSIDE = frozenset(
     {
