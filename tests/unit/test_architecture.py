@@ -134,6 +134,11 @@ def layer_of(module: str) -> int | None:
     return next((number for number, names in enumerate(LAYERS) if within(module, names)), None)
 
 
+def place_of(module: str) -> str | None:
+    """The package among LAYERS that it belongs to."""
+    return next((place for names in LAYERS for place in names if within(module, (place,))), None)
+
+
 def is_above(module: str, own: str) -> bool:
     layer, own_layer = layer_of(module), layer_of(own)
     return layer is not None and own_layer is not None and layer < own_layer
@@ -157,6 +162,12 @@ def test_a_module_imports_from_its_own_layer_or_below() -> None:
     require_none([pair for pair in all_imports() if is_above(pair[1], pair[0])])
 
 
+def test_no_package_imports_one_beside_it() -> None:
+    """Of the same layer: two pages, sync and identity."""
+    beside = [(name, module) for name, module in all_imports() if layer_of(name) == layer_of(module) is not None]
+    require_none([pair for pair in beside if place_of(pair[0]) != place_of(pair[1])])
+
+
 def test_foreign_packages_are_imported_where_they_are_allowed() -> None:
     wrong = []
     for name, module in all_imports():
@@ -175,7 +186,7 @@ def test_the_front_speaks_to_no_mail_server() -> None:
     """Writing is a Provisioner method, reading a query; only the list of kinds is shown."""
     core = ("provision.sync.work", "provision.storage.database", "provision.storage.encryption")
     front = [(name, module) for name, module in all_imports() if within(name, FRONT)]
-    require_none([pair for pair in front if within(pair[1], core) or pair[1].startswith("provision.servers.")])
+    require_none([pair for pair in front if within(pair[1], core) or within(pair[1], ("provision.servers.dms",))])
 
 
 def test_only_sync_opens_a_mail_server() -> None:

@@ -1,6 +1,6 @@
 """Every word on the screen in the reader's language. Texts are keyed by their English.
 
-`_("…")` takes a literal; values go in as `{names}`. Each text stands in `webui/kit/texts/`, with its Japanese and Chinese.
+`_("…")` takes a literal; values go in as `{names}`. Each stands in `webui/kit/texts/`, with its Japanese and Chinese.
 """
 
 import pkgutil
