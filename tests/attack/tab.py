@@ -74,7 +74,8 @@ class Tab:
         self.socket.send(message.SerializeToString())
 
     def wait(self, *ends: int) -> None:
-        """Until a run has ended, in one of these ways if given."""
+        """Until a run has begun and ended, in one of these ways if given: the end of the run before may still come."""
+        begun = False
         while True:
             data = self.socket.recv(SECONDS, decode=False)
             self.raw += data
@@ -84,6 +85,7 @@ class Tab:
                 self.page_hash = message.navigation.page_script_hash
                 self.pages = {page.url_pathname: page.page_script_hash for page in message.navigation.app_pages}
             elif kind == "new_session":
+                begun = True
                 self.session_id = message.new_session.initialize.session_id
             elif kind == "auth_redirect":
                 self.sent_away_to = message.auth_redirect.url
@@ -91,7 +93,7 @@ class Tab:
                 self.timers.append(message.auto_rerun.fragment_id)
             elif kind == "delta":
                 self._drawn(message.delta.new_element, message.delta.fragment_id)
-            elif kind == "script_finished" and message.script_finished in (ends or ENDS):
+            elif begun and kind == "script_finished" and message.script_finished in (ends or ENDS):
                 return
 
     def _drawn(self, element: Any, fragment: str) -> None:
