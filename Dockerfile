@@ -5,7 +5,9 @@ FROM ${BASE} AS build
 ARG PIP_INDEX_URL=https://pypi.org/simple
 COPY requirements.txt /
 RUN python3 -m venv /opt/venv \
-    && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /requirements.txt \
+    && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --only-binary=:all: \
+        --require-hashes -r /requirements.txt \
+    && /opt/venv/bin/pip --disable-pip-version-check check \
     && /opt/venv/bin/pip uninstall -q -y pip \
     && cd /opt/venv/lib/python3*/site-packages \
     && rm -rf pandas/tests pyarrow/tests pyarrow/include

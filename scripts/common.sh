@@ -30,9 +30,16 @@ make_venv() {
     say "Installing what is pinned in $1 (about a minute the first time) …"
     kept=$(grep -s " $wanted\$" .venv/.installed || true) # what another release wanted is not there any more
     rm -f .venv/.installed
-    .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r "$1" >.venv/install.log 2>&1 || {
+    # Nothing is looked up: the lists are complete, and pip would find what came out since and refuse it for want of a
+    # hash. Nothing is built either: that would install unpinned tools.
+    .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes -r "$1" \
+        >.venv/install.log 2>&1 || {
         tail -n 5 .venv/install.log >&2
         die "The packages cannot be installed. Is the package index reachable? The whole output: .venv/install.log"
+    }
+    .venv/bin/python -m pip --disable-pip-version-check check >.venv/check.log 2>&1 || {
+        tail -n 5 .venv/check.log >&2
+        die "The packages in .venv do not go together. Remove that folder and run this again. If it says so again, $1 is incomplete: pin it anew as requirements.in tells, or report it."
     }
     printf '%s\n' ${kept:+"$kept"} "$1 $wanted" >.venv/.installed
 }
