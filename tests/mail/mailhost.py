@@ -1,4 +1,4 @@
-"""A real Dovecot of our own, and Postfix's map reader, in one folder and on loopback ports; nothing of /etc is read.
+"""A real Dovecot of our own, 2.3 or 2.4 as it is installed, and Postfix's map reader, in one folder and on loopback ports; nothing of /etc is read.
 
 Root lends itself an unprivileged user. Everything started is stopped by its process id.
 """
@@ -26,6 +26,7 @@ from provision.core.secret import Secret
 from tests.mail.feeder import Feeder
 from tests.waiting import wait_for
 
+KNOWN = ("2.3", "2.4")  # their configuration files have nothing in common
 PROGRAMS = ("dovecot", "doveadm", "postmap", "openssl")
 SERVICES = ("imap", "imaps", "pop3", "lmtp")
 UNPRIVILEGED = "nobody"
@@ -38,13 +39,14 @@ class MailHost:
 
     folder: Path
     user: pwd.struct_passwd
+    dovecot: str  # 2.3 or 2.4
     ports: dict[str, int] = field(default_factory=lambda: {name: get_port(None) or 0 for name in SERVICES})
     feeds: Iterator[int] = field(default_factory=count)
     process: subprocess.Popen[bytes] | None = None
 
     @cached_property
     def feeder(self) -> Feeder:
-        return Feeder(self.folder, self.folder / "mail", self.user.pw_uid, self.user.pw_gid)
+        return Feeder(self.folder, self.folder / "mail", self.user.pw_uid, self.user.pw_gid, self.dovecot == "2.4")
 
     # ---- starting and stopping -------------------------------------------------------------
 
@@ -53,7 +55,7 @@ class MailHost:
             (self.folder / name).mkdir()
         self._make_certificate()
         (self.folder / "main.cf").write_text("compatibility_level = 3.6\n")
-        template = (Path(__file__).parent / "dovecot.conf").read_text()
+        template = (Path(__file__).parent / f"dovecot-{self.dovecot}.conf").read_text()
         group = _group_name(self.user.pw_gid)
         text = template.format(folder=self.folder, user=self.user.pw_name, group=group, **self.ports)
         (self.folder / "dovecot.conf").write_text(text)
@@ -197,12 +199,13 @@ def mail_host() -> Iterator[MailHost]:
     if missing:
         pytest.skip(f"{', '.join(missing)} not installed (Debian: dovecot-imapd dovecot-pop3d dovecot-lmtpd postfix).")
     version = subprocess.run([_program("dovecot"), "--version"], capture_output=True, text=True, check=True).stdout
-    if not version.startswith("2.3."):
-        pytest.skip(f"These tests are written for Dovecot 2.3, and this is {version.strip()}.")
+    known = next((each for each in KNOWN if version.startswith(f"{each}.")), "")
+    if not known:
+        pytest.skip(f"These tests are written for Dovecot {' and '.join(KNOWN)}, and this is {version.strip()}.")
     user = pwd.getpwnam(UNPRIVILEGED) if os.geteuid() == 0 else pwd.getpwuid(os.getuid())
     with tempfile.TemporaryDirectory(prefix="postroom-mail-") as name:
         Path(name).chmod(0o755)
-        host = MailHost(Path(name), user)
+        host = MailHost(Path(name), user, known)
         host.prepare()
         with host.running():
             yield host
