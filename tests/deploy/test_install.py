@@ -23,6 +23,7 @@ PIPS = {
     "23.2.1": "7ccf472345f20d35bdc9d1841ff5f313260c2c33fe417f48c30ac46cccabf5be",
     "26.3": "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13",
 }
+ONLY_311 = ("22.3", "23.0.1")  # Python 3.12 took away what they are built on
 # What each wheel of the index needs. `alpha` asks for an extra of `beta`, which brings `delta`.
 WHEELS: dict[tuple[str, str], list[str]] = {
     ("alpha", "1.0"): ["beta[more]>=1", "gamma"],
@@ -88,6 +89,8 @@ def checkout(tmp_path: Path) -> Path:
 
 def give_pip(checkout: Path, version: str) -> Path:
     """A virtual environment with this pip: its site-packages."""
+    if version in ONLY_311 and sys.version_info >= (3, 12):
+        pytest.skip(f"pip {version} does not run with Python 3.12 and newer, which come with a newer one")
     wanted = checkout / "pip.txt"
     wanted.write_text(f"pip=={version} --hash=sha256:{PIPS[version]}\n")
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "--require-hashes"]
@@ -130,7 +133,7 @@ def test_exactly_what_is_pinned_is_installed(checkout: Path, version: str) -> No
 
 
 def test_a_list_that_lacks_a_package_is_noticed(checkout: Path) -> None:
-    site = give_pip(checkout, "23.0.1")
+    site = give_pip(checkout, "23.2.1")
     lines = (checkout / "requirements.txt").read_text().splitlines(keepends=True)
     (checkout / "requirements.txt").write_text("".join(line for line in lines if not line.startswith("gamma")))
     done = make_venv(checkout)
