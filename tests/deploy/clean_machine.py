@@ -41,6 +41,7 @@ START_SECONDS = 900
 RUN, TEST = ["scripts/run"], ["scripts/test"]
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 PIP_OPTIONS = ("index-url", "proxy", "trusted-host", "timeout", "default-timeout")  # not what is local to this machine
+APART = ["unshare", "--mount", "--propagation", "private"]
 # Process 1 of the new namespaces: takes the folder for its root, and hands TERM on as Ctrl-C. $1: the folder.
 ENTER = """
 set -e
@@ -78,7 +79,7 @@ class Machine:
         say(f"{self.suite}: making the machine in {self.root} …")
         self.root.mkdir(parents=True, exist_ok=True)
         command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", self.suite, str(self.root), *mirror()]
-        checked(command)
+        checked([*APART, *command])  # it mounts, too
         self._set_up_apt()
         self._set_up_authorities()
         self._set_up_pip()
@@ -128,7 +129,7 @@ class Machine:
     @contextmanager
     def running(self, command: Sequence[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
         """A command in the clone, its output in the log; all that it has started ends with it."""
-        unshare = ["unshare", "--mount", "--pid", "--ipc", "--propagation", "private", "--fork", "--kill-child"]
+        unshare = [*APART, "--pid", "--ipc", "--fork", "--kill-child"]
         kept = {name: os.environ[name] for name in PROXIES if name in os.environ}
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", **kept}
         with log.open("wb") as output:
@@ -212,6 +213,11 @@ def checked(command: Sequence[str]) -> str:
     return done.stdout
 
 
+def remove(folder: Path) -> None:
+    """Nothing is mounted in it as seen from here; if something were, that would stay."""
+    checked(["rm", "-rf", "--one-file-system", str(folder)])
+
+
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -248,6 +254,7 @@ def main() -> int:
     folder = told.folder or Path(tempfile.mkdtemp(prefix="postroom-machines-", dir="/var/tmp"))
     logs = Path(tempfile.mkdtemp(prefix="postroom-machines-logs-"))
     rows = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         for suite in told.suite or SUITES:
             machine = Machine(suite, folder / suite)
@@ -258,10 +265,10 @@ def main() -> int:
                 say(str(row))
                 rows.append(row)
             if not told.folder:
-                shutil.rmtree(machine.root)
+                remove(machine.root)
     finally:
         if not told.folder:
-            shutil.rmtree(folder, ignore_errors=True)  # nothing is mounted in it as seen from here
+            remove(folder)
         print(*rows, sep="\n")
     return any(row.result.startswith("FAILED") for row in rows)
 
