@@ -7,6 +7,7 @@ Source: docker SDK 7, `docker.transport`; paramiko's SSHClient; Docker docs, "Pr
 import logging
 import math
 import os
+import ssl
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -18,7 +19,9 @@ from docker.tls import TLSConfig
 from docker.transport import SSHHTTPAdapter
 from docker.utils import parse_host
 from paramiko import MissingHostKeyPolicy, PKey, SSHClient, SSHException
+from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
+from urllib3.util.ssl_ import create_urllib3_context
 
 from provision.core.errors import Unreachable
 
@@ -125,6 +128,24 @@ class OnlyKnownHosts(MissingHostKeyPolicy):  # type: ignore[misc]
         )
 
 
+class EngineTls(TLSConfig):  # type: ignore[misc]
+    def configure_client(self, client: APIClient) -> None:
+        super().configure_client(client)
+        client.mount("https://", TlsAdapter())
+
+
+class TlsAdapter(HTTPAdapter):
+    """Python 3.13 refuses authorities without a key usage, and such makes the recipe of Docker's documentation.
+
+    Authority, name and dates are verified all the same.
+    """
+
+    def init_poolmanager(self, *sizes: Any, **options: Any) -> None:
+        context = create_urllib3_context()
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        super().init_poolmanager(*sizes, **options, ssl_context=context)
+
+
 def engine_address(docker_host: str) -> str:
     return docker_host or os.environ.get("DOCKER_HOST") or LOCAL_SOCKET
 
@@ -148,7 +169,7 @@ def _is_address(text: str) -> bool:
     return text.startswith(("unix://", "tcp://", "ssh://", "http://", "https://"))
 
 
-def _tls(engine: str, tls_path: str) -> TLSConfig | None:
+def _tls(engine: str, tls_path: str) -> EngineTls | None:
     """Of a TCP engine: `tls_path`, or what the variables of Docker's own command say. The engine is always verified."""
     of_environment = os.environ.get("DOCKER_CERT_PATH") or (os.environ.get("DOCKER_TLS_VERIFY") and "~/.docker")
     wanted = tls_path or of_environment
@@ -158,7 +179,7 @@ def _tls(engine: str, tls_path: str) -> TLSConfig | None:
     ca, certificate, key = (folder / name for name in CERTIFICATES)
     if missing := [path.name for path in (ca, certificate, key) if not os.access(path, os.R_OK)]:
         raise Unreachable(f"In the folder {folder} of the TLS certificates for {engine} {missing[0]} cannot be read.")
-    return TLSConfig(client_cert=(str(certificate), str(key)), ca_cert=str(ca), verify=True)
+    return EngineTls(client_cert=(str(certificate), str(key)), ca_cert=str(ca), verify=True)
 
 
 def trouble_of(error: Exception, engine: str, seconds: float) -> str:
