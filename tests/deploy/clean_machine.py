@@ -129,7 +129,7 @@ class Machine:
     @contextmanager
     def running(self, command: Sequence[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
         """A command in the clone, its output in the log; all that it has started ends with it."""
-        unshare = [*APART, "--pid", "--ipc", "--fork", "--kill-child"]
+        unshare = ["setpriv", "--pdeathsig", "KILL", *APART, "--pid", "--ipc", "--fork", "--kill-child"]
         kept = {name: os.environ[name] for name in PROXIES if name in os.environ}
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", **kept}
         with log.open("wb") as output:
