@@ -117,12 +117,13 @@ class Machine:
         (self.root / "etc/pip.conf").write_text("\n".join(dict.fromkeys(lines)) + "\n")
 
     def clone(self) -> None:
-        """What is committed here now. A clone that is there already is brought up to it, with its .venv."""
+        """What is committed here now. Of a clone that is there already only .venv is kept."""
         place = str(self.root / HOME.lstrip("/"))
         if not Path(place).exists():
             checked(["git", "clone", "-q", "--no-hardlinks", str(ROOT), place])
         checked(["git", "-C", place, "fetch", "-q", str(ROOT), "HEAD"])
         checked(["git", "-C", place, "reset", "-q", "--hard", "FETCH_HEAD"])
+        checked(["git", "-C", place, "clean", "-ffdxq", "-e", ".venv"])
 
     # ---- using it --------------------------------------------------------------------------
 
