@@ -12,7 +12,8 @@ from typing import TypeVar
 import pytest
 
 T = TypeVar("T")
-NIGHTLY = os.environ.get("POSTROOM_TESTS") == "nightly"
+MODE = os.environ.get("POSTROOM_TESTS", "daily")  # as scripts/test was asked: daily, nightly or quick
+NIGHTLY = MODE == "nightly"
 
 
 def by_day(short: T, whole: T) -> T:
@@ -21,16 +22,13 @@ def by_day(short: T, whole: T) -> T:
 
 
 def left_for_the_night(items: list[pytest.Item]) -> Iterator[pytest.Item]:
-    """What the daily run leaves out."""
+    """What the daily run leaves out, and the quick one."""
     for item in items:
-        if item.get_closest_marker("nightly") or (_on_postgresql(item) and not _of_both(item)):
+        both = MODE != "quick" and item.get_closest_marker("both_databases")
+        if item.get_closest_marker("nightly") or (_on_postgresql(item) and not both):
             yield item
 
 
 def _on_postgresql(item: pytest.Item) -> bool:
     call = getattr(item, "callspec", None)
     return call is not None and call.params.get("database_url") == "postgresql"
-
-
-def _of_both(item: pytest.Item) -> bool:
-    return item.get_closest_marker("both_databases") is not None

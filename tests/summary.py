@@ -1,8 +1,10 @@
 """What scripts/test says at its end: seconds by group, each group that was skipped with its reason, one line of sums.
 
-python -m tests.summary REPORT.xml … (pytest's JUnit reports); exit code 1 where something failed or nothing ran.
+python -m tests.summary [--warning TEXT] REPORT.xml … (pytest's JUnit reports)
+Exit code 1 where something failed, nothing ran, or a report is missing.
 """
 
+import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -31,27 +33,32 @@ def cases(report: Path) -> Iterator[Case]:
         yield Case(group, float(case.get("time") or 0), outcome, reason)
 
 
-def told(found: list[Case]) -> Iterator[str]:
-    """The lines that are printed."""
+def told(found: list[Case], warning: str = "") -> Iterator[str]:
+    """The lines that are printed; the sums stand last."""
+    seconds = {group: sum(case.seconds for case in found if case.group == group) for group in {c.group for c in found}}
     yield f"{'group':<10} {'seconds':>8} {'tests':>6}"
-    for group, seconds in sorted(_seconds(found).items(), key=lambda item: -item[1]):
-        yield f"{group:<10} {seconds:>8.0f} {sum(case.group == group for case in found):>6}"
+    for group in sorted(seconds, key=lambda group: -seconds[group]):
+        yield f"{group:<10} {seconds[group]:>8.0f} {sum(case.group == group for case in found):>6}"
     yield ""
     for (group, reason), count in Counter((c.group, c.reason) for c in found if c.outcome == "skipped").items():
         yield f"Skipped: {count} of {group}: {reason}"
+    if warning:
+        yield f"WARNING: {warning}"
     count = Counter(case.outcome for case in found)
     yield f"{count['passed']} passed, {count['failed']} failed, {count['skipped']} skipped"
 
 
-def _seconds(found: list[Case]) -> dict[str, float]:
-    return {group: sum(case.seconds for case in found if case.group == group) for group in {c.group for c in found}}
-
-
-def main(paths: list[str]) -> int:
-    found = [case for path in paths if Path(path).exists() for case in cases(Path(path))]
-    print("\n".join(told(found)))
-    return 0 if found and all(case.outcome != "failed" for case in found) else 1
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--warning", default="")
+    parser.add_argument("reports", nargs="+", type=Path)
+    given = parser.parse_args()
+    missing = [report for report in given.reports if not report.exists()]
+    found = [case for report in given.reports if report not in missing for case in cases(report)]
+    print("\n".join(told(found, given.warning)))
+    failed = not found or missing or any(case.outcome == "failed" for case in found)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

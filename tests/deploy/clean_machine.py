@@ -53,7 +53,8 @@ mount -t tmpfs tmpfs "$1/run"
 cd "$1" && shift
 mkdir -p .former && pivot_root . .former
 exec chroot . bash -c 'set -m; umount -l /.former; cd "$1" || exit; shift
-    "$@" & set +m; trap "kill -INT $!" TERM; while code=0; wait $! || code=$?; kill -0 $! 2>/dev/null; do :; done; exit $code' machine "$@"
+    "$@" & set +m; trap "kill -INT $!" TERM
+    while code=0; wait $! || code=$?; kill -0 $! 2>/dev/null; do :; done; exit $code' machine "$@"
 """
 
 

@@ -198,6 +198,7 @@ def test_packages_that_could_not_be_asked_about_are_one(checkout: Path) -> None:
 AWAY = """#!/bin/sh
 case "$*" in
 *audit-packages) echo "Advisories: nothing was checked."; exit 75 ;;
+*tests.summary*) echo "summary: $*" ;;
 *pytest*) echo "1 passed" ;;
 esac
 """
@@ -215,4 +216,4 @@ def test_what_was_not_checked_is_said_at_the_end(checkout: Path) -> None:
         ["scripts/test", "quick"], cwd=checkout, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60
     )
     assert done.returncode == 0, done.stdout
-    assert done.stdout.splitlines()[-2:] == ["1 passed", "WARNING: Advisories: nothing was checked."]
+    assert "--warning Advisories: nothing was checked." in done.stdout.splitlines()[-1]
