@@ -1,6 +1,7 @@
 """A real Dovecot of our own, 2.3 or 2.4 as it is installed, and Postfix's map reader, in one folder.
 
-They listen on loopback, and nothing of /etc is read. Root lends itself an unprivileged user. Everything started is stopped by its process id.
+They listen on loopback, and nothing of /etc is read. Root lends itself an unprivileged user. Everything started is
+stopped by its process id.
 """
 
 import grp
