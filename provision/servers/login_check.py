@@ -77,6 +77,7 @@ def _logged_in(client: IMAPClient, address: str, password: Secret) -> bool:
 
 def _tls_context(settings: Mapping[str, Any]) -> ssl.SSLContext:
     context = ssl.create_default_context()
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # 3.13's default refuses authorities that people make themselves
     if str(settings.get("imap_verify", True)).lower() in FALSE:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
