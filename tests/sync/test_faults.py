@@ -16,6 +16,7 @@ pytestmark = pytest.mark.both_databases
 
 NEED_ROOT = {faults.volume_full, faults.database_full}
 TRIES = by_day(1, 3)
+JUMPS = 3  # of the clock: forward, further, and back
 
 
 def product(settings: Settings, volume: Path) -> Postroom:
@@ -39,7 +40,7 @@ def require_nothing_lost(scenario: faults.Scenario, app: Postroom, tries: int = 
 @pytest.mark.parametrize("scenario", faults.BOTH, ids=lambda scenario: scenario.__name__)
 def test_on_both_databases(scenario: faults.Scenario, settings: Settings, volume: Path) -> None:
     hasty = settings.model_copy(update={"page_budget_seconds": 1.0, "max_attempts": 50})
-    require_nothing_lost(scenario, product(hasty, volume))
+    require_nothing_lost(scenario, product(hasty, volume), JUMPS if scenario is faults.clock_jumps else TRIES)
 
 
 @pytest.mark.slow
