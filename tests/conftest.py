@@ -18,7 +18,7 @@ from provision.services.new_mailbox import NewMailbox
 from provision.settings.config import Settings
 from provision.storage.database import Database
 from provision.storage.models import Domain, Mailbox, Server
-from tests.browser import chromium, context, page
+from tests.browser import chromium, context, one_context, page
 from tests.databases import Databases
 from tests.nightly import NIGHTLY, left_for_the_night
 from tests.postgres import PostgresServer, start_postgres
@@ -26,7 +26,7 @@ from tests.postgres import PostgresServer, start_postgres
 # The passwords of operators are hashed a hundred times in a run; only test_signin and test_guessing are about the cost.
 os.environ["POSTROOM_OPERATOR_HASH_COST"] = "4"
 STANDARD = PasswordRules(8, 32, 3)
-__all__ = ["chromium", "context", "page"]  # fixtures
+__all__ = ["chromium", "context", "one_context", "page"]  # fixtures
 
 # A real hash of "Correct-Horse-1", so that most tests need not compute one.
 PASSWORD = Secret("Correct-Horse-1")
