@@ -82,7 +82,7 @@ def _found(plan: Plan) -> Iterable[tuple[str, ...]]:
     """Every difference a person may want to settle, and what can not be settled from here."""
     for word, differences in (("differs", plan.differing), ("clashes", plan.conflicts)):
         yield from ((word, d.key.address, d.field, d.ours, d.theirs) for d in _distinct(differences))
-    for word, keys in (("unknown here", plan.unmanaged), ("gone there", [*plan.missing, *plan.lost])):
+    for word, keys in (("unknown here", plan.unknown), ("gone there", [*plan.missing, *plan.unrecoverable])):
         yield from ((word, key.address, key.resource, "", "") for key in keys)
     yield from (("cannot", key.address, what, "wanted", "not possible") for key, what in plan.unsupported)
     yield from (("left alone", u.where, u.reason, "", u.text) for u in plan.unmanageable)
@@ -184,7 +184,7 @@ def _key(session: Session, server: Server, address: str) -> Key:
     wanted = addresses.normalise_alias(address)
     plan = session.app.provisioner.preview(session.actor, server.uid)
     differing = [d.key for d in (*plan.differing, *plan.conflicts)]
-    for key in (*differing, *plan.unmanaged, *plan.missing, *plan.lost):
+    for key in (*differing, *plan.unknown, *plan.missing, *plan.unrecoverable):
         if key.address == wanted:
             return key
     raise NotFound(f"{wanted} does not differ.", code="NO_DIFFERENCE")

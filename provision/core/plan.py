@@ -49,13 +49,13 @@ class Difference:
 @dataclass(slots=True)
 class Plan:
     changes: list[Change] = field(default_factory=list)
-    settled: list[Key] = field(default_factory=list)  # due, and already as wanted
+    in_sync: list[Key] = field(default_factory=list)  # due, and already as wanted
     conflicts: list[Difference] = field(default_factory=list)  # due, but the account there is not ours
-    taken: list[Key] = field(default_factory=list)  # ours cannot come, an entry of the other sort has the address there
-    lost: list[Key] = field(default_factory=list)  # due, gone there, and no password kept to make it anew
+    address_conflicts: list[Key] = field(default_factory=list)  # an entry of the other sort has it there
+    unrecoverable: list[Key] = field(default_factory=list)  # due, gone there, and no password kept to make it anew
     missing: list[Key] = field(default_factory=list)  # ours, gone from the server
     differing: list[Difference] = field(default_factory=list)  # delivered once, changed there since
-    unmanaged: list[Key] = field(default_factory=list)  # on the server, unknown here
+    unknown: list[Key] = field(default_factory=list)  # on the server, unknown here
     unmanageable: Sequence[Unmanageable] = ()  # on the server, and never touched
     unsupported: list[tuple[Key, str]] = field(default_factory=list)  # wanted, but this kind cannot
     expected: int = 0  # entries that should be on the server
@@ -76,7 +76,7 @@ class Plan:
 
     def require_safe(self) -> None:
         """Raises: UnsafePlan when too much would go, or has gone."""
-        gone = len(self.missing) + len(self.lost) + self.recreated
+        gone = len(self.missing) + len(self.unrecoverable) + self.recreated
         if self.expected < UNSAFE_FROM or self.deletes + gone <= UNSAFE_SHARE * self.expected:
             return
         raise UnsafePlan(
@@ -114,18 +114,18 @@ def make_plan(
         _compare_alias(plan, address, alias, actual)
     if survey:
         plan.unmanageable = actual.unmanageable
-        _find_unmanaged(plan, Resource.MAILBOX, desired.mailboxes, actual.mailboxes, actual)
-        _find_unmanaged(plan, Resource.ALIAS, desired.aliases, actual.aliases, actual)
+        _find_unknown(plan, Resource.MAILBOX, desired.mailboxes, actual.mailboxes, actual)
+        _find_unknown(plan, Resource.ALIAS, desired.aliases, actual.aliases, actual)
     plan.changes.sort(key=lambda change: change.order)
     return plan
 
 
-def _find_unmanaged(
+def _find_unknown(
     plan: Plan, resource: Resource, wanted: Collection[str], there: Collection[str], actual: ServerState
 ) -> None:
     """Only unknown addresses are looked into: of 100,000 entries nearly all are known."""
     unknown = (address for address in actual.addresses(resource) if address not in wanted)
-    plan.unmanaged += [Key(resource, address) for address in unknown if address in there]
+    plan.unknown += [Key(resource, address) for address in unknown if address in there]
 
 
 def _compare_mailbox(
@@ -143,7 +143,7 @@ def _compare_mailbox(
         plan.unsupported.append((key, "a limit on the number of messages"))
         want = want._replace(quota_messages=None)
     if have is None and not want.claimed and _has_alias(actual, address):
-        plan.taken.append(key)
+        plan.address_conflicts.append(key)
     elif have is None:
         _plan_absent_mailbox(plan, key, want, address in actual.addresses(Resource.MAILBOX))
     elif want.due:
@@ -163,7 +163,7 @@ def _compare_absent(
     if want.due and ours:
         plan.changes.append(delete)
     elif want.due:
-        plan.settled.append(key)
+        plan.in_sync.append(key)
 
 
 def _made_by_us(want: WantedMailbox | WantedAlias, actual: ServerState, address: str) -> bool:
@@ -193,7 +193,7 @@ def _plan_absent_mailbox(plan: Plan, key: Key, want: WantedMailbox, is_there: bo
             CreateMailbox(key.address, want.password, want.quota_bytes, want.enabled, want.quota_messages)
         )
     elif want.due:
-        plan.lost.append(key)
+        plan.unrecoverable.append(key)
     elif want.claimed and not is_there:
         plan.missing.append(key)
 
@@ -201,7 +201,7 @@ def _plan_absent_mailbox(plan: Plan, key: Key, want: WantedMailbox, is_there: bo
 def _plan_due_mailbox(plan: Plan, key: Key, want: WantedMailbox, have: MailboxState) -> None:
     changes = list(_mailbox_changes(key.address, want, have))
     if not changes:
-        plan.settled.append(key)
+        plan.in_sync.append(key)
     elif not want.claimed and any(isinstance(change, SetPassword) for change in changes):
         plan.conflicts.append(_foreign(key))
     else:
@@ -247,11 +247,11 @@ def _compare_alias(plan: Plan, address: str, want: WantedAlias, actual: ServerSt
     plan.expected += want.claimed
     if have is not None and set(have.destinations) == set(want.destinations):
         if want.due:
-            plan.settled.append(key)
+            plan.in_sync.append(key)
     elif have is not None and not want.claimed:
         plan.conflicts.append(alias_difference(key, want, have))
     elif have is None and (want.due or not want.claimed) and address in actual.addresses(Resource.MAILBOX):
-        plan.taken.append(key)
+        plan.address_conflicts.append(key)
     elif want.due:
         plan.recreated += want.claimed and have is None
         plan.changes.append(SetAlias(address, want.destinations))

@@ -106,10 +106,10 @@ def _kinds(
         for key in sorted((key for key in keys if stored in key.address), key=_order):
             yield Finding(key, tuple(keys[key]), _ours(wanted, key), _theirs(actual, key))
 
-    yield Found.CLASHES, sides(_fields_of(plan.conflicts) | {key: ["account"] for key in plan.taken})
+    yield Found.CLASHES, sides(_fields_of(plan.conflicts) | {key: ["account"] for key in plan.address_conflicts})
     yield Found.DIFFERS, sides(_fields_of(plan.differing))
-    yield Found.UNKNOWN, sides({key: [] for key in plan.unmanaged})
-    yield Found.GONE, sides({key: [] for key in [*plan.missing, *plan.lost]})
+    yield Found.UNKNOWN, sides({key: [] for key in plan.unknown})
+    yield Found.GONE, sides({key: [] for key in [*plan.missing, *plan.unrecoverable]})
     changes = _changes(plan.changes, actual)
     for found in (Found.CREATE, Found.CHANGE, Found.DELETE):
         yield found, sides(changes[found])

@@ -17,7 +17,7 @@ from provision.services.adopting import Adoption, PullResult
 from provision.services.base import Base, subject_of
 from provision.services.new_mailbox import find_domains
 from provision.storage.models import Alias, Domain, Mailbox, Server, Status
-from provision.sync.recording import TAKEN
+from provision.sync.recording import ADDRESS_CONFLICT
 
 WRITING = {Resource.MAILBOX: Permission.MAILBOX_WRITE, Resource.ALIAS: Permission.ALIAS_WRITE}
 
@@ -33,15 +33,15 @@ class Resolution:
     def __init__(self, base: Base, session: Session, actor: Actor, plan: Plan, adoption: Adoption) -> None:
         self.base, self.session, self.actor, self.adoption = base, session, actor, adoption
         self.server: Server = adoption.server
-        self.unmanaged, self.taken = set(plan.unmanaged), set(plan.taken)
-        self.absent = {*plan.missing, *plan.lost, *plan.taken}  # of its sort nothing is there
-        self.known = self.unmanaged | self.absent | {d.key for d in (*plan.differing, *plan.conflicts)}
+        self.unknown, self.address_conflicts = set(plan.unknown), set(plan.address_conflicts)
+        self.absent = {*plan.missing, *plan.unrecoverable, *plan.address_conflicts}  # of its sort nothing is there
+        self.differing = self.unknown | self.absent | {d.key for d in (*plan.differing, *plan.conflicts)}
 
     def settle(self, keys: Sequence[Key], winner: Winner) -> None:
         """All of them, or none. Raises: AccessDenied, NotFound where there is no difference any more, Conflict."""
         self._require(keys, winner)
         for key in keys:
-            if key not in self.known:
+            if key not in self.differing:
                 raise NotFound(f"{key.address} does not differ any more.", code="NO_DIFFERENCE")
         if winner is Winner.DASHBOARD:
             self._dashboard_wins(keys)
@@ -63,17 +63,17 @@ class Resolution:
 
     def _permissions(self, key: Key, winner: Winner, domain: Domain | None) -> list[Permission]:
         """What is removed on either side takes the right to remove such a thing."""
-        removes = key in (self.unmanaged if winner is Winner.DASHBOARD else self.absent)
+        removes = key in (self.unknown if winner is Winner.DASHBOARD else self.absent)
         needed = [Permission.SYNC_PUSH if domain else Permission.DOMAIN_WRITE]
         needed += [Permission.SYNC_PULL] if winner is Winner.SERVER and not removes else []
         return [*needed, WRITING[key.resource]] if removes else needed
 
     def _dashboard_wins(self, keys: Sequence[Key]) -> None:
         """What only the server has is removed there; ours is sent again."""
-        rows = self.adoption.rows([key for key in keys if key not in self.unmanaged])
+        rows = self.adoption.rows([key for key in keys if key not in self.unknown])
         for key, row in rows.items():
-            if key in self.taken:
-                raise Conflict(TAKEN, code="SYNC_CONFLICT")
+            if key in self.address_conflicts:
+                raise Conflict(ADDRESS_CONFLICT, code="SYNC_CONFLICT")
             if isinstance(row, Mailbox) and row.sealed_password is None and key in self.absent:
                 raise Conflict(
                     f"{key.address} is gone from the mail server, and its password is not kept here. "
@@ -82,8 +82,8 @@ class Resolution:
                 )
             row.claimed = True
             self.base._want(row)
-        rows |= {key: self._tombstone(key) for key in keys if key in self.unmanaged}
-        payloads = [{"removed": key in self.unmanaged} for key in rows]
+        rows |= {key: self._tombstone(key) for key in keys if key in self.unknown}
+        payloads = [{"removed": key in self.unknown} for key in rows]
         self.base._intend(self.session, self.actor, "sync.dashboard_wins", list(rows.values()), payloads)
 
     def _server_wins(self, keys: Sequence[Key]) -> None:
@@ -95,8 +95,8 @@ class Resolution:
         self.base._done(self.session, self.actor, "sync.server_wins", subjects, {"dropped": True})
         for row in dropped:
             self.session.delete(row)
-        self.adoption.import_unknown([key for key in keys if key in self.unmanaged], result)
-        self.adoption.take_values([key for key in keys if key not in self.unmanaged | self.absent], result)
+        self.adoption.import_unknown([key for key in keys if key in self.unknown], result)
+        self.adoption.take_values([key for key in keys if key not in self.unknown | self.absent], result)
         if result.errors:
             raise Conflict(result.errors[0], code="SYNC_CONFLICT")
 

@@ -128,7 +128,7 @@ class SyncWrites(Base):
             result.missing = [key.address for key in shown.missing]
             with self._writing() as session:
                 adoption = Adoption(self, session, actor, server, wanted, actual)
-                adoption.import_unknown(shown.unmanaged, result)
+                adoption.import_unknown(shown.unknown, result)
                 if force:
                     adoption.take_values([d.key for d in (*plan.differing, *plan.conflicts)], result)
                 subject = Subject("server", server.uid, server.name, server_id=server.id)

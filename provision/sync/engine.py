@@ -158,10 +158,10 @@ class Sync:
                     actual = mail_server.read()
                 except Unreachable as error:
                     accounts = len(actual.addresses(Resource.MAILBOX))
-                    return Round(plan, outcomes, set(plan.settled), set(), accounts, error.message)
+                    return Round(plan, outcomes, set(plan.in_sync), set(), accounts, error.message)
             left = make_plan(work.desired, actual, mail_server.supports, survey=False)
         wanting = {key_of(change) for change in left.changes} | {d.key for d in left.conflicts}
-        wanting |= {*left.taken, *left.lost}
+        wanting |= {*left.address_conflicts, *left.unrecoverable}
         held = work.items.keys() - wanting - set(work.unreadable)
         vanished = {key for key, outcome in outcomes.items() if key in wanting and not outcome.error}
         return Round(plan, outcomes, held, vanished, len(actual.addresses(Resource.MAILBOX)), unreachable)

@@ -22,7 +22,9 @@ from provision.sync.work import Failure, Item, Work
 
 VANISHED = "Written, but gone when read back: something else keeps rewriting the file."
 FOREIGN = "An entry with this address was made on the mail server by somebody else; choose which one counts."
-TAKEN = "The mail server has an alias where a mailbox is wanted, or the reverse; import that or remove it, then retry."
+ADDRESS_CONFLICT = (
+    "The mail server has an alias where a mailbox is wanted, or the reverse; import that or remove it, then retry."
+)
 GONE = "It is gone from the mail server, and its password is not kept here: reset the password to make it anew."
 UNREADABLE = "Its waiting password was sealed with a key that is gone; reset the password."
 
@@ -146,8 +148,8 @@ def _refusals(work: Work, done: Round, is_last: bool) -> dict[Key, Refusal]:
         elif key in done.vanished and is_last:
             found[key] = Refusal(VANISHED, "COMMAND_FAILED", final=False)
     found.update({difference.key: Refusal(FOREIGN, "SYNC_CONFLICT", final=True) for difference in done.plan.conflicts})
-    found.update(dict.fromkeys(done.plan.taken, Refusal(TAKEN, "SYNC_CONFLICT", final=True)))
-    found.update(dict.fromkeys(done.plan.lost, Refusal(GONE, "MAILBOX_GONE", final=True)))
+    found.update(dict.fromkeys(done.plan.address_conflicts, Refusal(ADDRESS_CONFLICT, "SYNC_CONFLICT", final=True)))
+    found.update(dict.fromkeys(done.plan.unrecoverable, Refusal(GONE, "MAILBOX_GONE", final=True)))
     found.update(dict.fromkeys(work.unreadable, Refusal(UNREADABLE, "KEY_UNUSABLE", final=True)))
     return found
 

@@ -87,7 +87,7 @@ def preview_once(url: str, data_dir: str) -> None:
 
     def preview() -> None:
         plan = app.provisioner.preview(ADMIN, server.uid)
-        if plan.changes or plan.differing or plan.missing or plan.unmanaged or len(plan.unmanageable):
+        if plan.changes or plan.differing or plan.missing or plan.unknown or len(plan.unmanageable):
             raise SystemExit("there should be nothing to do")
 
     print(f"{idle:.0f} {min(seconds(preview) for _ in range(3))} {memory_mb():.0f}")

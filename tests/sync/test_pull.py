@@ -50,7 +50,7 @@ def test_it_imports_what_is_unknown_here_and_changes_nothing_there(world: World)
     alias = world.app.queries.alias_by_address(world.alice, "@example.com")
     assert alias.destinations == ["x@elsewhere.net", "bob@new.example"]
     assert world.app.queries.aliases(world.alice, mailbox_id=anna.uid).total == 1
-    assert world.app.provisioner.preview(world.alice, world.server.uid).unmanaged == []
+    assert world.app.provisioner.preview(world.alice, world.server.uid).unknown == []
 
 
 def test_it_imports_once(world: World) -> None:
@@ -202,7 +202,7 @@ def test_an_address_that_the_other_sort_has_there_clashes_and_the_server_may_win
         row = world.add(key.address)
     before = files(world)
     assert (row.sync_status, row.error_code) == (SyncStatus.FAILED, "SYNC_CONFLICT")
-    assert app.preview(world.alice, world.server.uid).taken == [key]
+    assert app.preview(world.alice, world.server.uid).address_conflicts == [key]
     assert app.compare(world.alice, world.server.uid).counts[Found.CLASHES] == 1
     with pytest.raises(Conflict, match="import that or remove it"):
         app.resolve(world.alice, world.server.uid, key, Winner.DASHBOARD)

@@ -35,7 +35,7 @@ def test_a_soft_delete_leaves_the_account_and_is_taken_back(world: World) -> Non
     assert world.text() == f"anna@example.com|{H}\n"
     assert world.app.queries.mailboxes(world.alice).total == 0
     assert world.app.queries.mailboxes(world.alice, MailboxFilter(status=Status.DELETED)).total == 1
-    assert world.app.provisioner.preview(world.alice, world.server.uid).unmanaged == []
+    assert world.app.provisioner.preview(world.alice, world.server.uid).unknown == []
     restored = world.app.provisioner.restore_mailbox(world.alice, row.uid)
     assert (restored.status, restored.sync_status) == (Status.ACTIVE, SyncStatus.SYNCED)
     assert world.text() == f"anna@example.com|{H}\n"

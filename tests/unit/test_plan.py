@@ -60,7 +60,7 @@ def test_it_creates_disabled_ones_disabled() -> None:
 
 def test_it_has_nothing_to_do_when_it_is_so_already() -> None:
     plan = plan_mailbox(WANTED, THERE)
-    assert (plan.changes, plan.settled) == ([], [ANNA])
+    assert (plan.changes, plan.in_sync) == ([], [ANNA])
 
 
 def test_it_changes_only_what_differs() -> None:
@@ -73,7 +73,7 @@ def test_it_changes_only_what_differs() -> None:
 
 def test_it_recognises_a_plain_password_in_the_hash_on_the_server() -> None:
     want = WANTED._replace(password=PASSWORD, claimed=True)
-    assert plan_mailbox(want, MailboxState(hash_password(PASSWORD), 500)).settled == [ANNA]
+    assert plan_mailbox(want, MailboxState(hash_password(PASSWORD), 500)).in_sync == [ANNA]
     assert plan_mailbox(want, MailboxState(OTHER_HASH, 500)).changes == [SetPassword(A, PASSWORD)]
 
 
@@ -85,14 +85,14 @@ def test_it_never_takes_over_an_account_that_somebody_else_made() -> None:
 
 def test_it_offers_what_is_unknown_here_and_leaves_it() -> None:
     plan = plan_mailbox(None, THERE)
-    assert (plan.changes, plan.unmanaged) == ([], [ANNA])
+    assert (plan.changes, plan.unknown) == ([], [ANNA])
 
 
 def test_it_deletes_for_a_tombstone_only() -> None:
     tomb = WantedMailbox(Wish.ABSENT, 0, False, due=True)
     assert plan_mailbox(tomb, THERE).changes == [DeleteMailbox(A)]
     assert plan_mailbox(tomb._replace(erase_mail=True), THERE).changes == [DeleteMailbox(A, erase_mail=True)]
-    assert plan_mailbox(tomb, None).settled == [ANNA]
+    assert plan_mailbox(tomb, None).in_sync == [ANNA]
     assert plan_mailbox(tomb._replace(due=False), THERE).changes == []
 
 
@@ -104,7 +104,7 @@ def test_it_leaves_a_soft_deleted_mailbox_alone() -> None:
 
 def test_it_reports_a_mailbox_whose_password_is_gone_as_lost() -> None:
     plan = plan_mailbox(WANTED._replace(password=None, claimed=True), None)
-    assert (plan.changes, plan.lost) == ([], [ANNA])
+    assert (plan.changes, plan.unrecoverable) == ([], [ANNA])
 
 
 def test_it_reports_delivered_rows_that_have_vanished_or_changed() -> None:
@@ -140,7 +140,7 @@ def test_it_sets_an_alias_that_is_missing_or_differs() -> None:
 
 def test_it_takes_no_notice_of_the_order_of_destinations() -> None:
     want = WantedAlias(Wish.PRESENT, (A, "b@example.net"), due=True)
-    assert plan_alias(want, ("b@example.net", A)).settled == [SALES]
+    assert plan_alias(want, ("b@example.net", A)).in_sync == [SALES]
 
 
 def test_it_never_overwrites_an_alias_that_somebody_else_made() -> None:
@@ -151,8 +151,8 @@ def test_it_never_overwrites_an_alias_that_somebody_else_made() -> None:
 def test_it_deletes_an_alias_for_a_tombstone_only() -> None:
     tomb = WantedAlias(Wish.ABSENT, (A,), due=True)
     assert plan_alias(tomb, (A,)).changes == [DeleteAlias(SALES.address)]
-    assert plan_alias(tomb, None).settled == [SALES]
-    assert plan_alias(None, (A,)).unmanaged == [SALES]
+    assert plan_alias(tomb, None).in_sync == [SALES]
+    assert plan_alias(None, (A,)).unknown == [SALES]
 
 
 def test_it_reports_aliases_that_have_vanished_or_changed() -> None:
@@ -229,7 +229,7 @@ def test_it_is_no_alarm_when_many_tombstones_are_gone_already() -> None:
     tomb = WantedMailbox(Wish.ABSENT, 0, False, due=True)
     plan = make_plan(DesiredState({f"u{n}@x.io": tomb for n in range(100)}), ServerState({}, {}))
     plan.require_safe()
-    assert len(plan.settled) == 100
+    assert len(plan.in_sync) == 100
 
 
 # ---- properties ----------------------------------------------------------------------------
@@ -306,7 +306,7 @@ def test_absence_never_deletes(desired: DesiredState, actual: ServerState) -> No
 @given(desired_states, server_states)
 def test_every_due_row_ends_in_exactly_one_place(desired: DesiredState, actual: ServerState) -> None:
     plan = make_plan(desired, actual)
-    places = [set(plan.settled), {d.key for d in plan.conflicts}, set(plan.taken), set(plan.lost)]
+    places = [set(plan.in_sync), {d.key for d in plan.conflicts}, set(plan.address_conflicts), set(plan.unrecoverable)]
     places.append({Key(Resource.MAILBOX, c.address) for c in plan.changes if not isinstance(c, SetAlias | DeleteAlias)})
     places.append({Key(Resource.ALIAS, c.address) for c in plan.changes if isinstance(c, SetAlias | DeleteAlias)})
     due = [Key(Resource.MAILBOX, a) for a, w in desired.mailboxes.items() if w.due and w.wish is not Wish.IGNORED]
@@ -340,12 +340,12 @@ def test_an_alias_does_not_take_the_mail_of_an_account_that_somebody_made() -> N
     for claimed in (False, True):
         want = DesiredState({}, {A: WantedAlias(Wish.PRESENT, ("ben@example.com",), claimed=claimed, due=True)})
         plan = plan_both(want, {A: THERE}, {})
-        assert (plan.changes, plan.taken) == ([], [Key(Resource.ALIAS, A)])
+        assert (plan.changes, plan.address_conflicts) == ([], [Key(Resource.ALIAS, A)])
 
 
 def test_a_mailbox_is_not_made_where_an_alias_would_take_its_mail() -> None:
     plan = plan_both(DesiredState({A: WANTED}), {}, {A: ("ben@example.com",)})
-    assert (plan.changes, plan.taken) == ([], [ANNA])
+    assert (plan.changes, plan.address_conflicts) == ([], [ANNA])
 
 
 def test_an_alias_to_itself_leaves_the_mail_to_the_mailbox() -> None:
@@ -356,7 +356,7 @@ def test_an_alias_to_itself_leaves_the_mail_to_the_mailbox() -> None:
 def test_an_alias_that_was_written_and_not_recorded_is_removed_all_the_same() -> None:
     tombstone = WantedAlias(Wish.ABSENT, ("ben@example.com",), claimed=False, due=True)
     assert plan_alias(tombstone, ("ben@example.com",)).changes == [DeleteAlias(SALES.address)]
-    assert plan_alias(tombstone, ("carla@example.com",)).settled == [SALES]
+    assert plan_alias(tombstone, ("carla@example.com",)).in_sync == [SALES]
 
 
 # ---- passwords -----------------------------------------------------------------------------
@@ -371,4 +371,4 @@ def test_no_password_fits_a_broken_hash(broken: str) -> None:
 def test_a_long_password_that_begins_like_a_hash_is_a_password() -> None:
     password = Secret("$Correct-Horse-Battery-Staple-2026-And-More")
     want = WANTED._replace(password=password, claimed=True)
-    assert plan_mailbox(want, MailboxState(hash_password(password), 500)).settled == [ANNA]
+    assert plan_mailbox(want, MailboxState(hash_password(password), 500)).in_sync == [ANNA]
