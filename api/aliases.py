@@ -9,7 +9,18 @@ from starlette.concurrency import run_in_threadpool
 
 from api import models, rows
 from api.auth import MayReadAliases, MayWriteAliases, Product
-from api.context import FoundAlias, Number, Search, Size, Wait, after_delete, etag, location, own_domains, settled
+from api.context import (
+    FoundAlias,
+    Number,
+    Search,
+    Size,
+    Wait,
+    after_delete,
+    etag,
+    location,
+    own_domains,
+    wait_until_synced,
+)
 from api.idempotency import IdempotencyKey, OnceRoute
 from api.mailboxes import Domain
 from provision.app import Postroom
@@ -98,7 +109,7 @@ def _refuse_foreign_owner(product: Postroom, actor: Actor, mailbox_id: UUID | No
 
 
 async def _after(product: Postroom, actor: Actor, changed: Alias, wait: int, response: Response) -> dict[str, Any]:
-    row = await settled(lambda: product.queries.alias_row(actor, changed.uid), wait)
+    row = await wait_until_synced(lambda: product.queries.alias_row(actor, changed.uid), wait)
     if row is None:
         raise NotFound("The alias was deleted meanwhile.", code="ALIAS_NOT_FOUND")
     response.headers["ETag"] = etag(row)

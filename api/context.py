@@ -113,7 +113,7 @@ def one_server(product: Postroom, actor: Actor, name: str | None) -> Server:
     return servers[0]
 
 
-async def settled(read: Callable[[], Row], wait: int) -> Row | None:
+async def wait_until_synced(read: Callable[[], Row], wait: int) -> Row | None:
     """The row when it is no longer PENDING, or as it is after so many seconds; None when it is gone."""
     deadline = time.monotonic() + wait
     while True:
@@ -132,7 +132,7 @@ async def after_mailbox(
     """The mailbox as it is after a change."""
     from api import rows
 
-    row = await settled(lambda: product.queries.mailbox_row(actor, changed.uid), wait)
+    row = await wait_until_synced(lambda: product.queries.mailbox_row(actor, changed.uid), wait)
     if row is None:
         raise NotFound("The mailbox was deleted meanwhile.", code="MAILBOX_NOT_FOUND")
     response.headers["ETag"] = etag(row)
@@ -140,7 +140,7 @@ async def after_mailbox(
 
 
 async def after_delete(gone: Mailbox | Alias, read: Callable[[], Row], wait: int) -> dict[str, Any]:
-    row = await settled(read, wait)
+    row = await wait_until_synced(read, wait)
     status = row["sync_status"] if row else SyncStatus.SYNCED
     return {"id": gone.uid, "sync_status": status, "log_id": gone.log_uid}
 

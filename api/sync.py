@@ -1,4 +1,4 @@
-"""What waits, sending it again, importing, comparing both sides and settling differences."""
+"""What waits, sending it again, importing, comparing both sides and resolving differences."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api import models, reports, rows
 from api.auth import MayPull, MayPush, MayReadSync, Product
-from api.context import Number, Search, Size, Wait, one_server, own_domains, settled
+from api.context import Number, Search, Size, Wait, one_server, own_domains, wait_until_synced
 from api.idempotency import IdempotencyKey, OnceRoute
 from provision.app import Postroom
 from provision.core import address as addresses
@@ -85,7 +85,7 @@ async def push_one(product: Product, actor: MayPush, id: UUID, key: IdempotencyK
     """Send one mailbox or alias again."""
     resource = await run_in_threadpool(_resource, product, actor, id)
     await run_in_threadpool(product.provisioner.retry, actor, resource, id)
-    row = await settled(lambda: _row(product, actor, resource, id), wait)
+    row = await wait_until_synced(lambda: _row(product, actor, resource, id), wait)
     status, error = (row["sync_status"], row["error"]) if row else (SyncStatus.SYNCED, None)
     return {"id": id, "resource_type": resource, "sync_status": status, "sync_error": error}
 
@@ -107,7 +107,7 @@ def preview(
 
 @router.post("/resolve", response_model=reports.ResolveAnswer)
 def resolve(product: Product, actor: MayPush, wanted: reports.ResolveRequest, key: IdempotencyKey = None) -> Any:
-    """Settle differences either way: those named, or all differences of values."""
+    """Resolve differences either way: those named, or all differences of values."""
     server, winner = one_server(product, actor, wanted.server), Winner(wanted.winner)
     if wanted.items is None:
         return {"resolved": product.provisioner.resolve_all(actor, server.uid, winner)}

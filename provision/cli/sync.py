@@ -79,7 +79,7 @@ FOUND = ("found", "address", "field", "here", "there")
 
 
 def _found(plan: Plan) -> Iterable[tuple[str, ...]]:
-    """Every difference a person may want to settle, and what can not be settled from here."""
+    """Every difference a person may want to resolve, and what cannot be resolved from here."""
     for word, differences in (("differs", plan.differing), ("clashes", plan.conflicts)):
         yield from ((word, d.key.address, d.field, d.ours, d.theirs) for d in _distinct(differences))
     for word, keys in (("unknown here", plan.unknown), ("gone there", [*plan.missing, *plan.unrecoverable])):
@@ -162,7 +162,7 @@ def resolve(
     server: Annotated[str | None, typer.Option("--server", help="Needed where there are several.")] = None,
     as_json: Json = False,
 ) -> int:
-    """Settle a difference that `preview` shows, either way."""
+    """Resolve a difference that `preview` shows, either way."""
     session = session_of(context)
     row = session.server(server)
     if everything == (address is not None):

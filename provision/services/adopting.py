@@ -132,7 +132,7 @@ class Adoption:
                 state = self.actual.mailboxes[key.address]
                 row.status, row.quota_bytes, row.sealed_password = _status(state), state.quota_bytes, None
                 row.quota_messages = state.quota_messages or row.quota_messages
-            settle(row)
+            mark_in_sync(row)
             row.last_synced_at = self.now
         self.session.flush()
         self.base._done(self.session, self.actor, "sync.take_from_server", [subject_of(row) for row in changed], {})
@@ -146,7 +146,7 @@ class Adoption:
         return {key: row for key, row in rows.items() if key not in set(moved)}
 
 
-def settle(row: Mailbox | Alias) -> None:
+def mark_in_sync(row: Mailbox | Alias) -> None:
     """What is wanted is now what the server holds."""
     row.generation += 1
     row.synced_generation, row.claimed, row.confirming, row.removing = row.generation, True, False, False

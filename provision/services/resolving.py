@@ -1,4 +1,4 @@
-"""Settle differences between the rows and a mail server: our side wins, or the server's."""
+"""Resolve differences between the rows and a mail server: our side wins, or the server's."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -28,7 +28,7 @@ class Winner(StrEnum):
 
 
 class Resolution:
-    """One transaction in which differences of one server are settled."""
+    """One transaction in which differences of one server are resolved."""
 
     def __init__(self, base: Base, session: Session, actor: Actor, plan: Plan, adoption: Adoption) -> None:
         self.base, self.session, self.actor, self.adoption = base, session, actor, adoption
@@ -37,7 +37,7 @@ class Resolution:
         self.absent = {*plan.missing, *plan.unrecoverable, *plan.address_conflicts}  # of its sort nothing is there
         self.differing = self.unknown | self.absent | {d.key for d in (*plan.differing, *plan.conflicts)}
 
-    def settle(self, keys: Sequence[Key], winner: Winner) -> None:
+    def resolve(self, keys: Sequence[Key], winner: Winner) -> None:
         """All of them, or none. Raises: AccessDenied, NotFound where there is no difference any more, Conflict."""
         self._require(keys, winner)
         for key in keys:

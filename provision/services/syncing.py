@@ -146,7 +146,7 @@ class SyncWrites(Base):
 
     @operation("sync.resolve")
     def resolve(self, actor: Actor, server_id: UUID, key: Key, winner: Winner) -> None:
-        """Settle one difference either way. Raises: NotFound when there is none any more."""
+        """Resolve one difference either way. Raises: NotFound when there is none any more."""
         actor.require(Permission.SYNC_PUSH)
         self._resolve(actor, self._server(server_id), [key], winner)
 
@@ -158,7 +158,7 @@ class SyncWrites(Base):
 
     @operation("sync.resolve_all")
     def resolve_all(self, actor: Actor, server_id: UUID, winner: Winner) -> int:
-        """Settle every difference of values one way; what only one side has is left for single choices."""
+        """Resolve every difference of values one way; what only one side has is left for single choices."""
         actor.require(Permission.SYNC_PUSH)
         return self._resolve(actor, self._server(server_id), None, winner)
 
@@ -173,7 +173,7 @@ class SyncWrites(Base):
                 return 0
             with self._writing() as session:
                 adoption = Adoption(self, session, actor, server, wanted, actual)
-                Resolution(self, session, actor, plan, adoption).settle(keys, winner)
+                Resolution(self, session, actor, plan, adoption).resolve(keys, winner)
         if winner is Winner.DASHBOARD:
             self._push([server.id], hurry=True)
         return len(keys)

@@ -81,7 +81,7 @@ def test_what_was_made_by_hand_is_pulled(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(("winner", "quota"), [("dashboard", "500M"), ("server", "700M")])
-def test_a_difference_is_settled_either_way(cli: Cli, winner: str, quota: str) -> None:
+def test_a_difference_is_resolved_either_way(cli: Cli, winner: str, quota: str) -> None:
     cli.add("anna@example.com", "--quota", "500M")
     quotas = cli.volume / "dovecot-quotas.cf"
     quotas.write_text("anna@example.com:700M\n")

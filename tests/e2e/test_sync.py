@@ -1,4 +1,4 @@
-"""Sync in a real browser: mend and retry, import, differences settled either way, the alarm."""
+"""Sync in a real browser: mend and retry, import, differences resolved either way, the alarm."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -74,7 +74,7 @@ def test_import_adds_what_is_unknown_and_says_what_it_left_alone(own_site: Site,
     assert row.sync_status == SyncStatus.SYNCED
 
 
-def test_differences_are_settled_either_way(own_site: Site, page: Page) -> None:
+def test_differences_are_resolved_either_way(own_site: Site, page: Page) -> None:
     replace(own_site, "dovecot-quotas.cf", "anna.abe@example.com:2048M", "anna.abe@example.com:5120M")
     replace(own_site, "postfix-virtual.cf", "jobs@example.com ben.carter@", "jobs@example.com mei.lin@")
     enter(page, own_site, "alice", COMPARE)

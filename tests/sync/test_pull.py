@@ -121,7 +121,7 @@ def test_the_server_wins(world: World) -> None:
 
 
 @pytest.mark.parametrize("winner", Winner)
-def test_a_conflict_over_a_new_account_is_settled_either_way(world: World, winner: Winner) -> None:
+def test_a_conflict_over_a_new_account_is_resolved_either_way(world: World, winner: Winner) -> None:
     world.write(f"anna@example.com|{O}\n")
     row = world.add("anna@example.com")
     world.app.provisioner.resolve(world.alice, world.server.uid, ANNA, winner)
@@ -164,7 +164,7 @@ def test_a_mailbox_that_vanished_needs_a_new_password_or_is_forgotten(world: Wor
 
 
 @pytest.mark.both_databases
-def test_all_differences_are_settled_at_once(world: World) -> None:
+def test_all_differences_are_resolved_at_once(world: World) -> None:
     with time_machine.travel(NOON, tick=False) as clock:
         for name in "abc":
             world.add(f"{name}@example.com")

@@ -50,7 +50,7 @@ def forget() -> None:
 
 
 def wanted_again(server: Row, search: str) -> bool:
-    """After something was settled, or when the reader searches for another address."""
+    """After something was resolved, or when the reader searches for another address."""
     known = st.session_state.get(KEPT)
     other_search = bool(known and known[0] == server["uid"] and known[2] != search)
     return bool(st.session_state.pop("sy_again", False)) or other_search
@@ -202,10 +202,10 @@ def _value(side: Side, field: str, *, ours: bool) -> str | None:
 
 
 def decide(listing: ui.Listing, server: Row, kind: Found, chosen: Sequence[Finding], choice: Choice) -> None:
-    """Ask, and settle the chosen entries."""
+    """Ask, and resolve the chosen entries."""
     keys = [entry.key for entry in chosen if entry.key]
 
-    def settle() -> str:
+    def resolve() -> str:
         actor = ui.signed_in(Permission.SYNC_PUSH).actor
         ui.app().provisioner.resolve_many(actor, server["uid"], keys, choice.winner)
         listing.clear_selection()
@@ -217,7 +217,7 @@ def decide(listing: ui.Listing, server: Row, kind: Found, chosen: Sequence[Findi
         choice.name.removesuffix(" …"),
         f"{names}\n\n{choice.loss}",
         choice.name.removesuffix(" …"),
-        settle,
+        resolve,
         word=choice.word,
         permission=Permission.SYNC_PUSH,
     )
@@ -232,12 +232,12 @@ def decide_all(listing: ui.Listing, server: Row, found: Comparison, winner: Winn
     """Every difference of values at once."""
     number = sum(found.counts.get(kind, 0) for kind in VALUES)
 
-    def settle() -> str:
+    def resolve() -> str:
         actor = ui.signed_in(Permission.SYNC_PUSH).actor
-        settled = ui.app().provisioner.resolve_all(actor, server["uid"], winner)
+        resolved = ui.app().provisioner.resolve_all(actor, server["uid"], winner)
         listing.clear_selection()
         forget()
-        return _("Settled: {n}.", n=f"{settled:,}")
+        return _("Settled: {n}.", n=f"{resolved:,}")
 
     side = _("Dashboard wins") if winner is Winner.DASHBOARD else _("Server wins")
     loss = " ".join(c.loss for kind in VALUES if found.counts.get(kind) for c in choices(kind) if c.winner is winner)
@@ -245,7 +245,7 @@ def decide_all(listing: ui.Listing, server: Row, found: Comparison, winner: Winn
         counted(number, "{side}: the only difference", "{side}: all {n} differences", side=side),
         loss,
         side,
-        settle,
+        resolve,
         word=str(number) if number > 1 else "",
         permission=Permission.SYNC_PUSH,
     )
