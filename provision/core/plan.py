@@ -138,17 +138,17 @@ def _compare_mailbox(
     if want.wish is Wish.ABSENT:
         _compare_absent(plan, key, want, actual, DeleteMailbox(address, want.erase_mail))
         return
-    plan.expected += want.claimed
+    plan.expected += want.owned
     if want.quota_messages and "quota_messages" not in supports:
         plan.unsupported.append((key, "a limit on the number of messages"))
         want = want._replace(quota_messages=None)
-    if have is None and not want.claimed and _has_alias(actual, address):
+    if have is None and not want.owned and _has_alias(actual, address):
         plan.address_conflicts.append(key)
     elif have is None:
         _plan_absent_mailbox(plan, key, want, address in actual.addresses(Resource.MAILBOX))
     elif want.due:
         _plan_due_mailbox(plan, key, want, have)
-    elif not want.claimed:
+    elif not want.owned:
         plan.conflicts.append(_foreign(key))
     else:
         plan.differing += mailbox_differences(key, want, have)
@@ -158,7 +158,7 @@ def _compare_absent(
     plan: Plan, key: Key, want: WantedMailbox | WantedAlias, actual: ServerState, delete: DeleteMailbox | DeleteAlias
 ) -> None:
     """A tombstone deletes only what is ours: an entry that somebody else made there in the meantime stays."""
-    ours = key.address in actual.addresses(key.resource) and (want.claimed or _made_by_us(want, actual, key.address))
+    ours = key.address in actual.addresses(key.resource) and (want.owned or _made_by_us(want, actual, key.address))
     plan.expected += ours
     if want.due and ours:
         plan.changes.append(delete)
@@ -188,13 +188,13 @@ def _has_alias(actual: ServerState, address: str) -> bool:
 def _plan_absent_mailbox(plan: Plan, key: Key, want: WantedMailbox, is_there: bool) -> None:
     """Not among the mailboxes; `is_there`: an entry that cannot be managed has its address, so it is not gone."""
     if want.due and want.password is not None:
-        plan.recreated += want.claimed
+        plan.recreated += want.owned
         plan.changes.append(
             CreateMailbox(key.address, want.password, want.quota_bytes, want.enabled, want.quota_messages)
         )
     elif want.due:
         plan.unrecoverable.append(key)
-    elif want.claimed and not is_there:
+    elif want.owned and not is_there:
         plan.missing.append(key)
 
 
@@ -202,7 +202,7 @@ def _plan_due_mailbox(plan: Plan, key: Key, want: WantedMailbox, have: MailboxSt
     changes = list(_mailbox_changes(key.address, want, have))
     if not changes:
         plan.in_sync.append(key)
-    elif not want.claimed and any(isinstance(change, SetPassword) for change in changes):
+    elif not want.owned and any(isinstance(change, SetPassword) for change in changes):
         plan.conflicts.append(_foreign(key))
     else:
         plan.changes += changes
@@ -244,18 +244,18 @@ def _compare_alias(plan: Plan, address: str, want: WantedAlias, actual: ServerSt
     if want.wish is Wish.ABSENT:
         _compare_absent(plan, key, want, actual, DeleteAlias(address))
         return
-    plan.expected += want.claimed
+    plan.expected += want.owned
     if have is not None and set(have.destinations) == set(want.destinations):
         if want.due:
             plan.in_sync.append(key)
-    elif have is not None and not want.claimed:
+    elif have is not None and not want.owned:
         plan.conflicts.append(alias_difference(key, want, have))
-    elif have is None and (want.due or not want.claimed) and address in actual.addresses(Resource.MAILBOX):
+    elif have is None and (want.due or not want.owned) and address in actual.addresses(Resource.MAILBOX):
         plan.address_conflicts.append(key)
     elif want.due:
-        plan.recreated += want.claimed and have is None
+        plan.recreated += want.owned and have is None
         plan.changes.append(SetAlias(address, want.destinations))
-    elif have is None and want.claimed:
+    elif have is None and want.owned:
         plan.missing.append(key)
     elif have is not None:
         plan.differing.append(alias_difference(key, want, have))

@@ -94,7 +94,7 @@ class WantedMailbox(NamedTuple):
     enabled: bool
     quota_messages: int | None = None
     password: Secret | None = None  # not delivered yet: a hash, or plain text for kinds that take it
-    claimed: bool = True  # the account on the server is known to be ours
+    owned: bool = True  # the account on the server is known to be ours
     due: bool = False  # to be delivered now; otherwise it is only compared
     erase_mail: bool = False
     generation: int = 0  # of the row that says so, where it matters whether that has moved on since
@@ -103,7 +103,7 @@ class WantedMailbox(NamedTuple):
 class WantedAlias(NamedTuple):
     wish: Wish
     destinations: tuple[str, ...]
-    claimed: bool = True
+    owned: bool = True
     due: bool = False
     generation: int = 0
 

@@ -97,7 +97,7 @@ class Adoption:
             "server_id": self.server.id,
             "generation": 1,
             "synced_generation": 1,
-            "claimed": True,
+            "owned": True,
             "last_synced_at": self.now,
         }
         if key.resource is Resource.ALIAS:
@@ -149,7 +149,7 @@ class Adoption:
 def mark_in_sync(row: Mailbox | Alias) -> None:
     """What is wanted is now what the server holds."""
     row.generation += 1
-    row.synced_generation, row.claimed, row.confirming, row.removing = row.generation, True, False, False
+    row.synced_generation, row.owned, row.confirming, row.removing = row.generation, True, False, False
     row.attempts, row.next_attempt_at, row.error, row.error_code = 0, None, None, None
     touch(row)
 

@@ -180,7 +180,7 @@ class MailboxWrites(Base):
         """Make the rows tombstones; aliases that point to them lose them, or go too. Returns those aliases."""
         for row in rows:
             row.status, row.removing, row.erase_mail = Status.DELETED, True, erase_mail
-            if row.claimed:
+            if row.owned:
                 row.sealed_password = None  # otherwise it tells our account from one that somebody else made there
             self._want(row)
         gone = {row.address for row in rows}
@@ -245,7 +245,7 @@ def park(row: Mailbox) -> None:
     row.generation += 1
     row.synced_generation, row.error, row.error_code, row.next_attempt_at = row.generation, None, None, None
     row.confirming = False
-    if row.claimed:
+    if row.owned:
         row.sealed_password = None
     touch(row)
 

@@ -80,7 +80,7 @@ class Resolution:
                     "Reset its password: that makes it anew.",
                     code="MAILBOX_GONE",
                 )
-            row.claimed = True
+            row.owned = True
             self.base._want(row)
         rows |= {key: self._tombstone(key) for key in keys if key in self.unknown}
         payloads = [{"removed": key in self.unknown} for key in rows]
@@ -110,7 +110,7 @@ class Resolution:
             "domain_id": domain.id,
             "server_id": self.server.id,
             "removing": True,
-            "claimed": True,
+            "owned": True,
             "generation": 1,
         }
         is_mailbox = key.resource is Resource.MAILBOX

@@ -133,14 +133,14 @@ def load_work(session: Session, sealer: Sealer, server_id: int, now: datetime, h
             row.status == Status.ACTIVE,
             row.quota_messages,
             password,
-            row.claimed,
+            row.owned,
             True,
             row.erase_mail,
         )
     for row in session.execute(_columns(Alias, server_id).where(_due(Alias, now, hurry))):
         item = _item(Resource.ALIAS, row)
         items[item.key] = item
-        aliases[row.address] = WantedAlias(_wish(row.removing), tuple(row.destinations), row.claimed, due=True)
+        aliases[row.address] = WantedAlias(_wish(row.removing), tuple(row.destinations), row.owned, due=True)
     others = _other_addresses(session, server_id, items) if items else {}
     return Work(items, DesiredState(mailboxes, aliases), others, unreadable)
 
@@ -149,7 +149,7 @@ def load_whole(session: Session, sealer: Sealer, server_id: int, now: datetime) 
     """Every row of a server, for a preview or a pull; what a person gave up on (FAILED) is not due."""
     mailboxes = {}
     for row in _stream(session, Mailbox, server_id):
-        address, removing, claimed, sync_status, generation, status, *quotas, sealed, erase_mail = row
+        address, removing, owned, sync_status, generation, status, *quotas, sealed, erase_mail = row
         is_due = sync_status == SyncStatus.PENDING
         password = _readable(sealer, sealed) if is_due and sealed else None
         mailboxes[address] = WantedMailbox(
@@ -158,15 +158,15 @@ def load_whole(session: Session, sealer: Sealer, server_id: int, now: datetime) 
             status == Status.ACTIVE,
             quotas[1],
             password,
-            claimed,
+            owned,
             is_due,
             erase_mail,
             generation,
         )
     aliases = {}
-    for address, removing, claimed, sync_status, generation, destinations in _stream(session, Alias, server_id):
+    for address, removing, owned, sync_status, generation, destinations in _stream(session, Alias, server_id):
         is_due = sync_status == SyncStatus.PENDING
-        aliases[address] = WantedAlias(_wish(removing), tuple(destinations), claimed, is_due, generation)
+        aliases[address] = WantedAlias(_wish(removing), tuple(destinations), owned, is_due, generation)
     return DesiredState(mailboxes, aliases)
 
 
@@ -200,7 +200,7 @@ def _columns(table: type[Mailbox] | type[Alias], server_id: int) -> Any:
         table.attempts,
         table.removing,
         table.confirming,
-        table.claimed,
+        table.owned,
         table.sync_status,
         table.last_synced_at,
     )
@@ -224,7 +224,7 @@ def _other_addresses(session: Session, server_id: int, items: dict[Key, Item]) -
     for resource, table in TABLES.items():
         kept = Mailbox.status != Status.DELETED if table is Mailbox else true()
         statement = select(table.address).where(
-            table.server_id == server_id, table.claimed.is_(True), table.removing.is_(False), kept
+            table.server_id == server_id, table.owned.is_(True), table.removing.is_(False), kept
         )
         looked_at = {key.address for key in items if key.resource is resource}
         others[resource] = [a for a in session.scalars(statement) if a not in looked_at]
@@ -259,7 +259,7 @@ def mark_delivered(session: Session, items: Iterable[Item], now: datetime) -> No
         session.execute(
             update(table)
             .where(table.id.in_(ids), table.synced_generation <= generation)
-            .values(synced_generation=generation, claimed=True, last_synced_at=now, confirming=True)
+            .values(synced_generation=generation, owned=True, last_synced_at=now, confirming=True)
         )
         session.execute(
             update(table)

@@ -101,7 +101,7 @@ def fill(app: Postroom, mailboxes: int, aliases: int, *, synced: bool, domains: 
         session.add_all(rows)
         session.flush()
         ids = [row.id for row in rows]
-        state = {"server_id": server.id, "generation": 1, "synced_generation": int(synced), "claimed": synced}
+        state = {"server_id": server.id, "generation": 1, "synced_generation": int(synced), "owned": synced}
         session.execute(
             insert(Mailbox), [_mailbox(n, ids, state, None if synced else sealed) for n in range(mailboxes)]
         )

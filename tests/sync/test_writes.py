@@ -332,7 +332,7 @@ def test_a_mailbox_is_made_with_its_aliases(world: World) -> None:
 def test_a_tombstone_deletes_what_we_wrote_just_before_a_crash(world: World) -> None:
     row = world.add("anna@example.com")
     with world.app.database.write() as session:  # as if the process had died between write and record
-        values = {"claimed": False, "synced_generation": 0, "confirming": False}
+        values = {"owned": False, "synced_generation": 0, "confirming": False}
         session.execute(update(Mailbox).where(Mailbox.id == row.id).values(values))
     world.app.provisioner.delete_mailbox(world.alice, row.uid, force=True)
     assert "anna" not in world.text()

@@ -33,7 +33,7 @@ from tests.conftest import HASH, OTHER_HASH, PASSWORD
 A = "anna@example.com"
 ANNA = Key(Resource.MAILBOX, A)
 SALES = Key(Resource.ALIAS, "sales@example.com")
-WANTED = WantedMailbox(Wish.PRESENT, 500, True, password=HASH, claimed=False, due=True)
+WANTED = WantedMailbox(Wish.PRESENT, 500, True, password=HASH, owned=False, due=True)
 THERE = MailboxState(HASH, 500)
 
 
@@ -64,15 +64,15 @@ def test_it_has_nothing_to_do_when_it_is_so_already() -> None:
 
 
 def test_it_changes_only_what_differs() -> None:
-    claimed = WANTED._replace(claimed=True)
-    assert plan_mailbox(claimed, MailboxState(OTHER_HASH, 500)).changes == [SetPassword(A, HASH)]
-    assert plan_mailbox(claimed, MailboxState(HASH, 7)).changes == [SetQuota(A, 500)]
-    assert plan_mailbox(claimed, MailboxState(HASH, 500, enabled=False)).changes == [SetEnabled(A, True)]
-    assert plan_mailbox(claimed._replace(password=None), MailboxState(OTHER_HASH, 500)).changes == []
+    owned = WANTED._replace(owned=True)
+    assert plan_mailbox(owned, MailboxState(OTHER_HASH, 500)).changes == [SetPassword(A, HASH)]
+    assert plan_mailbox(owned, MailboxState(HASH, 7)).changes == [SetQuota(A, 500)]
+    assert plan_mailbox(owned, MailboxState(HASH, 500, enabled=False)).changes == [SetEnabled(A, True)]
+    assert plan_mailbox(owned._replace(password=None), MailboxState(OTHER_HASH, 500)).changes == []
 
 
 def test_it_recognises_a_plain_password_in_the_hash_on_the_server() -> None:
-    want = WANTED._replace(password=PASSWORD, claimed=True)
+    want = WANTED._replace(password=PASSWORD, owned=True)
     assert plan_mailbox(want, MailboxState(hash_password(PASSWORD), 500)).in_sync == [ANNA]
     assert plan_mailbox(want, MailboxState(OTHER_HASH, 500)).changes == [SetPassword(A, PASSWORD)]
 
@@ -103,12 +103,12 @@ def test_it_leaves_a_soft_deleted_mailbox_alone() -> None:
 
 
 def test_it_reports_a_mailbox_whose_password_is_gone_as_lost() -> None:
-    plan = plan_mailbox(WANTED._replace(password=None, claimed=True), None)
+    plan = plan_mailbox(WANTED._replace(password=None, owned=True), None)
     assert (plan.changes, plan.unrecoverable) == ([], [ANNA])
 
 
 def test_it_reports_delivered_rows_that_have_vanished_or_changed() -> None:
-    delivered = WANTED._replace(password=None, claimed=True, due=False)
+    delivered = WANTED._replace(password=None, owned=True, due=False)
     assert plan_mailbox(delivered, None).missing == [ANNA]
     plan = plan_mailbox(delivered, MailboxState(OTHER_HASH, 7, enabled=False))
     assert [(d.field, d.ours, d.theirs) for d in plan.differing] == [
@@ -144,7 +144,7 @@ def test_it_takes_no_notice_of_the_order_of_destinations() -> None:
 
 
 def test_it_never_overwrites_an_alias_that_somebody_else_made() -> None:
-    plan = plan_alias(WantedAlias(Wish.PRESENT, (A,), claimed=False, due=True), ("b@example.net",))
+    plan = plan_alias(WantedAlias(Wish.PRESENT, (A,), owned=False, due=True), ("b@example.net",))
     assert (plan.changes, [d.key for d in plan.conflicts]) == ([], [SALES])
 
 
@@ -164,7 +164,7 @@ def test_it_reports_aliases_that_have_vanished_or_changed() -> None:
 def test_it_frees_addresses_before_it_uses_them_and_makes_accounts_before_aliases() -> None:
     tomb = WantedMailbox(Wish.ABSENT, 0, False, due=True)
     desired = DesiredState(
-        {"new@x.io": WANTED, "old@x.io": tomb, "pw@x.io": WANTED._replace(claimed=True)},
+        {"new@x.io": WANTED, "old@x.io": tomb, "pw@x.io": WANTED._replace(owned=True)},
         {"al@x.io": WantedAlias(Wish.PRESENT, (A,), due=True), "old-al@x.io": WantedAlias(Wish.ABSENT, (A,), due=True)},
     )
     actual = ServerState(
@@ -179,9 +179,9 @@ def test_it_frees_addresses_before_it_uses_them_and_makes_accounts_before_aliase
 
 def delivered_plan(expected: int, missing: int, deletes: int) -> Plan:
     """A server that should hold `expected` entries: some vanished, some to be deleted."""
-    claimed = WANTED._replace(password=None, claimed=True, due=False)
+    owned = WANTED._replace(password=None, owned=True, due=False)
     tomb = WantedMailbox(Wish.ABSENT, 0, False, due=True)
-    wanted = {f"u{n}@x.io": tomb if n < deletes else claimed for n in range(expected)}
+    wanted = {f"u{n}@x.io": tomb if n < deletes else owned for n in range(expected)}
     there = {f"u{n}@x.io": THERE for n in range(expected - missing)}
     return make_plan(DesiredState(wanted), ServerState(there, {}))
 
@@ -213,7 +213,7 @@ def test_it_is_an_alarm_when_more_than_three_tenths_go(expected: int, missing: i
 
 
 def test_it_counts_lost_rows_as_gone() -> None:
-    lost = WANTED._replace(password=None, claimed=True)
+    lost = WANTED._replace(password=None, owned=True)
     plan = make_plan(DesiredState({f"u{n}@x.io": lost for n in range(10)}), ServerState({}, {}))
     with pytest.raises(UnsafePlan):
         plan.require_safe()
@@ -321,7 +321,7 @@ def test_it_never_changes_the_password_of_an_account_that_is_not_ours(
 ) -> None:
     for change in make_plan(desired, actual).changes:
         if isinstance(change, SetPassword):
-            assert desired.mailboxes[change.address].claimed
+            assert desired.mailboxes[change.address].owned
 
 
 def test_a_password_never_shows_in_a_printed_plan() -> None:
@@ -337,8 +337,8 @@ def plan_both(want: DesiredState, accounts: dict[str, MailboxState], aliases: di
 
 
 def test_an_alias_does_not_take_the_mail_of_an_account_that_somebody_made() -> None:
-    for claimed in (False, True):
-        want = DesiredState({}, {A: WantedAlias(Wish.PRESENT, ("ben@example.com",), claimed=claimed, due=True)})
+    for owned in (False, True):
+        want = DesiredState({}, {A: WantedAlias(Wish.PRESENT, ("ben@example.com",), owned=owned, due=True)})
         plan = plan_both(want, {A: THERE}, {})
         assert (plan.changes, plan.address_conflicts) == ([], [Key(Resource.ALIAS, A)])
 
@@ -354,7 +354,7 @@ def test_an_alias_to_itself_leaves_the_mail_to_the_mailbox() -> None:
 
 
 def test_an_alias_that_was_written_and_not_recorded_is_removed_all_the_same() -> None:
-    tombstone = WantedAlias(Wish.ABSENT, ("ben@example.com",), claimed=False, due=True)
+    tombstone = WantedAlias(Wish.ABSENT, ("ben@example.com",), owned=False, due=True)
     assert plan_alias(tombstone, ("ben@example.com",)).changes == [DeleteAlias(SALES.address)]
     assert plan_alias(tombstone, ("carla@example.com",)).in_sync == [SALES]
 
@@ -364,11 +364,11 @@ def test_an_alias_that_was_written_and_not_recorded_is_removed_all_the_same() ->
 
 @pytest.mark.parametrize("broken", ["{SHA512-CRYPT}$6$", "{SHA512-CRYPT}$6$short$x", "$6$sält$" + "x" * 86])
 def test_no_password_fits_a_broken_hash(broken: str) -> None:
-    want = WANTED._replace(password=PASSWORD, claimed=True)
+    want = WANTED._replace(password=PASSWORD, owned=True)
     assert plan_mailbox(want, MailboxState(Secret(broken), 500)).changes == [SetPassword(A, PASSWORD)]
 
 
 def test_a_long_password_that_begins_like_a_hash_is_a_password() -> None:
     password = Secret("$Correct-Horse-Battery-Staple-2026-And-More")
-    want = WANTED._replace(password=password, claimed=True)
+    want = WANTED._replace(password=password, owned=True)
     assert plan_mailbox(want, MailboxState(hash_password(password), 500)).in_sync == [ANNA]

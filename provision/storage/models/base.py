@@ -99,7 +99,7 @@ class Synced:
     synced_generation: Mapped[int] = mapped_column(default=0)
     failed_generation: Mapped[int] = mapped_column(default=0)
     sync_status: Mapped[str] = mapped_column(String(8), Computed(SYNC_STATUS, persisted=True))
-    claimed: Mapped[bool] = mapped_column(default=False)  # the entry on the server is known to be ours
+    owned: Mapped[bool] = mapped_column("claimed", default=False)  # the entry on the server is known to be ours
     confirming: Mapped[bool] = mapped_column(default=False)  # delivered, to be looked at once more
     removing: Mapped[bool] = mapped_column(default=False)  # tombstone: to be deleted on the server
     attempts: Mapped[int] = mapped_column(default=0)
