@@ -73,13 +73,13 @@ class Base:
                 "Somebody else has just made the same entry; look at the list again.", code="DUPLICATE"
             ) from None
 
-    def _push(self, server_ids: Iterable[int], *, hurry: bool = False) -> None:
+    def _push(self, server_ids: Iterable[int], *, ignore_backoff: bool = False) -> None:
         """Deliver within the budget of one page; what does not fit in is left to the jobs."""
         deadline = time.monotonic() + self.settings.page_budget_seconds
         for server_id in sorted(set(server_ids)) if self.deliver else ():
             left = deadline - time.monotonic()
             if left > 0:
-                self.sync.push_within(server_id, left, hurry=hurry)
+                self.sync.push_within(server_id, left, ignore_backoff=ignore_backoff)
 
     def _pushed(self, row: Synced) -> Synced:
         """Deliver, and the row as it is then; a delivered tombstone is returned as it was."""

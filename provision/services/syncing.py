@@ -45,8 +45,8 @@ class SyncWrites(Base):
 
     def _push_now(self, server: Server, seconds: float | None, *, force: bool = False) -> PushResult:
         if seconds is None:
-            return self.sync.push(server.id, hurry=True, force=force)
-        return self.sync.push_within(server.id, seconds, hurry=True, force=force)
+            return self.sync.push(server.id, ignore_backoff=True, force=force)
+        return self.sync.push_within(server.id, seconds, ignore_backoff=True, force=force)
 
     @operation("sync.preview")
     def preview(self, actor: Actor, server_id: UUID) -> Plan:
@@ -67,21 +67,21 @@ class SyncWrites(Base):
     @operation("sync.retry")
     def retry(self, actor: Actor, resource: Resource, uid: UUID) -> None:
         """Try one FAILED or waiting row again, now."""
-        self._retry(actor, [(resource, uid)], hurry=False)
+        self._retry(actor, [(resource, uid)], ignore_backoff=False)
 
     @operation("sync.retry")
     def retry_many(self, actor: Actor, keys: Sequence[tuple[Resource, UUID]]) -> None:
         """The same for several, with one push of each mail server."""
-        self._retry(actor, keys, hurry=True)
+        self._retry(actor, keys, ignore_backoff=True)
 
-    def _retry(self, actor: Actor, keys: Sequence[tuple[Resource, UUID]], *, hurry: bool) -> None:
+    def _retry(self, actor: Actor, keys: Sequence[tuple[Resource, UUID]], *, ignore_backoff: bool) -> None:
         actor.require(Permission.SYNC_PUSH)
         with self._writing() as session:
             rows = [self._find(session, TABLES[resource], uid, resource) for resource, uid in keys]
             for row in rows:
                 actor.require(Permission.SYNC_PUSH, row.domain_id, what=row.address)
             self._retry_rows(session, actor, rows)
-        self._push({row.server_id for row in rows}, hurry=hurry)
+        self._push({row.server_id for row in rows}, ignore_backoff=ignore_backoff)
 
     @operation("sync.retry_all")
     def retry_all(self, actor: Actor, server_id: UUID | None = None) -> int:
@@ -98,7 +98,7 @@ class SyncWrites(Base):
                     statement = statement.where(table.domain_id.in_(actor.domains))
                 rows += session.scalars(statement)
             self._retry_rows(session, actor, rows)
-        self._push({row.server_id for row in rows}, hurry=True)
+        self._push({row.server_id for row in rows}, ignore_backoff=True)
         return len(rows)
 
     def _retry_rows(self, session: Session, actor: Actor, rows: Sequence[Mailbox | Alias]) -> None:
@@ -175,7 +175,7 @@ class SyncWrites(Base):
                 adoption = Adoption(self, session, actor, server, wanted, actual)
                 Resolution(self, session, actor, plan, adoption).resolve(keys, winner)
         if winner is Winner.DASHBOARD:
-            self._push([server.id], hurry=True)
+            self._push([server.id], ignore_backoff=True)
         return len(keys)
 
     # ---- passwords -------------------------------------------------------------------------

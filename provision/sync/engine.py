@@ -58,24 +58,28 @@ class Sync:
     # ---- push ------------------------------------------------------------------------------
 
     def push(
-        self, server_id: int, *, hurry: bool = False, force: bool = False, budget_seconds: float | None = None
+        self, server_id: int, *, ignore_backoff: bool = False, force: bool = False, budget_seconds: float | None = None
     ) -> PushResult:
-        """Deliver what is due. `hurry`: also what waits for its next try or for the quiet time to pass;
+        """Deliver what is due. `ignore_backoff`: also what waits for its next try or for the quiet time to pass;
         `force`: even when the plan is unsafe. A server that is down is a result, not an exception."""
         budget = budget_seconds or self.settings.page_budget_seconds
         with self.database.server_lock(server_id, budget * LOCK_SHARE) as locked:
             if not locked:
                 return PushResult(server_id, End.LOCKED, message="Another push to this mail server is running.")
             with metrics.timed_push():
-                return self._push_locked(server_id, hurry, force, time.monotonic() + budget)
+                return self._push_locked(server_id, ignore_backoff, force, time.monotonic() + budget)
 
-    def push_within(self, server_id: int, seconds: float, *, hurry: bool = False, force: bool = False) -> PushResult:
+    def push_within(
+        self, server_id: int, seconds: float, *, ignore_backoff: bool = False, force: bool = False
+    ) -> PushResult:
         """As `push`, for somebody who waits: after so long he goes on, and so does the push, behind him."""
         done: Future[PushResult] = Future()
 
         def work() -> None:
             try:
-                done.set_result(self.push(server_id, hurry=hurry, force=force, budget_seconds=seconds))
+                done.set_result(
+                    self.push(server_id, ignore_backoff=ignore_backoff, force=force, budget_seconds=seconds)
+                )
             except Exception as error:
                 log.warning(
                     "push ended early", server_id=server_id, reason=type(error).__name__
@@ -88,10 +92,10 @@ class Sync:
         except TimeoutError:
             return PushResult(server_id, End.SLOW, message="The mail server is slow; it goes on in the background.")
 
-    def _push_locked(self, server_id: int, hurry: bool, force: bool, deadline: float) -> PushResult:
+    def _push_locked(self, server_id: int, ignore_backoff: bool, force: bool, deadline: float) -> PushResult:
         total = PushResult(server_id, End.IDLE)
         for left in reversed(range(REPEATS)):
-            result, again = self._push_once(server_id, hurry, force, deadline, is_last=left == 0)
+            result, again = self._push_once(server_id, ignore_backoff, force, deadline, is_last=left == 0)
             total.delivered += result.delivered
             total.failed += result.failed
             total.failures += result.failures
@@ -102,19 +106,19 @@ class Sync:
         return total
 
     def _push_once(
-        self, server_id: int, hurry: bool, force: bool, deadline: float, *, is_last: bool
+        self, server_id: int, ignore_backoff: bool, force: bool, deadline: float, *, is_last: bool
     ) -> tuple[PushResult, bool]:
         """One round; and whether another is worth it. After the last one, what keeps vanishing counts as refused."""
         now = utc_now()
         desired.end_stale_confirmations(self.database, server_id, now)
         with self.database.read() as session:
             server = _get_server(session, server_id)
-            has_waiting = desired.has_waiting(session, server_id, now, hurry=hurry)
+            has_waiting = desired.has_waiting(session, server_id, now, ignore_backoff=ignore_backoff)
             if not has_waiting and not desired.has_unconfirmed(session, server_id):
                 return PushResult(server.id, End.IDLE, message="Nothing is waiting for this mail server."), False
-            if not (hurry or force) and (wait := self._must_wait(server, has_waiting, now)):
+            if not (ignore_backoff or force) and (wait := self._must_wait(server, has_waiting, now)):
                 return wait, False
-            work = desired.load_work(session, self.sealer, server_id, now, hurry)
+            work = desired.load_work(session, self.sealer, server_id, now, ignore_backoff)
         try:
             done = self._deliver(server, work, force, deadline)
         except Unreachable as error:

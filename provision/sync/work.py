@@ -70,12 +70,12 @@ def has_come(moment: Any, now: datetime) -> ColumnElement[bool]:
     return or_(moment.is_(None), moment <= now, moment > now + LONGEST_PAUSE)
 
 
-def _due(table: type[Mailbox] | type[Alias], now: datetime, hurry: bool) -> ColumnElement[bool]:
-    return or_(_waiting(table, now, hurry), _unconfirmed(table))
+def _due(table: type[Mailbox] | type[Alias], now: datetime, ignore_backoff: bool) -> ColumnElement[bool]:
+    return or_(_waiting(table, now, ignore_backoff), _unconfirmed(table))
 
 
-def _waiting(table: type[Mailbox] | type[Alias], now: datetime, hurry: bool) -> ColumnElement[bool]:
-    come = true() if hurry else has_come(table.next_attempt_at, now)
+def _waiting(table: type[Mailbox] | type[Alias], now: datetime, ignore_backoff: bool) -> ColumnElement[bool]:
+    come = true() if ignore_backoff else has_come(table.next_attempt_at, now)
     return and_(table.sync_status == SyncStatus.PENDING, come)
 
 
@@ -83,9 +83,9 @@ def _unconfirmed(table: type[Mailbox] | type[Alias]) -> ColumnElement[bool]:
     return and_(table.sync_status == SyncStatus.SYNCED, table.confirming.is_(True))  # as an index has them
 
 
-def has_waiting(session: Session, server_id: int, now: datetime, *, hurry: bool = False) -> bool:
-    """Whether something is due that is not delivered yet. `hurry`: or waits for its next try."""
-    return any(_has(session, table, server_id, _waiting(table, now, hurry)) for table in TABLES.values())
+def has_waiting(session: Session, server_id: int, now: datetime, *, ignore_backoff: bool = False) -> bool:
+    """Whether something is due that is not delivered yet. `ignore_backoff`: or waits for its next try."""
+    return any(_has(session, table, server_id, _waiting(table, now, ignore_backoff)) for table in TABLES.values())
 
 
 def has_unconfirmed(session: Session, server_id: int, before: datetime | None = None) -> bool:
@@ -114,13 +114,13 @@ def _has(
     return session.scalar(found) is not None
 
 
-def load_work(session: Session, sealer: Sealer, server_id: int, now: datetime, hurry: bool) -> Work:
+def load_work(session: Session, sealer: Sealer, server_id: int, now: datetime, ignore_backoff: bool) -> Work:
     """The due rows of a server in full."""
     items: dict[Key, Item] = {}
     mailboxes: dict[str, WantedMailbox] = {}
     aliases: dict[str, WantedAlias] = {}
     unreadable: list[Key] = []
-    for row in session.execute(_columns(Mailbox, server_id).where(_due(Mailbox, now, hurry))):
+    for row in session.execute(_columns(Mailbox, server_id).where(_due(Mailbox, now, ignore_backoff))):
         item = _item(Resource.MAILBOX, row)
         items[item.key] = item
         password = _readable(sealer, row.sealed_password) if row.sealed_password else None
@@ -137,7 +137,7 @@ def load_work(session: Session, sealer: Sealer, server_id: int, now: datetime, h
             True,
             row.erase_mail,
         )
-    for row in session.execute(_columns(Alias, server_id).where(_due(Alias, now, hurry))):
+    for row in session.execute(_columns(Alias, server_id).where(_due(Alias, now, ignore_backoff))):
         item = _item(Resource.ALIAS, row)
         items[item.key] = item
         aliases[row.address] = WantedAlias(_wish(row.removing), tuple(row.destinations), row.owned, due=True)

@@ -39,7 +39,7 @@ def main(database_url: str, data_dir: str, server_id: str, notes: str = "", time
         app.sync.open_kind = lambda kind, settings, timeout: Noted(settings, timeout)
     print("ready", flush=True)
     for _ in range(int(times)):
-        app.sync.push(int(server_id), hurry=True)
+        app.sync.push(int(server_id), ignore_backoff=True)
     app.close()
 
 

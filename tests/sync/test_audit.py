@@ -277,11 +277,11 @@ def test_no_password_and_no_hash_is_kept_anywhere(
         provisioner.create_operator(world.alice, "olaf", "Viewer", password=Secret("Olaf-Horse-44"))
         world.volume.rename(world.volume.with_name("away"))
         clock.shift(5)
-        world.app.sync.push(world.server.id, hurry=True)
+        world.app.sync.push(world.server.id, ignore_backoff=True)
         world.volume.with_name("away").rename(world.volume)
         for _ in range(2):
             clock.shift(70)
-            world.app.sync.push(world.server.id, hurry=True)
+            world.app.sync.push(world.server.id, ignore_backoff=True)
     secrets |= {made.reveal(), "Olaf-Horse-44"} | {line.split("|")[1] for line in world.text().splitlines()}
     kept = dump(world.app.database, database_url, tmp_path)
     assert b"anna@example.com" in kept

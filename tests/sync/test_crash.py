@@ -117,7 +117,7 @@ def test_a_push_of_a_thousand_survives_kill_9_at_any_moment(waiting: World) -> N
         assert all(line.count("|") in (1, 2) for line in lines(world))
     with pusher(world) as process:
         process.wait()
-    world.app.sync.push(world.server.id, hurry=True)
+    world.app.sync.push(world.server.id, ignore_backoff=True)
     require_everything_delivered(world, f"{KILLS + 5}M", disabled=(KILLS - 1) % 3 == 0)
     assert killed >= KILLS // 3
 
@@ -129,7 +129,7 @@ def test_two_processes_that_push_one_server_never_overlap(waiting: World, tmp_pa
         world.app.provisioner.create_mailbox(world.alice, NewMailbox(f"u{number}@example.com", password_hash=HASH))
     for process in processes:
         assert process.wait(60) == 0
-    world.app.sync.push(world.server.id, hurry=True)
+    world.app.sync.push(world.server.id, ignore_backoff=True)
     spans = sorted(
         tuple(map(int, line.split()))
         for n in range(2)
@@ -178,7 +178,7 @@ def test_files_changed_by_hand_during_a_push_keep_both_hands_work(waiting: World
     for number in range(5):
         with world.app.database.write() as session:
             session.execute(update(Mailbox).values(generation=Mailbox.generation + 1, quota_bytes=(number + 1) << 20))
-        world.app.sync.push(world.server.id, hurry=True)
+        world.app.sync.push(world.server.id, ignore_backoff=True)
     held = {line.partition("@")[0] for line in lines(world)}
     assert held >= {f"u{n}" for n in range(300)}
     assert held >= {f"hand{59 - n}" for n in range(60 - len(theirs))}

@@ -155,7 +155,7 @@ def test_retries_follow(world: World, other: Postroom) -> None:
         waits = session.scalars(select(Mailbox.next_attempt_at)).one()
     assert waits is not None
     assert 49 < (waits - datetime.now(UTC)).total_seconds() <= 100
-    other.sync.push(world.server.id, hurry=True)
+    other.sync.push(world.server.id, ignore_backoff=True)
     assert (world.reload(row).sync_status, world.reload(row).attempts) == (SyncStatus.FAILED, 2)
 
 

@@ -135,7 +135,7 @@ def test_a_server_that_is_down_is_left_in_peace_until_its_next_try(world: World)
         row = world.add("anna@example.com")
         pauses = []
         for _ in range(8):
-            result = world.app.sync.push(world.server.id, hurry=True)
+            result = world.app.sync.push(world.server.id, ignore_backoff=True)
             assert result.retry_at is not None
             pauses.append((result.retry_at - datetime.now(UTC)).total_seconds())
         mend_volume(world)
@@ -155,7 +155,7 @@ def test_one_refused_row_fails_after_its_tries_and_hinders_no_other(world: World
     twice, anna = world.add("twice@example.com"), world.add("anna@example.com")
     assert world.reload(anna).sync_status == SyncStatus.SYNCED
     for _ in range(3):
-        world.app.sync.push(world.server.id, hurry=True)
+        world.app.sync.push(world.server.id, ignore_backoff=True)
     row = world.reload(twice)
     assert (row.sync_status, row.attempts) == (SyncStatus.FAILED, 3)
     assert "two lines" in str(row.error)
@@ -177,7 +177,7 @@ def test_a_refused_row_waits_longer_each_time(world: World) -> None:
         assert world.reload(row).attempts == 1
         waits = []
         for _ in range(4):
-            world.app.sync.push(world.server.id, hurry=True)
+            world.app.sync.push(world.server.id, ignore_backoff=True)
             waits.append((world.reload(row).next_attempt_at - NOON).total_seconds())  # type: ignore[operator]
     assert all(50 * 2**n <= wait <= 100 * 2**n for n, wait in enumerate(waits, start=1))
 
@@ -367,7 +367,7 @@ def test_what_never_stays_is_failed_in_the_end(world: World) -> None:
     row = world.add("anna@example.com")
     assert row.sync_status == SyncStatus.PENDING
     for _ in range(4):
-        world.app.sync.push(world.server.id, hurry=True)
+        world.app.sync.push(world.server.id, ignore_backoff=True)
     assert world.reload(row).sync_status == SyncStatus.FAILED
     assert "gone when read back" in str(world.reload(row).error)
 
