@@ -19,10 +19,10 @@ from provision.services.mailboxes import (
     DELETED_FIRST,
     MailboxWrites,
     erase_refusal,
-    park,
     require_force,
+    restore,
     restore_refusal,
-    unpark,
+    soft_delete,
 )
 from provision.services.new_mailbox import NewMailbox, find_domains, insert_mailboxes, refusal, taken_addresses
 from provision.storage.models import Mailbox, Status
@@ -148,7 +148,7 @@ class BulkWrites(MailboxWrites):
     @operation("mailbox.restore_many")
     def restore_mailboxes(self, actor: Actor, uids: Sequence[UUID]) -> BulkResult:
         """Take soft deletes back, as `restore_mailbox`."""
-        return self._change_many(actor, uids, "mailbox.restore", {}, unpark, deleted_too=True, refusal=restore_refusal)
+        return self._change_many(actor, uids, "mailbox.restore", {}, restore, deleted_too=True, refusal=restore_refusal)
 
     @operation("mailbox.set_quota_many")
     def set_quotas(self, actor: Actor, uids: Sequence[UUID], quota_bytes: int) -> BulkResult:
@@ -175,13 +175,13 @@ class BulkWrites(MailboxWrites):
             self._give_up(session, rows, DELETED_FIRST)
             if force:
                 payload = {"force": True, "erase_mail": erase_mail}
-                aliases = self.bury(session, rows, erase_mail)
+                aliases = self.mark_for_deletion(session, rows, erase_mail)
                 self._intend(session, actor, "mailbox.delete", rows, [payload] * len(rows))
                 self._intend(session, actor, "alias.follow", aliases, [{}] * len(aliases))
                 servers = {row.server_id for row in rows}
             else:
                 for row in rows:
-                    park(row)
+                    soft_delete(row)
                 self._done(session, actor, "mailbox.delete", [subject_of(row) for row in rows], {"force": False})
             result.done = [row.uid for row in rows]
         self._push(servers)

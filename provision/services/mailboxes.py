@@ -163,20 +163,20 @@ class MailboxWrites(Base):
             self._check_version(row, expected_version, status=row.status)
             self._give_up(session, [row], DELETED_FIRST)
             if not force:
-                park(row)
+                soft_delete(row)
                 (row.log_uid,) = self._done(session, actor, "mailbox.delete", [subject_of(row)], {"force": False})
                 session.refresh(row)
                 return row
             if erase_mail and (reason := erase_refusal(row)):
                 raise reason
-            aliases = self.bury(session, [row], erase_mail)
+            aliases = self.mark_for_deletion(session, [row], erase_mail)
             payload = {"force": True, "erase_mail": erase_mail}
             self._intend(session, actor, "mailbox.delete", [row], [payload])
             self._intend(session, actor, "alias.follow", aliases, [{"mailbox": row.address}] * len(aliases))
             session.refresh(row)  # it may be gone from the database when it is returned
         return self._pushed(row)
 
-    def bury(self, session: Session, rows: Sequence[Mailbox], erase_mail: bool) -> list[Alias]:
+    def mark_for_deletion(self, session: Session, rows: Sequence[Mailbox], erase_mail: bool) -> list[Alias]:
         """Make the rows tombstones; aliases that point to them lose them, or go too. Returns those aliases."""
         for row in rows:
             row.status, row.removing, row.erase_mail = Status.DELETED, True, erase_mail
@@ -199,7 +199,7 @@ class MailboxWrites(Base):
             self._check_version(row, expected_version, status=row.status)
             if reason := restore_refusal(row):
                 raise reason
-            if unpark(row):
+            if restore(row):
                 self._want(row)
                 self._intend(session, actor, "mailbox.restore", [row], [{}])
         return self._pushed(row)
@@ -239,7 +239,7 @@ def erase_refusal(row: Mailbox) -> InvalidInput | None:
     return InvalidInput("This mail server is reached by its config files only; its mail cannot be erased from here.")
 
 
-def park(row: Mailbox) -> None:
+def soft_delete(row: Mailbox) -> None:
     """Soft delete: nothing is wanted from the server any longer, so nothing is waiting."""
     row.status_before, row.status = row.status, Status.DELETED
     row.generation += 1
@@ -250,8 +250,8 @@ def park(row: Mailbox) -> None:
     touch(row)
 
 
-def unpark(row: Mailbox) -> bool:
-    """Take a soft delete back, to what the mailbox was before; whether there was one."""
+def restore(row: Mailbox) -> bool:
+    """Undo a soft delete: back to what the mailbox was before; whether there was one."""
     was_deleted = row.status == Status.DELETED
     if was_deleted:
         row.status = row.status_before or Status.ACTIVE

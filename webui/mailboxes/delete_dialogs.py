@@ -22,7 +22,7 @@ Touched = tuple[set[str], set[str]]
 
 def delete_dialog(rows: Sequence[Row], mine: ui.Listing) -> None:
     """Asks which way; rows that are soft-deleted already can only go for good."""
-    parked = all(row["status"] == Status.DELETED for row in rows)
+    soft_deleted = all(row["status"] == Status.DELETED for row in rows)
     key = ui.dialog_key()
     touched = _touched(ui.signed_in(Permission.MAILBOX_READ), rows)
 
@@ -32,7 +32,7 @@ def delete_dialog(rows: Sequence[Row], mine: ui.Listing) -> None:
         st.markdown(chosen_text(rows))
         ways = {"soft": _("Delete here, can be restored"), "force": _("Delete for good")}
         way = "force"
-        if not parked:
+        if not soft_deleted:
             way = st.radio(
                 _("How"), list(ways), format_func=ways.__getitem__, key=f"mb_way_{key}", label_visibility="collapsed"
             )
