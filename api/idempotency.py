@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from api.auth import product_of
 from provision.core.errors import InvalidInput
 from provision.core.secret import Secret
-from provision.services.idempotency import Answers
+from provision.services.idempotency import IdempotencyStore
 
 MAX_KEY = 100
 KEPT_HEADERS = ("content-type", "etag", "location", "cache-control")
@@ -45,10 +45,10 @@ class OnceRoute(APIRoute):
 
 
 async def _once(request: Request, key: str, handle: Callable[[Request], Coroutine[Any, Any, Response]]) -> Response:
-    answers: Answers = product_of(request).answers
+    store: IdempotencyStore = product_of(request).idempotency
     token: Secret = request.scope["token"]
     asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode() + await request.body()
-    known = await run_in_threadpool(answers.claim, token, key, asked)
+    known = await run_in_threadpool(store.claim, token, key, asked)
     if known is not None:
         return _again(*known)
     response = None
@@ -56,17 +56,17 @@ async def _once(request: Request, key: str, handle: Callable[[Request], Coroutin
         response = await handle(request)
     finally:
         if response is None or response.status_code >= 400:
-            await run_in_threadpool(answers.release, token, key)
+            await run_in_threadpool(store.release, token, key)
     if response.status_code < 400:
-        await run_in_threadpool(answers.keep, token, key, response.status_code, _kept(response))
+        await run_in_threadpool(store.keep, token, key, response.status_code, _stored(response))
     return response
 
 
-def _kept(response: Response) -> bytes:
+def _stored(response: Response) -> bytes:
     headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
     return json.dumps({"headers": headers, "body": bytes(response.body).decode()}).encode()
 
 
-def _again(status: int, kept: bytes) -> Response:
-    found = json.loads(kept)
+def _again(status: int, stored: bytes) -> Response:
+    found = json.loads(stored)
     return Response(found["body"], status, {**found["headers"], "idempotent-replayed": "true"})

@@ -10,7 +10,7 @@ from provision.core.errors import Conflict
 from provision.core.secret import Secret
 from provision.identity.sign_in import FIRST_ADMIN, SignIn
 from provision.queries import Queries
-from provision.services.idempotency import Answers
+from provision.services.idempotency import IdempotencyStore
 from provision.services.policy import Policies
 from provision.services.provisioner import Provisioner
 from provision.services.tokens import Tokens
@@ -32,7 +32,7 @@ class Postroom:
     queries: Queries
     sign_in: SignIn
     tokens: Tokens
-    answers: Answers
+    idempotency: IdempotencyStore
     policy: Policies
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ def open_postroom(settings: Settings | None = None, *, migrate: bool = True, del
         Queries(database),
         SignIn(database, settings),
         Tokens(database, sealer, settings, sync),
-        Answers(database, sealer),
+        IdempotencyStore(database, sealer),
         Policies(database, sealer, settings, sync),
     )
 

@@ -21,7 +21,7 @@ KEPT = timedelta(days=1)
 TAKEN_FOR_DEAD = timedelta(minutes=5)  # a claim without an answer: its process has died
 
 
-class Answers:
+class IdempotencyStore:
     def __init__(self, database: Database, sealer: Sealer) -> None:
         self.database = database
         self.sealer = sealer

@@ -61,7 +61,7 @@ def test_a_call_that_is_worked_on_is_not_begun_again(api: Api) -> None:
     from provision.core.secret import Secret
 
     asked = b"POST /api/provision/sync/push?\n"
-    assert api.world.app.answers.claim(Secret(api.token), "order-4711", asked) is None
+    assert api.world.app.idempotency.claim(Secret(api.token), "order-4711", asked) is None
     api.refused("POST", "/sync/push", 409, "IDEMPOTENCY_IN_PROGRESS", headers=KEY)
 
 
