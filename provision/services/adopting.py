@@ -11,7 +11,7 @@ from uuid6 import uuid7
 from provision.core import address as addresses
 from provision.core.access import Actor, Permission
 from provision.core.state import DesiredState, Key, MailboxState, Resource, ServerState
-from provision.services.base import Base, subject_of, touch
+from provision.services.base import Service, subject_of, touch
 from provision.storage.models import TABLES, Alias, Domain, Mailbox, Server, Status, utc_now
 
 CHUNK = 5_000
@@ -31,9 +31,15 @@ class Adoption:
     """One transaction of taking over from one server: what it holds, beside what was wanted when it was read."""
 
     def __init__(
-        self, base: Base, session: Session, actor: Actor, server: Server, wanted: DesiredState, actual: ServerState
+        self,
+        service: Service,
+        session: Session,
+        actor: Actor,
+        server: Server,
+        wanted: DesiredState,
+        actual: ServerState,
     ) -> None:
-        self.base, self.session, self.actor, self.server = base, session, actor, server
+        self.service, self.session, self.actor, self.server = service, session, actor, server
         self.wanted, self.actual = wanted, actual
         self.now = utc_now()
 
@@ -63,7 +69,7 @@ class Adoption:
         self._link_aliases([row for row in rows if isinstance(row, Alias)])
         for name, table in (("mailbox.import", Mailbox), ("alias.import", Alias)):
             subjects = [subject_of(row) for row in rows if isinstance(row, table)]
-            self.base._done(self.session, self.actor, name, subjects, {})
+            self.service._done(self.session, self.actor, name, subjects, {})
         result.imported += len(rows)
 
     def _domains(self, keys: Iterable[Key], result: PullResult) -> dict[str, Domain]:
@@ -124,7 +130,7 @@ class Adoption:
         rows = self.unmoved(keys, result)
         rows = {key: row for key, row in rows.items() if self.actor.may(Permission.SYNC_PULL, row.domain_id)}
         changed = list(rows.values())
-        self.base._give_up(self.session, changed, "Given up: the server's values were taken instead.")
+        self.service._give_up(self.session, changed, "Given up: the server's values were taken instead.")
         for key, row in rows.items():
             if isinstance(row, Alias):
                 row.destinations = list(self.actual.aliases[key.address].destinations)
@@ -135,7 +141,7 @@ class Adoption:
             mark_in_sync(row)
             row.last_synced_at = self.now
         self.session.flush()
-        self.base._done(self.session, self.actor, "sync.take_from_server", [subject_of(row) for row in changed], {})
+        self.service._done(self.session, self.actor, "sync.take_from_server", [subject_of(row) for row in changed], {})
         result.updated += len(changed)
 
     def unmoved(self, keys: Iterable[Key], result: PullResult) -> dict[Key, Any]:

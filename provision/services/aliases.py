@@ -10,14 +10,14 @@ from uuid6 import uuid7
 from provision.core import address as addresses
 from provision.core.access import Actor, Permission
 from provision.core.errors import Conflict, InvalidInput, NotFound, ProvisionError
-from provision.services.base import Base, operation, subject_of, touch
+from provision.services.base import Service, operation, subject_of, touch
 from provision.services.new_mailbox import NewMailbox, find_domains, taken_addresses
 from provision.storage.models import Alias, Domain, Mailbox
 
 MAX_DESTINATIONS = 100
 
 
-class AliasWrites(Base):
+class AliasWrites(Service):
     @operation("alias.create")
     def create_alias(
         self,

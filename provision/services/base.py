@@ -49,7 +49,7 @@ def operation(
     return mark
 
 
-class Base:
+class Service:
     """State and helpers of every part. `deliver`: push within the call; otherwise the jobs engine does it."""
 
     def __init__(

@@ -13,11 +13,11 @@ from provision.core import address as addresses
 from provision.core.access import Actor, Permission, Role
 from provision.core.errors import Conflict, InvalidInput, NotFound
 from provision.servers.kinds import LOGIN_SETTINGS, VALUES, kind_of
-from provision.services.base import Base, check_description, check_quota, operation, touch
+from provision.services.base import Service, check_description, check_quota, operation, touch
 from provision.storage.models import Alias, Domain, Mailbox, Operator, Server
 
 
-class DomainWrites(Base):
+class DomainWrites(Service):
     @operation("server.create")
     def create_server(
         self,

@@ -13,7 +13,7 @@ from provision.core.passwords import check_password, generate_password, hash_pas
 from provision.core.secret import Secret
 from provision.servers.kinds import server_class
 from provision.services.aliases import insert_aliases, refuse_taken_aliases
-from provision.services.base import HIDDEN, Base, check_display_name, check_quota, operation, subject_of, touch
+from provision.services.base import HIDDEN, Service, check_display_name, check_quota, operation, subject_of, touch
 from provision.services.new_mailbox import NewMailbox, insert_mailboxes
 from provision.storage.models import Alias, Mailbox, Status
 from provision.storage.search import leads_to
@@ -23,7 +23,7 @@ CHUNK = 5_000
 DELETED_FIRST = "Given up: the mailbox was deleted before this reached the mail server."
 
 
-class MailboxWrites(Base):
+class MailboxWrites(Service):
     @operation("mailbox.create")
     def create_mailbox(self, actor: Actor, new: NewMailbox, *, idempotency_key: str | None = None) -> Mailbox:
         """Make a mailbox. Raises: InvalidEmail, WeakPassword, NotFound (domain), Conflict DUPLICATE_MAILBOX."""

@@ -14,7 +14,7 @@ from provision.core.errors import Conflict, InvalidEmail, InvalidInput, NotFound
 from provision.core.passwords import PasswordRules, check_hash, check_password, hash_password
 from provision.core.secret import Secret
 from provision.servers.kinds import server_class
-from provision.services.base import HIDDEN, Base, check_display_name, check_quota
+from provision.services.base import HIDDEN, Service, check_display_name, check_quota
 from provision.storage.models import Alias, Domain, Mailbox, Status
 
 CHUNK = 5_000
@@ -73,7 +73,7 @@ class NewMailbox:
 
 
 def insert_mailboxes(
-    base: Base, session: Session, actor: Actor, news: Sequence[NewMailbox], *, plain: bool
+    service: Service, session: Session, actor: Actor, news: Sequence[NewMailbox], *, plain: bool
 ) -> list[Mailbox]:
     """Rows for checked newcomers; the first that cannot be made raises.
 
@@ -81,7 +81,7 @@ def insert_mailboxes(
     """
     domains = find_domains(session, {addresses.domain_of(new.address) for new in news})
     taken = taken_addresses(session, [new.address for new in news])
-    standard_quota = base._rules(session).default_quota_mb << 20
+    standard_quota = service._rules(session).default_quota_mb << 20
     rows = []
     for new in news:
         if reason := refusal(actor, new, domains, taken):
@@ -89,7 +89,7 @@ def insert_mailboxes(
         taken[new.address] = "it comes twice"
         domain = domains[addresses.domain_of(new.address)]
         quota = standard_quota if domain.default_quota_bytes is None else domain.default_quota_bytes
-        rows.append(_row(base, new, domain, quota, plain))
+        rows.append(_row(service, new, domain, quota, plain))
     session.add_all(rows)
     session.flush()
     return rows
@@ -133,7 +133,7 @@ def _in_use(row: Any) -> str:
     return "it exists already"
 
 
-def _row(base: Base, new: NewMailbox, domain: Domain, default_quota: int, plain: bool) -> Mailbox:
+def _row(service: Service, new: NewMailbox, domain: Domain, default_quota: int, plain: bool) -> Mailbox:
     secret = new.password_hash
     if secret is None and new.password is not None:
         takes_plain = plain and "plain_password" in server_class(domain.server.kind).supports
@@ -147,6 +147,6 @@ def _row(base: Base, new: NewMailbox, domain: Domain, default_quota: int, plain:
         status=Status.ACTIVE if new.enabled else Status.DISABLED,
         quota_bytes=default_quota if new.quota_bytes is None else new.quota_bytes,
         quota_messages=new.quota_messages,
-        sealed_password=base.sealer.seal(secret) if secret else None,
+        sealed_password=service.sealer.seal(secret) if secret else None,
         generation=1,
     )

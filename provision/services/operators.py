@@ -14,11 +14,11 @@ from provision.core.errors import Conflict, InvalidInput
 from provision.core.passwords import generate_password
 from provision.core.secret import Secret
 from provision.identity.sign_in import clear_lock, end_sessions, hash_operator_password
-from provision.services.base import HIDDEN, Base, check_display_name, operation, touch
+from provision.services.base import HIDDEN, Service, check_display_name, operation, touch
 from provision.storage.models import Domain, Operator
 
 
-class OperatorWrites(Base):
+class OperatorWrites(Service):
     @operation("operator.create")
     def create_operator(
         self,

@@ -16,7 +16,7 @@ from provision.core.access import Actor, Permission
 from provision.core.errors import InvalidInput
 from provision.core.passwords import generate_password
 from provision.core.secret import Secret
-from provision.services.base import Base, operation, touch
+from provision.services.base import Service, operation, touch
 from provision.settings.config import Settings
 from provision.settings.policy import NAMES, Rules, in_force, over
 from provision.storage.models import Policy
@@ -53,7 +53,7 @@ class Shown:
         return next(rule for rule in self.rules if rule.name == name)
 
 
-class Policies(Base):
+class Policies(Service):
     """Reading is for everybody who may sign in; the hints below password boxes need `now` without anybody."""
 
     def now(self) -> Rules:

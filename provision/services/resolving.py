@@ -14,7 +14,7 @@ from provision.core.errors import Conflict, NotFound
 from provision.core.plan import Plan
 from provision.core.state import Key, Resource
 from provision.services.adopting import Adoption, PullResult
-from provision.services.base import Base, subject_of
+from provision.services.base import Service, subject_of
 from provision.services.new_mailbox import find_domains
 from provision.storage.models import Alias, Domain, Mailbox, Server, Status
 from provision.sync.recording import ADDRESS_CONFLICT
@@ -30,8 +30,8 @@ class Winner(StrEnum):
 class Resolution:
     """One transaction in which differences of one server are resolved."""
 
-    def __init__(self, base: Base, session: Session, actor: Actor, plan: Plan, adoption: Adoption) -> None:
-        self.base, self.session, self.actor, self.adoption = base, session, actor, adoption
+    def __init__(self, service: Service, session: Session, actor: Actor, plan: Plan, adoption: Adoption) -> None:
+        self.service, self.session, self.actor, self.adoption = service, session, actor, adoption
         self.server: Server = adoption.server
         self.unknown, self.address_conflicts = set(plan.unknown), set(plan.address_conflicts)
         self.absent = {*plan.missing, *plan.unrecoverable, *plan.address_conflicts}  # of its sort nothing is there
@@ -51,7 +51,7 @@ class Resolution:
     def _require(self, keys: Sequence[Key], winner: Winner) -> None:
         """The domain must be his, and on this server; one that is not set up here yet is for a SuperAdmin."""
         domains = find_domains(self.session, {addresses.domain_of(key.address) for key in keys})
-        ranks = self.base.ranks(self.session)
+        ranks = self.service.ranks(self.session)
         for key in keys:
             domain = domains.get(addresses.domain_of(key.address))
             for permission in self._permissions(key, winner, domain):
@@ -81,18 +81,20 @@ class Resolution:
                     code="MAILBOX_GONE",
                 )
             row.owned = True
-            self.base._want(row)
+            self.service._want(row)
         rows |= {key: self._tombstone(key) for key in keys if key in self.unknown}
         payloads = [{"removed": key in self.unknown} for key in rows]
-        self.base._intend(self.session, self.actor, "sync.dashboard_wins", list(rows.values()), payloads)
+        self.service._intend(self.session, self.actor, "sync.dashboard_wins", list(rows.values()), payloads)
 
     def _server_wins(self, keys: Sequence[Key]) -> None:
         """Ours that is not there is forgotten; what only the server has is imported; its values are taken."""
         result = PullResult()
         dropped = list(self.adoption.unmoved([key for key in keys if key in self.absent], result).values())
-        self.base._give_up(self.session, dropped, "Given up: it is not on the mail server, and the server was right.")
+        self.service._give_up(
+            self.session, dropped, "Given up: it is not on the mail server, and the server was right."
+        )
         subjects = [subject_of(row) for row in dropped]
-        self.base._done(self.session, self.actor, "sync.server_wins", subjects, {"dropped": True})
+        self.service._done(self.session, self.actor, "sync.server_wins", subjects, {"dropped": True})
         for row in dropped:
             self.session.delete(row)
         self.adoption.import_unknown([key for key in keys if key in self.unknown], result)

@@ -17,14 +17,14 @@ from provision.core.secret import Secret
 from provision.core.state import Key, Resource
 from provision.servers.login_check import check_login
 from provision.services.adopting import Adoption, PullResult
-from provision.services.base import Base, operation, subject_of
+from provision.services.base import Service, operation, subject_of
 from provision.services.comparing import LIMIT, Comparison, compare
 from provision.services.resolving import Resolution, Winner
 from provision.storage.models import TABLES, Alias, Domain, Mailbox, Server, SyncStatus
 from provision.sync.result import PushResult
 
 
-class SyncWrites(Base):
+class SyncWrites(Service):
     @operation("sync.push")
     def push(self, actor: Actor, server_id: UUID, *, seconds: float | None = None) -> PushResult:
         """Deliver everything that waits for this server, now. `seconds`: longest to wait for it; None: to the end."""

@@ -22,7 +22,7 @@ from provision.audit.chain import Subject
 from provision.core.access import ROLES, Actor, Permission, Role
 from provision.core.errors import AccessDenied, Conflict, InvalidInput, NotFound, NotSignedIn
 from provision.core.secret import Secret
-from provision.services.base import Base, operation
+from provision.services.base import Service, operation
 from provision.storage.models import ApiToken, Domain, utc_now
 
 PREFIX = "postroom_"
@@ -52,7 +52,7 @@ class Caller:
     token: Mapping[str, Any]
 
 
-class Tokens(Base):
+class Tokens(Service):
     """The front door for tokens, and where the API asks who calls."""
 
     @operation("token.create")
