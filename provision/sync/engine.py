@@ -28,7 +28,7 @@ from provision.storage.database import Database
 from provision.storage.encryption import Sealer
 from provision.storage.models import Server, utc_now
 from provision.sync import work as desired
-from provision.sync.recording import Round, note, pause, record
+from provision.sync.recording import PushAttempt, note, pause, record
 from provision.sync.result import End, PushResult
 from provision.sync.work import Work
 from provision.telemetry import metrics
@@ -139,7 +139,7 @@ class Sync:
             return PushResult(server.id, End.GATHERING, message=message, retry_at=quiet_until)
         return None
 
-    def _deliver(self, server: Server, work: Work, force: bool, deadline: float) -> Round:
+    def _deliver(self, server: Server, work: Work, force: bool, deadline: float) -> PushAttempt:
         """Raises: Unreachable before anything was written, UnsafePlan."""
         timeout = max(1.0, deadline - time.monotonic())
         with closing(self.open_kind(server.kind, server.settings, timeout)) as mail_server:
@@ -162,17 +162,17 @@ class Sync:
                     actual = mail_server.read()
                 except Unreachable as error:
                     accounts = len(actual.addresses(Resource.MAILBOX))
-                    return Round(plan, outcomes, set(plan.in_sync), set(), accounts, error.message)
+                    return PushAttempt(plan, outcomes, set(plan.in_sync), set(), accounts, error.message)
             left = make_plan(work.desired, actual, mail_server.supports, survey=False)
         wanting = {key_of(change) for change in left.changes} | {d.key for d in left.conflicts}
         wanting |= {*left.address_conflicts, *left.unrecoverable}
-        held = work.items.keys() - wanting - set(work.unreadable)
+        verified = work.items.keys() - wanting - set(work.unreadable)
         vanished = {key for key, outcome in outcomes.items() if key in wanting and not outcome.error}
-        return Round(plan, outcomes, held, vanished, len(actual.addresses(Resource.MAILBOX)), unreachable)
+        return PushAttempt(plan, outcomes, verified, vanished, len(actual.addresses(Resource.MAILBOX)), unreachable)
 
     # ---- recording -------------------------------------------------------------------------
 
-    def _record(self, server: Server, work: Work, done: Round, is_last: bool) -> tuple[PushResult, bool]:
+    def _record(self, server: Server, work: Work, done: PushAttempt, is_last: bool) -> tuple[PushResult, bool]:
         now = utc_now()
         result = PushResult(server.id, End.DONE)
         with self.database.write() as session:

@@ -1,4 +1,4 @@
-"""What one round of a push came to, and how that is written into the rows and the log."""
+"""What one attempt of a push came to, and how that is written into the rows and the log."""
 
 import random
 from collections.abc import Sequence
@@ -36,23 +36,23 @@ class Refusal(NamedTuple):
 
 
 @dataclass(slots=True)
-class Round:
+class PushAttempt:
     """What one read → plan → apply → read back came to."""
 
     plan: Plan
     outcomes: dict[Key, Outcome]
-    held: set[Key]  # due, and on the server as wanted
+    verified: set[Key]  # due, and on the server as wanted
     vanished: set[Key]  # applied without error, and not there when read back
     accounts: int
     unreachable: str | None = None
 
 
 def record(
-    session: Session, work: Work, done: Round, rules: Rules, now: datetime, result: PushResult, *, is_last: bool
+    session: Session, work: Work, done: PushAttempt, rules: Rules, now: datetime, result: PushResult, *, is_last: bool
 ) -> None:
     """Write down how far each row has come. Rows, their records, then the chain: in another order than everybody else's
     this and somebody who edits could wait for each other."""
-    fresh, repaired = _mark_held(session, work, done, now)
+    fresh, repaired = _mark_verified(session, work, done, now)
     failures = _mark_refused(session, work, done, rules, now, is_last)
     finishes = [
         _finish(log_uid, LogStatus.SUCCESS, done.outcomes.get(item.key))
@@ -66,12 +66,12 @@ def record(
     result.failures += [Failed(failure.item.key.address, failure.error) for failure in failures]
 
 
-def _mark_held(session: Session, work: Work, done: Round, now: datetime) -> tuple[list[Item], list[Item]]:
+def _mark_verified(session: Session, work: Work, done: PushAttempt, now: datetime) -> tuple[list[Item], list[Item]]:
     """What is on the server as wanted; of this what is new there, and what was sent once more."""
-    held = [work.items[key] for key in done.held]
-    fresh = [item for item in held if not item.confirming]
-    repaired = [item for item in held if item.confirming and item.key in done.outcomes]
-    confirmed = [item for item in held if item.confirming and item.key not in done.outcomes]
+    verified = [work.items[key] for key in done.verified]
+    fresh = [item for item in verified if not item.confirming]
+    repaired = [item for item in verified if item.confirming and item.key in done.outcomes]
+    confirmed = [item for item in verified if item.confirming and item.key not in done.outcomes]
     desired.mark_delivered(session, [*fresh, *repaired], now)
     desired.mark_confirmed(
         session, [i for i in confirmed if i.last_synced_at and now - i.last_synced_at >= desired.CONFIRM_AFTER]
@@ -80,7 +80,7 @@ def _mark_held(session: Session, work: Work, done: Round, now: datetime) -> tupl
 
 
 def _mark_refused(
-    session: Session, work: Work, done: Round, rules: Rules, now: datetime, is_last: bool
+    session: Session, work: Work, done: PushAttempt, rules: Rules, now: datetime, is_last: bool
 ) -> list[Failure]:
     """What was not done: to be tried again later, or given up."""
     refusals = _refusals(work, done, is_last)
@@ -99,7 +99,7 @@ def _failure(item: Item, refusal: Refusal, rules: Rules, now: datetime) -> Failu
     return Failure(item, refusal.error, refusal.code, attempts, retry_at)
 
 
-def _finish_failures(session: Session, failures: Sequence[Failure], done: Round) -> list[Finish]:
+def _finish_failures(session: Session, failures: Sequence[Failure], done: PushAttempt) -> list[Finish]:
     """The ends of what is given up; the records of what is tried again say why it is not done yet."""
     by_key = {failure.item.key: failure for failure in failures}
     finishes, errors = [], []
@@ -140,7 +140,7 @@ def note(outcomes: dict[Key, Outcome], outcome: Outcome) -> None:
     )
 
 
-def _refusals(work: Work, done: Round, is_last: bool) -> dict[Key, Refusal]:
+def _refusals(work: Work, done: PushAttempt, is_last: bool) -> dict[Key, Refusal]:
     found: dict[Key, Refusal] = {}
     for key, run in done.outcomes.items():
         if run.error:
