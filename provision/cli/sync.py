@@ -15,7 +15,7 @@ from provision.core.state import Key, Resource
 from provision.services.adopting import PullResult
 from provision.services.resolving import Winner
 from provision.storage.models import Server
-from provision.sync.result import End, PushResult
+from provision.sync.result import PushResult, PushStatus
 
 ServerName = Annotated[str | None, typer.Argument(help="The mail server; needed where there are several.")]
 PLURALS = {"mailbox": "mailboxes", "alias": "aliases"}
@@ -118,18 +118,19 @@ def push(
         for row, result in results:
             say(f"{row.name}: {_ending(result)}")
             say(*(f"  {cell(str(failure))}" for failure in result.failures))
-    return Code.DONE if all(r.end in (End.DONE, End.IDLE) and not r.failed for _, r in results) else Code.WAITING
+    arrived = all(r.status in (PushStatus.DONE, PushStatus.IDLE) and not r.failed for _, r in results)
+    return Code.DONE if arrived else Code.WAITING
 
 
 def _ending(result: PushResult) -> str:
-    if result.end is End.DONE:
+    if result.status is PushStatus.DONE:
         return f"{result.delivered:,} delivered" + (f", {result.failed:,} refused." if result.failed else ".")
     return cell(result.message)
 
 
 def _result(row: Server, result: PushResult) -> dict[str, Any]:
-    shown = {name: getattr(result, name) for name in ("end", "delivered", "failed", "message", "retry_at")}
-    return {"server": row.name, **shown, "failures": list(map(str, result.failures))}
+    shown = {name: getattr(result, name) for name in ("delivered", "failed", "message", "retry_at")}
+    return {"server": row.name, "end": result.status, **shown, "failures": list(map(str, result.failures))}
 
 
 @app.command()

@@ -29,7 +29,7 @@ from provision.storage.encryption import Sealer
 from provision.storage.models import Server, utc_now
 from provision.sync import work as desired
 from provision.sync.recording import PushAttempt, note, pause, record
-from provision.sync.result import End, PushResult
+from provision.sync.result import PushResult, PushStatus
 from provision.sync.work import Work
 from provision.telemetry import metrics
 
@@ -65,7 +65,7 @@ class Sync:
         budget = budget_seconds or self.settings.page_budget_seconds
         with self.database.server_lock(server_id, budget * LOCK_SHARE) as locked:
             if not locked:
-                return PushResult(server_id, End.LOCKED, message="Another push to this mail server is running.")
+                return PushResult(server_id, PushStatus.LOCKED, message="Another push to this mail server is running.")
             with metrics.timed_push():
                 return self._push_locked(server_id, ignore_backoff, force, time.monotonic() + budget)
 
@@ -90,17 +90,19 @@ class Sync:
         try:
             return done.result(seconds)
         except TimeoutError:
-            return PushResult(server_id, End.SLOW, message="The mail server is slow; it goes on in the background.")
+            return PushResult(
+                server_id, PushStatus.SLOW, message="The mail server is slow; it goes on in the background."
+            )
 
     def _push_locked(self, server_id: int, ignore_backoff: bool, force: bool, deadline: float) -> PushResult:
-        total = PushResult(server_id, End.IDLE)
+        total = PushResult(server_id, PushStatus.IDLE)
         for left in reversed(range(REPEATS)):
             result, again = self._push_once(server_id, ignore_backoff, force, deadline, is_last=left == 0)
             total.delivered += result.delivered
             total.failed += result.failed
             total.failures += result.failures
-            if result.end is not End.IDLE or total.end is End.IDLE:
-                total.end, total.message, total.retry_at = result.end, result.message, result.retry_at
+            if result.status is not PushStatus.IDLE or total.status is PushStatus.IDLE:
+                total.status, total.message, total.retry_at = result.status, result.message, result.retry_at
             if not again or time.monotonic() > deadline:
                 break
         return total
@@ -115,7 +117,7 @@ class Sync:
             server = _get_server(session, server_id)
             has_waiting = desired.has_waiting(session, server_id, now, ignore_backoff=ignore_backoff)
             if not has_waiting and not desired.has_unconfirmed(session, server_id):
-                return PushResult(server.id, End.IDLE, message="Nothing is waiting for this mail server."), False
+                return PushResult(server.id, PushStatus.IDLE, message="Nothing is waiting for this mail server."), False
             if not (ignore_backoff or force) and (wait := self._must_wait(server, has_waiting, now)):
                 return wait, False
             work = desired.load_work(session, self.sealer, server_id, now, ignore_backoff)
@@ -131,12 +133,12 @@ class Sync:
     def _must_wait(server: Server, has_waiting: bool, now: datetime) -> PushResult | None:
         if server.next_attempt_at and now < server.next_attempt_at <= now + desired.LONGEST_PAUSE:
             message = server.error or "The mail server could not be reached."
-            return PushResult(server.id, End.UNREACHABLE, message=message, retry_at=server.next_attempt_at)
+            return PushResult(server.id, PushStatus.UNREACHABLE, message=message, retry_at=server.next_attempt_at)
         quiet_until = (server.last_write_at or now) + timedelta(seconds=quiet_seconds(server))
         is_quiet = server.last_write_at is not None and server.last_write_at <= now < quiet_until
         if is_quiet and has_waiting:
             message = "Gathered with what else comes now, because every write interrupts the mail server."
-            return PushResult(server.id, End.GATHERING, message=message, retry_at=quiet_until)
+            return PushResult(server.id, PushStatus.GATHERING, message=message, retry_at=quiet_until)
         return None
 
     def _deliver(self, server: Server, work: Work, force: bool, deadline: float) -> PushAttempt:
@@ -174,7 +176,7 @@ class Sync:
 
     def _record(self, server: Server, work: Work, done: PushAttempt, is_last: bool) -> tuple[PushResult, bool]:
         now = utc_now()
-        result = PushResult(server.id, End.DONE)
+        result = PushResult(server.id, PushStatus.DONE)
         with self.database.write() as session:
             wrote = {"last_write_at": now} if done.outcomes else {}
             values = {"last_read_at": now, "accounts": done.accounts, "error": None, "alarm": None, "attempts": 0}
@@ -184,7 +186,7 @@ class Sync:
             record(session, work, done, in_force(session, self.settings), now, result, is_last=is_last)
         if done.unreachable:
             backed_off = self._back_off(server, done.unreachable)
-            result.end, result.message, result.retry_at = backed_off.end, backed_off.message, backed_off.retry_at
+            result.status, result.message, result.retry_at = backed_off.status, backed_off.message, backed_off.retry_at
             return result, False
         return result, bool(done.vanished)
 
@@ -199,7 +201,7 @@ class Sync:
                 .values(attempts=attempts, next_attempt_at=retry_at, error=reason)
             )
         log.warning("mail server unreachable", server=server.name, attempts=attempts, reason=reason)
-        return PushResult(server.id, End.UNREACHABLE, message=reason, retry_at=retry_at)
+        return PushResult(server.id, PushStatus.UNREACHABLE, message=reason, retry_at=retry_at)
 
     def _raise_alarm(self, server: Server, unsafe: UnsafePlan) -> PushResult:
         with self.database.write() as session:
@@ -207,7 +209,7 @@ class Sync:
                 update(Server).where(Server.id == server.id).values(alarm=unsafe.facts, last_read_at=utc_now())
             )
         log.error("unsafe plan", server=server.name, reason=unsafe.facts)
-        return PushResult(server.id, End.UNSAFE, message=unsafe.message)
+        return PushResult(server.id, PushStatus.UNSAFE, message=unsafe.message)
 
     # ---- reading ---------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class End(StrEnum):
+class PushStatus(StrEnum):
     """How a push ended."""
 
     DONE = "done"
@@ -31,7 +31,7 @@ class Failed(NamedTuple):
 @dataclass(slots=True)
 class PushResult:
     server_id: int
-    end: End
+    status: PushStatus
     delivered: int = 0
     failed: int = 0  # refused in this push; tried again later or given up
     message: str = ""

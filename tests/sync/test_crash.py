@@ -150,11 +150,11 @@ def test_a_push_that_finds_another_one_running_leaves_its_rows_pending(waiting: 
     try:
         with other.database.server_lock(world.server.id, 1) as locked:
             assert locked
-            assert world.app.sync.push(world.server.id, budget_seconds=0.2).end == "locked"
+            assert world.app.sync.push(world.server.id, budget_seconds=0.2).status == "locked"
             assert world.reload(row).sync_status == SyncStatus.PENDING
     finally:
         other.close()
-    assert world.app.sync.push(world.server.id).end == "done"
+    assert world.app.sync.push(world.server.id).status == "done"
     assert world.reload(row).sync_status == SyncStatus.SYNCED
 
 

@@ -17,7 +17,7 @@ from provision.servers.dms.files import DmsFiles
 from provision.services.new_mailbox import NewMailbox
 from provision.settings.config import Settings
 from provision.storage.models import LogStatus, Mailbox, Status, SyncStatus
-from provision.sync.result import End
+from provision.sync.result import PushStatus
 from tests.batches import note_batches
 from tests.conftest import HASH, OTHER_HASH, World, make_world
 from tests.waiting import wait_for
@@ -124,7 +124,7 @@ def test_a_server_that_is_down_leaves_rows_pending_without_counting_tries(world:
     assert "no folder" in str(server_row(world).error)  # type: ignore[attr-defined]
     mend_volume(world)
     result = world.app.provisioner.push(world.alice, world.server.uid)
-    assert (result.end, world.reload(row).sync_status) == (End.DONE, SyncStatus.SYNCED)
+    assert (result.status, world.reload(row).sync_status) == (PushStatus.DONE, SyncStatus.SYNCED)
     assert server_row(world).error is None  # type: ignore[attr-defined]
 
 
@@ -139,10 +139,10 @@ def test_a_server_that_is_down_is_left_in_peace_until_its_next_try(world: World)
             assert result.retry_at is not None
             pauses.append((result.retry_at - datetime.now(UTC)).total_seconds())
         mend_volume(world)
-        assert world.app.sync.push(world.server.id).end is End.UNREACHABLE
+        assert world.app.sync.push(world.server.id).status is PushStatus.UNREACHABLE
         assert world.reload(row).sync_status == SyncStatus.PENDING
         clock.shift(1001)
-        assert world.app.sync.push(world.server.id).end is End.DONE
+        assert world.app.sync.push(world.server.id).status is PushStatus.DONE
     assert world.reload(row).sync_status == SyncStatus.SYNCED
     assert all(50 <= pause <= 1000 for pause in pauses)
     assert pauses[0] <= 200 < pauses[3]
@@ -243,9 +243,9 @@ def test_an_emptied_server_is_an_alarm_and_is_not_written_to(world: World, wreck
     assert row.sync_status == SyncStatus.PENDING
     assert world.text() == ""
     assert str(server_row(world).alarm).endswith(" 0 would be deleted.")  # type: ignore[attr-defined]
-    assert world.app.provisioner.push(world.alice, world.server.uid).end is End.UNSAFE
+    assert world.app.provisioner.push(world.alice, world.server.uid).status is PushStatus.UNSAFE
 
-    assert world.app.provisioner.push_unsafe(world.alice, world.server.uid).end is End.DONE
+    assert world.app.provisioner.push_unsafe(world.alice, world.server.uid).status is PushStatus.DONE
     assert "new@example.com" in world.text()
     assert server_row(world).alarm is None  # type: ignore[attr-defined]
 
@@ -291,7 +291,7 @@ def test_changes_are_gathered_during_the_quiet_time(world: World) -> None:
     with time_machine.travel(NOON, tick=False) as clock:
         world.add("a@example.com")
         rows = [world.add(f"b{n}@example.com") for n in range(3)]
-        assert world.app.sync.push(world.server.id).end is End.GATHERING
+        assert world.app.sync.push(world.server.id).status is PushStatus.GATHERING
         assert {world.reload(row).sync_status for row in rows} == {SyncStatus.PENDING}
         assert world.text().count("\n") == 1
         clock.shift(31)

@@ -14,7 +14,7 @@ from provision.core.state import Resource
 from provision.queries import Page
 from provision.services.comparing import Found
 from provision.storage.models import SyncStatus
-from provision.sync.result import End, PushResult
+from provision.sync.result import PushResult, PushStatus
 from webui.kit import format, ui
 from webui.kit.i18n import _
 from webui.kit.listing import Selection
@@ -225,8 +225,8 @@ def force_dialog(row: Row) -> None:
 
 def pushed(result: PushResult) -> str:
     """How a push ended, in a sentence."""
-    if result.end is End.DONE and result.failed:
+    if result.status is PushStatus.DONE and result.failed:
         return _("{n} delivered, {failed} refused.", n=f"{result.delivered:,}", failed=f"{result.failed:,}")
-    if result.end is End.DONE:
+    if result.status is PushStatus.DONE:
         return _("{n} delivered.", n=f"{result.delivered:,}")
     return result.message
