@@ -31,7 +31,7 @@ CHUNK = 5_000
 PART = 1_000
 PROGRESS_EVERY = 100
 Progress = Callable[[int, int], None]
-Refusal = Callable[[Mailbox], ProvisionError | None]
+RefusalCheck = Callable[[Mailbox], ProvisionError | None]
 Foreign = Callable[[NewMailbox], ProvisionError | None]
 
 
@@ -196,7 +196,7 @@ class BulkWrites(MailboxWrites):
         change: Callable[[Mailbox], bool],
         *,
         deleted_too: bool = False,
-        refusal: Refusal = lambda row: None,
+        refusal: RefusalCheck = lambda row: None,
     ) -> BulkResult:
         """Apply `change`, which says whether it changed anything, to each row that has no `refusal`."""
         result = BulkResult()
@@ -236,7 +236,9 @@ class BulkWrites(MailboxWrites):
         return rows
 
 
-def _accepted(rows: Sequence[Mailbox], uids: Sequence[UUID], refusal: Refusal, result: BulkResult) -> list[Mailbox]:
+def _accepted(
+    rows: Sequence[Mailbox], uids: Sequence[UUID], refusal: RefusalCheck, result: BulkResult
+) -> list[Mailbox]:
     """Those for which there is no `refusal`; the others go to `result.errors`."""
     index = {uid: number for number, uid in enumerate(dict.fromkeys(uids))}
     good = []

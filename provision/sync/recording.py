@@ -17,8 +17,8 @@ from provision.core.state import Key, Outcome, key_of
 from provision.settings.policy import Rules
 from provision.storage.models import LogStatus, ProvisionLog
 from provision.sync import work as desired
-from provision.sync.result import Failed, PushResult
-from provision.sync.work import Failure, Item, Work
+from provision.sync.result import PushResult, RejectedChange
+from provision.sync.work import FailedAttempt, Item, Work
 
 VANISHED = "Written, but gone when read back: something else keeps rewriting the file."
 FOREIGN = "An entry with this address was made on the mail server by somebody else; choose which one counts."
@@ -29,7 +29,7 @@ GONE = "It is gone from the mail server, and its password is not kept here: rese
 UNREADABLE = "Its waiting password was sealed with a key that is gone; reset the password."
 
 
-class Refusal(NamedTuple):
+class Rejection(NamedTuple):
     error: str
     code: str
     final: bool  # trying again is pointless
@@ -53,7 +53,7 @@ def record(
     """Write down how far each row has come. Rows, their records, then the chain: in another order than everybody else's
     this and somebody who edits could wait for each other."""
     fresh, repaired = _mark_verified(session, work, done, now)
-    failures = _mark_refused(session, work, done, rules, now, is_last)
+    failures = _mark_rejected(session, work, done, rules, now, is_last)
     finishes = [
         _finish(log_uid, LogStatus.SUCCESS, done.outcomes.get(item.key))
         for item, log_uid in desired.pending_logs(session, fresh)
@@ -63,7 +63,7 @@ def record(
         _record_repair(session, item, done.outcomes[item.key])
     result.delivered += len(fresh) + len(repaired)
     result.failed += len(failures)
-    result.failures += [Failed(failure.item.key.address, failure.error) for failure in failures]
+    result.failures += [RejectedChange(failure.item.key.address, failure.error) for failure in failures]
 
 
 def _mark_verified(session: Session, work: Work, done: PushAttempt, now: datetime) -> tuple[list[Item], list[Item]]:
@@ -79,27 +79,27 @@ def _mark_verified(session: Session, work: Work, done: PushAttempt, now: datetim
     return fresh, repaired
 
 
-def _mark_refused(
+def _mark_rejected(
     session: Session, work: Work, done: PushAttempt, rules: Rules, now: datetime, is_last: bool
-) -> list[Failure]:
+) -> list[FailedAttempt]:
     """What was not done: to be tried again later, or given up."""
-    refusals = _refusals(work, done, is_last)
+    rejections = _rejections(work, done, is_last)
     # Delivered, and taken away since: a difference, no failure.
-    gone = {key for key, why in refusals.items() if work.items[key].confirming and why.code == "MAILBOX_GONE"}
+    gone = {key for key, why in rejections.items() if work.items[key].confirming and why.code == "MAILBOX_GONE"}
     desired.mark_confirmed(session, [work.items[key] for key in gone])
-    failures = [_failure(work.items[key], why, rules, now) for key, why in refusals.items() if key not in gone]
+    failures = [_failed_attempt(work.items[key], why, rules, now) for key, why in rejections.items() if key not in gone]
     desired.mark_failed(session, failures)
     return failures
 
 
-def _failure(item: Item, refusal: Refusal, rules: Rules, now: datetime) -> Failure:
+def _failed_attempt(item: Item, rejection: Rejection, rules: Rules, now: datetime) -> FailedAttempt:
     attempts = item.attempts + 1
-    final = refusal.final or attempts >= rules.max_attempts
+    final = rejection.final or attempts >= rules.max_attempts
     retry_at = None if final else now + timedelta(seconds=pause(attempts, rules))
-    return Failure(item, refusal.error, refusal.code, attempts, retry_at)
+    return FailedAttempt(item, rejection.error, rejection.code, attempts, retry_at)
 
 
-def _finish_failures(session: Session, failures: Sequence[Failure], done: PushAttempt) -> list[Finish]:
+def _finish_failures(session: Session, failures: Sequence[FailedAttempt], done: PushAttempt) -> list[Finish]:
     """The ends of what is given up; the records of what is tried again say why it is not done yet."""
     by_key = {failure.item.key: failure for failure in failures}
     finishes, errors = [], []
@@ -140,17 +140,19 @@ def note(outcomes: dict[Key, Outcome], outcome: Outcome) -> None:
     )
 
 
-def _refusals(work: Work, done: PushAttempt, is_last: bool) -> dict[Key, Refusal]:
-    found: dict[Key, Refusal] = {}
+def _rejections(work: Work, done: PushAttempt, is_last: bool) -> dict[Key, Rejection]:
+    found: dict[Key, Rejection] = {}
     for key, run in done.outcomes.items():
         if run.error:
-            found[key] = Refusal(run.error, "COMMAND_FAILED", final=False)
+            found[key] = Rejection(run.error, "COMMAND_FAILED", final=False)
         elif key in done.vanished and is_last:
-            found[key] = Refusal(VANISHED, "COMMAND_FAILED", final=False)
-    found.update({difference.key: Refusal(FOREIGN, "SYNC_CONFLICT", final=True) for difference in done.plan.conflicts})
-    found.update(dict.fromkeys(done.plan.address_conflicts, Refusal(ADDRESS_CONFLICT, "SYNC_CONFLICT", final=True)))
-    found.update(dict.fromkeys(done.plan.unrecoverable, Refusal(GONE, "MAILBOX_GONE", final=True)))
-    found.update(dict.fromkeys(work.unreadable, Refusal(UNREADABLE, "KEY_UNUSABLE", final=True)))
+            found[key] = Rejection(VANISHED, "COMMAND_FAILED", final=False)
+    found.update(
+        {difference.key: Rejection(FOREIGN, "SYNC_CONFLICT", final=True) for difference in done.plan.conflicts}
+    )
+    found.update(dict.fromkeys(done.plan.address_conflicts, Rejection(ADDRESS_CONFLICT, "SYNC_CONFLICT", final=True)))
+    found.update(dict.fromkeys(done.plan.unrecoverable, Rejection(GONE, "MAILBOX_GONE", final=True)))
+    found.update(dict.fromkeys(work.unreadable, Rejection(UNREADABLE, "KEY_UNUSABLE", final=True)))
     return found
 
 

@@ -18,7 +18,7 @@ class PushStatus(StrEnum):
     UNSAFE = "unsafe"
 
 
-class Failed(NamedTuple):
+class RejectedChange(NamedTuple):
     """What was refused, and why."""
 
     address: str
@@ -36,4 +36,4 @@ class PushResult:
     failed: int = 0  # refused in this push; tried again later or given up
     message: str = ""
     retry_at: datetime | None = None
-    failures: list[Failed] = field(default_factory=list)
+    failures: list[RejectedChange] = field(default_factory=list)

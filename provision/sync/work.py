@@ -45,7 +45,7 @@ class Item(NamedTuple):
     last_synced_at: datetime | None
 
 
-class Failure(NamedTuple):
+class FailedAttempt(NamedTuple):
     """One try that failed; without `retry_at` it is given up until a person retries."""
 
     item: Item
@@ -276,7 +276,7 @@ def mark_confirmed(session: Session, items: Iterable[Item]) -> None:
         )
 
 
-def mark_failed(session: Session, failures: Sequence[Failure]) -> None:
+def mark_failed(session: Session, failures: Sequence[FailedAttempt]) -> None:
     """One try of each failed. What was delivered and is to be sent once more is no longer SYNCED: it is not there."""
     for resource, table in TABLES.items():
         rows = [_failed(failure) for failure in failures if failure.item.key.resource is resource]
@@ -291,7 +291,7 @@ def mark_failed(session: Session, failures: Sequence[Failure]) -> None:
             session.connection().execute(statement, rows)
 
 
-def _failed(failure: Failure) -> dict[str, Any]:
+def _failed(failure: FailedAttempt) -> dict[str, Any]:
     item = failure.item
     return {
         "row_id": item.id,
