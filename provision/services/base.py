@@ -18,7 +18,7 @@ from provision.audit.chain import Finish, Subject
 from provision.core.access import Actor, Role
 from provision.core.errors import Conflict, InvalidInput, NotFound
 from provision.settings.config import Settings
-from provision.settings.policy import Rules, in_force
+from provision.settings.policy import Policy, in_force
 from provision.storage.database import Database
 from provision.storage.encryption import Sealer
 from provision.storage.models import Alias, Domain, IdempotencyKey, LogStatus, Mailbox, Operator, utc_now
@@ -89,7 +89,7 @@ class Service:
         now.log_uid = row.log_uid
         return now
 
-    def _rules(self, session: Session) -> Rules:
+    def _policy(self, session: Session) -> Policy:
         return in_force(session, self.settings)
 
     # ---- records ---------------------------------------------------------------------------

@@ -94,7 +94,7 @@ class BulkWrites(MailboxWrites):
             if earlier:
                 refused = [ItemError.told(kept) for kept in earlier.refusals]
                 return BulkResult([UUID(uid) for uid in earlier.resource_ids], errors=refused)
-            checked = _checked(news, self._rules(session).passwords, foreign, result)
+            checked = _checked(news, self._policy(session).passwords, foreign, result)
             good = self._acceptable(session, actor, checked, result)
         if dry_run:
             return result

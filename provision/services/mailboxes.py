@@ -33,7 +33,7 @@ class MailboxWrites(Service):
             made = self._replayed(session, actor, "mailbox.create", idempotency_key, request)
             if made:
                 return self._mailbox(session, UUID(made[0]))
-            new = new.checked(self._rules(session).passwords)
+            new = new.checked(self._policy(session).passwords)
             refuse_taken_aliases(session, actor, new)
             (row,) = insert_mailboxes(self, session, actor, [new], plain=True)
             self._intend(session, actor, "mailbox.create", [row], [new.payload()])
@@ -116,7 +116,7 @@ class MailboxWrites(Service):
         with self._writing() as session:
             row = self._writable(session, actor, uid)
             self._check_version(row, expected_version, status=row.status)
-            rules = self._rules(session).passwords
+            rules = self._policy(session).passwords
             new = password or generate_password(rules)
             check_password(new, rules, address=row.address)
             row.sealed_password = self._seal(row.domain.server.kind, new)

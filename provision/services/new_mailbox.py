@@ -81,7 +81,7 @@ def insert_mailboxes(
     """
     domains = find_domains(session, {addresses.domain_of(new.address) for new in news})
     taken = taken_addresses(session, [new.address for new in news])
-    standard_quota = service._rules(session).default_quota_mb << 20
+    standard_quota = service._policy(session).default_quota_mb << 20
     rows = []
     for new in news:
         if reason := refusal(actor, new, domains, taken):

@@ -149,7 +149,7 @@ class OperatorWrites(Service):
 
     def _hashed(self, session: Session, password: Secret | None) -> tuple[str, Secret | None]:
         """The hash of this password; without one of a one-time password, which is returned with it."""
-        rules = self._rules(session).passwords
+        rules = self._policy(session).passwords
         given = password or generate_password(rules)
         hashed = hash_operator_password(given, rules, self.settings.operator_hash_cost)
         return hashed, None if password else given

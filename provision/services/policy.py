@@ -18,8 +18,8 @@ from provision.core.passwords import generate_password
 from provision.core.secret import Secret
 from provision.services.base import Service, operation, touch
 from provision.settings.config import Settings
-from provision.settings.policy import NAMES, Rules, in_force, over
-from provision.storage.models import Policy
+from provision.settings.policy import NAMES, Policy, in_force, over
+from provision.storage.models import PolicyRow
 
 ORDERED = (("password_min_length", "password_max_length"), ("retry_base_seconds", "retry_cap_seconds"))
 
@@ -56,9 +56,9 @@ class Shown:
 class Policies(Service):
     """Reading is for everybody who may sign in; the hints below password boxes need `now` without anybody."""
 
-    def now(self) -> Rules:
+    def now(self) -> Policy:
         with self.database.read() as session:
-            return self._rules(session)
+            return self._policy(session)
 
     def one_time_password(self) -> Secret:
         return generate_password(self.now().passwords)
@@ -67,7 +67,7 @@ class Policies(Service):
     def show(self, actor: Actor) -> Shown:
         actor.require(Permission.POLICY_READ)
         with self.database.read() as session:
-            return self._shown(session.scalars(select(Policy)).one())
+            return self._shown(session.scalars(select(PolicyRow)).one())
 
     @operation("policy.edit")
     def edit(self, actor: Actor, changes: Mapping[str, Any], *, expected_version: int | None = None) -> Shown:
@@ -75,7 +75,7 @@ class Policies(Service):
         actor.require(Permission.POLICY_WRITE)
         checked = {name: None if value is None else _check(name, value) for name, value in changes.items()}
         with self._writing() as session:
-            row = session.scalars(select(Policy).with_for_update()).one()
+            row = session.scalars(select(PolicyRow).with_for_update()).one()
             before = in_force(session, self.settings)
             self._check_version(row, expected_version, **{name: getattr(before, name) for name in checked})
             own = {name: getattr(row, name) for name in NAMES}
@@ -90,7 +90,13 @@ class Policies(Service):
             return self._shown(row)
 
     def _record(
-        self, session: Session, actor: Actor, changed: list[str], before: Rules, after: Rules, given: Mapping[str, Any]
+        self,
+        session: Session,
+        actor: Actor,
+        changed: list[str],
+        before: Policy,
+        after: Policy,
+        given: Mapping[str, Any],
     ) -> None:
         payload = {
             name: {"old": getattr(before, name), "new": getattr(after, name), "default": given[name] is None}
@@ -98,7 +104,7 @@ class Policies(Service):
         }
         self._done(session, actor, "policy.edit", [Subject("policy", name="policy")], payload)
 
-    def _shown(self, row: Policy) -> Shown:
+    def _shown(self, row: PolicyRow) -> Shown:
         values = asdict(over(self.settings, {name: getattr(row, name) for name in NAMES}))
         rules = [
             Rule(name, values[name], getattr(self.settings, name), self._source(name, getattr(row, name)))
@@ -141,7 +147,7 @@ def allowed(name: str) -> str:
     return f"{whole} from {limits[0]:,} to {limits[1]:,}"
 
 
-def _check_order(after: Rules, checked: Mapping[str, Any]) -> None:
+def _check_order(after: Policy, checked: Mapping[str, Any]) -> None:
     """What the environment has in the wrong order is left alone until somebody touches it."""
     for low, high in ORDERED:
         if checked.keys() & {low, high} and getattr(after, low) > getattr(after, high):

@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 
 from provision.core.passwords import PasswordRules
 from provision.settings.config import Settings
-from provision.storage.models import Policy
+from provision.storage.models import PolicyRow
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class Policy:
     """Each by the name it has in Settings, where its meaning, its bounds and its default are."""
 
     password_min_length: int
@@ -33,15 +33,15 @@ class Rules:
         return PasswordRules(self.password_min_length, longest, self.password_classes)
 
 
-NAMES = tuple(field.name for field in fields(Rules))
+NAMES = tuple(field.name for field in fields(Policy))
 
 
-def in_force(session: Session, settings: Settings) -> Rules:
+def in_force(session: Session, settings: Settings) -> Policy:
     """Read at each use, so that a change holds at once in every process; it is one row."""
-    row = session.execute(select(*(getattr(Policy, name) for name in NAMES))).one()
+    row = session.execute(select(*(getattr(PolicyRow, name) for name in NAMES))).one()
     return over(settings, row._asdict())
 
 
-def over(settings: Settings, chosen: Mapping[str, Any]) -> Rules:
+def over(settings: Settings, chosen: Mapping[str, Any]) -> Policy:
     """The settings, with what was chosen in the database before them."""
-    return Rules(**{name: getattr(settings, name) if chosen[name] is None else chosen[name] for name in NAMES})
+    return Policy(**{name: getattr(settings, name) if chosen[name] is None else chosen[name] for name in NAMES})

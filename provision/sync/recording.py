@@ -14,7 +14,7 @@ from provision.audit.chain import Finish, Subject
 from provision.core.access import Actor
 from provision.core.plan import Plan
 from provision.core.state import Key, Outcome, key_of
-from provision.settings.policy import Rules
+from provision.settings.policy import Policy
 from provision.storage.models import LogStatus, ProvisionLog
 from provision.sync import work as desired
 from provision.sync.result import PushResult, RejectedChange
@@ -48,12 +48,12 @@ class PushAttempt:
 
 
 def record(
-    session: Session, work: Work, done: PushAttempt, rules: Rules, now: datetime, result: PushResult, *, is_last: bool
+    session: Session, work: Work, done: PushAttempt, policy: Policy, now: datetime, result: PushResult, *, is_last: bool
 ) -> None:
     """Write down how far each row has come. Rows, their records, then the chain: in another order than everybody else's
     this and somebody who edits could wait for each other."""
     fresh, repaired = _mark_verified(session, work, done, now)
-    failures = _mark_rejected(session, work, done, rules, now, is_last)
+    failures = _mark_rejected(session, work, done, policy, now, is_last)
     finishes = [
         _finish(log_uid, LogStatus.SUCCESS, done.outcomes.get(item.key))
         for item, log_uid in desired.pending_logs(session, fresh)
@@ -80,22 +80,24 @@ def _mark_verified(session: Session, work: Work, done: PushAttempt, now: datetim
 
 
 def _mark_rejected(
-    session: Session, work: Work, done: PushAttempt, rules: Rules, now: datetime, is_last: bool
+    session: Session, work: Work, done: PushAttempt, policy: Policy, now: datetime, is_last: bool
 ) -> list[FailedAttempt]:
     """What was not done: to be tried again later, or given up."""
     rejections = _rejections(work, done, is_last)
     # Delivered, and taken away since: a difference, no failure.
     gone = {key for key, why in rejections.items() if work.items[key].confirming and why.code == "MAILBOX_GONE"}
     desired.mark_confirmed(session, [work.items[key] for key in gone])
-    failures = [_failed_attempt(work.items[key], why, rules, now) for key, why in rejections.items() if key not in gone]
+    failures = [
+        _failed_attempt(work.items[key], why, policy, now) for key, why in rejections.items() if key not in gone
+    ]
     desired.mark_failed(session, failures)
     return failures
 
 
-def _failed_attempt(item: Item, rejection: Rejection, rules: Rules, now: datetime) -> FailedAttempt:
+def _failed_attempt(item: Item, rejection: Rejection, policy: Policy, now: datetime) -> FailedAttempt:
     attempts = item.attempts + 1
-    final = rejection.final or attempts >= rules.max_attempts
-    retry_at = None if final else now + timedelta(seconds=pause(attempts, rules))
+    final = rejection.final or attempts >= policy.max_attempts
+    retry_at = None if final else now + timedelta(seconds=pause(attempts, policy))
     return FailedAttempt(item, rejection.error, rejection.code, attempts, retry_at)
 
 
@@ -116,10 +118,10 @@ def _finish_failures(session: Session, failures: Sequence[FailedAttempt], done: 
     return finishes
 
 
-def pause(attempts: int, rules: Rules) -> float:
+def pause(attempts: int, policy: Policy) -> float:
     """Seconds until the next try: doubling, capped, with jitter so that many do not come at once."""
-    doubled: float = rules.retry_base_seconds * 2 ** min(attempts - 1, 30)
-    return min(rules.retry_cap_seconds, doubled) * random.uniform(0.5, 1.0)
+    doubled: float = policy.retry_base_seconds * 2 ** min(attempts - 1, 30)
+    return min(policy.retry_cap_seconds, doubled) * random.uniform(0.5, 1.0)
 
 
 def note(outcomes: dict[Key, Outcome], outcome: Outcome) -> None:

@@ -13,7 +13,7 @@ from provision.storage.models.callers import (
     operator_domain,
 )
 from provision.storage.models.mail import TABLES, Alias, Domain, Mailbox, Server
-from provision.storage.models.policy import Policy
+from provision.storage.models.policy import PolicyRow
 from provision.storage.models.records import (
     ApiAnswer,
     AuditCheckpoint,
@@ -39,7 +39,7 @@ __all__ = [
     "LogStatus",
     "Mailbox",
     "Operator",
-    "Policy",
+    "PolicyRow",
     "ProvisionLog",
     "Server",
     "SignInGuard",

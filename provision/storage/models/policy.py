@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from provision.storage.models.base import Base, utc_now
 
 
-class Policy(Base):
+class PolicyRow(Base):
     """The one row of rules that a SuperAdmin has set; what is None is as the environment says."""
 
     __tablename__ = "policy"
