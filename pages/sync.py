@@ -52,7 +52,7 @@ if part == "compare":
     if compare.wanted_again(server, search) or asked:
         compare.look(server, search)
     compare.import_result(server)
-    found = compare.kept(server, search)
+    found = compare.last_comparison(server, search)
     kind = compare.choose_kind(found) if found else None
     if found and kind:
         st.caption(compare.meaning(kind))

@@ -33,7 +33,7 @@ def cases(report: Path) -> Iterator[Case]:
         yield Case(group, float(case.get("time") or 0), outcome, reason)
 
 
-def told(found: list[Case], warning: str = "") -> Iterator[str]:
+def summary(found: list[Case], warning: str = "") -> Iterator[str]:
     """The lines that are printed; the sums stand last."""
     seconds = {group: sum(case.seconds for case in found if case.group == group) for group in {c.group for c in found}}
     yield f"{'group':<10} {'seconds':>8} {'tests':>6}"
@@ -55,7 +55,7 @@ def main() -> int:
     given = parser.parse_args()
     missing = [report for report in given.reports if not report.exists()]
     found = [case for report in given.reports if report not in missing for case in cases(report)]
-    print("\n".join(told(found, given.warning)))
+    print("\n".join(summary(found, given.warning)))
     failed = not found or missing or any(case.outcome == "failed" for case in found)
     return 1 if failed else 0
 

@@ -43,8 +43,8 @@ class ItemError:
     name: str
     error: ProvisionError
 
-    def kept(self) -> dict[str, Any]:
-        """For a repeated call; `told` reads it."""
+    def to_dict(self) -> dict[str, Any]:
+        """For a repeated call; `from_dict` reads it."""
         error = self.error
         return {
             "index": self.index,
@@ -55,8 +55,10 @@ class ItemError:
         }
 
     @classmethod
-    def told(cls, kept: Mapping[str, Any]) -> "ItemError":
-        return cls(kept["index"], kept["name"], ProvisionError(kept["message"], code=kept["code"], **kept["details"]))
+    def from_dict(cls, stored: Mapping[str, Any]) -> "ItemError":
+        return cls(
+            stored["index"], stored["name"], ProvisionError(stored["message"], code=stored["code"], **stored["details"])
+        )
 
 
 @dataclass(slots=True)
@@ -92,7 +94,7 @@ class BulkWrites(MailboxWrites):
         with self.database.read() as session:
             earlier = self._earlier(session, actor, "mailbox.create_many", idempotency_key, request)
             if earlier:
-                refused = [ItemError.told(kept) for kept in earlier.refusals]
+                refused = [ItemError.from_dict(stored) for stored in earlier.refusals]
                 return BulkResult([UUID(uid) for uid in earlier.resource_ids], errors=refused)
             checked = _checked(news, self._policy(session).passwords, foreign, result)
             good = self._acceptable(session, actor, checked, result)
@@ -102,7 +104,7 @@ class BulkWrites(MailboxWrites):
         for part in _hashed(good, max(PART, len(good)) if idempotency_key else PART, progress):
             with self._writing() as session:
                 rows = self._insert_part(session, actor, part, result)
-                refusals = [error.kept() for error in result.errors]
+                refusals = [error.to_dict() for error in result.errors]
                 self._remember(session, actor, "mailbox.create_many", idempotency_key, request, result.done, refusals)
             servers.update(row.server_id for row in rows)
         self._push(servers)

@@ -208,7 +208,7 @@ def run_next_import(app: Postroom, *, chunk: int = CHUNK) -> bool:
     except DatabaseUnavailable:
         raise  # left as it is, and taken up again later
     except Exception as error:
-        _end(app, job, JobStatus.FAILED, error=_told(error))
+        _end(app, job, JobStatus.FAILED, error=_sentence(error))
     return True
 
 
@@ -251,7 +251,7 @@ def _run(app: Postroom, job: ImportJob, chunk: int) -> None:
         except DatabaseUnavailable:
             raise
         except Exception as error:
-            failure = _told(error)
+            failure = _sentence(error)
             errors += [RowError(row, "", "NOT_DONE", failure) for row in sheet.rows[start:]]
             break
         errors += part.errors
@@ -266,7 +266,7 @@ def _run(app: Postroom, job: ImportJob, chunk: int) -> None:
     _end(app, job, ended, **values, sealed_rejected=_seal(app, rejected_csv(result).encode()) if errors else None)
 
 
-def _told(error: Exception) -> str:
+def _sentence(error: Exception) -> str:
     """Why an import failed, for its owner."""
     if isinstance(error, ProvisionError):
         return error.message

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.summary import cases, told
+from tests.summary import cases, summary
 
 REPORT = """<testsuites><testsuite>
 <testcase classname="tests.sync.test_push" name="test_a" time="2.5"/>
@@ -15,7 +15,7 @@ REPORT = """<testsuites><testsuite>
 
 def test_it_names_what_was_skipped_and_ends_with_the_sums(tmp_path: Path) -> None:
     (tmp_path / "report.xml").write_text(REPORT)
-    lines = list(told(list(cases(tmp_path / "report.xml")), "nobody was asked"))
+    lines = list(summary(list(cases(tmp_path / "report.xml")), "nobody was asked"))
     assert lines[1].split() == ["sync", "3", "2"]
     assert "Skipped: 1 of servers: no engine" in lines
     assert "Skipped: 1 of live: no server named" in lines

@@ -64,9 +64,9 @@ def _table(shown: Shown) -> None:
     cells = [
         {
             "rule": _capital(word(meaning(rule.name))),
-            "value": _told(rule.name, rule.value),
+            "value": _written(rule.name, rule.value),
             "source": [word(SOURCES[rule.source])],
-            "default": _told(rule.name, rule.default),
+            "default": _written(rule.name, rule.default),
             "variable": variables(rule.name)[-1],
         }
         for rule in shown.rules
@@ -97,7 +97,7 @@ def _environment(settings: Settings) -> None:
     st.dataframe(frame, column_config=columns, hide_index=True, height="content", alt=_("Set in the environment"))
 
 
-def _told(name: str, value: float | bool) -> str:
+def _written(name: str, value: float | bool) -> str:
     if name == "default_quota_mb":
         return format.size(int(value) * MB) if value else _("no limit")
     if isinstance(value, bool):
@@ -144,7 +144,7 @@ def reset_dialog(shown: Shown) -> None:
         return _("The rules are as the environment or the product says.")
 
     changed = [
-        f"- {_capital(word(meaning(r.name)))}: {_told(r.name, r.value)} → {_told(r.name, r.default)}"
+        f"- {_capital(word(meaning(r.name)))}: {_written(r.name, r.value)} → {_written(r.name, r.default)}"
         for r in shown.rules
         if r.source is Source.SET
     ]
@@ -164,7 +164,7 @@ def _group(shown: Shown, heading: str) -> dict[str, Any]:
 def _field(rule: Rule, text: str, place: Any) -> Any:
     """What is typed; None where the default shall hold."""
     limits, key, help_text = bounds(rule.name), f"{FIELD}{rule.name}", _capital(word(meaning(rule.name)))
-    default = _("Default: {value}", value=_told(rule.name, rule.default))
+    default = _("Default: {value}", value=_written(rule.name, rule.default))
     if limits is None:
         st.session_state.setdefault(key, _own(rule))
         states = {None: default, True: _("on"), False: _("off")}

@@ -36,7 +36,7 @@ def look(server: Row, search: str) -> None:
         st.session_state[KEPT] = (server["uid"], actor.domains, search, found)
 
 
-def kept(server: Row, search: str) -> Comparison | None:
+def last_comparison(server: Row, search: str) -> Comparison | None:
     """The last one, if it is of this server, of this search, and of what the reader may see now."""
     actor = ui.signed_in(Permission.SYNC_READ).actor
     known = st.session_state.get(KEPT)
