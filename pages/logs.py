@@ -10,7 +10,7 @@ from provision.core.access import Permission
 from provision.core.address import readable
 from provision.queries import LogFilter
 from provision.storage.models import LogStatus, utc_now
-from webui.http.base_path import place
+from webui.http.base_path import url_for
 from webui.kit import format, ui
 from webui.kit.i18n import _, counted
 from webui.logs import parts
@@ -55,7 +55,7 @@ with heading:
         "since": since.isoformat() if since else None,
     }
     query = urlencode({name: value for name, value in asked.items() if value})
-    st.link_button(_("Export CSV"), place(f"/export/logs.csv?{query}"), icon=":material/download:")
+    st.link_button(_("Export CSV"), url_for(f"/export/logs.csv?{query}"), icon=":material/download:")
     if who.may(Permission.AUDIT_VERIFY) and st.button(_("Verify audit chain"), icon=":material/verified_user:"):
         parts.verify_dialog()
 

@@ -28,7 +28,7 @@ from provision.ops.first_start import add_named_server
 from provision.settings.config import get_settings
 from provision.telemetry import serverlog
 from webui.http import endpoints, import_endpoints
-from webui.http.base_path import base_path, path_below, place
+from webui.http.base_path import base_path, path_below, url_for
 from webui.http.proxies import RealAddress, is_within
 from webui.http.request_log import RequestLog
 from webui.http.running import jobs_alive, postroom, watch
@@ -42,17 +42,17 @@ PRELOADED = ("pandas", "pyarrow", "streamlit_authenticator", "altair", "webui.en
 
 def routes() -> list[BaseRoute]:
     """All below the base path; health at the root too, for the container's own check knows no base path."""
-    mount = place(MOUNT)
+    mount = url_for(MOUNT)
     found: list[BaseRoute] = [
         Mount(mount, create_api(postroom, jobs_alive, mount)),
-        Route(place("/health"), endpoints.health),
-        Route(place("/metrics"), metrics_endpoint(postroom)),
-        Route(place("/auth/session"), endpoints.set_cookie),
-        Route(place("/auth/logout"), endpoints.drop_cookie),
-        Route(place("/export/mailboxes.csv"), endpoints.export_mailboxes),
-        Route(place("/export/logs.csv"), endpoints.export_logs),
-        Route(place("/export/mailboxes-template.csv"), import_endpoints.mailbox_template),
-        Route(place("/export/import-rejected.csv"), import_endpoints.import_rejected),
+        Route(url_for("/health"), endpoints.health),
+        Route(url_for("/metrics"), metrics_endpoint(postroom)),
+        Route(url_for("/auth/session"), endpoints.set_cookie),
+        Route(url_for("/auth/logout"), endpoints.drop_cookie),
+        Route(url_for("/export/mailboxes.csv"), endpoints.export_mailboxes),
+        Route(url_for("/export/logs.csv"), endpoints.export_logs),
+        Route(url_for("/export/mailboxes-template.csv"), import_endpoints.mailbox_template),
+        Route(url_for("/export/import-rejected.csv"), import_endpoints.import_rejected),
     ]
     return [*found, Route("/health", endpoints.health)] if base_path() else found
 

@@ -9,7 +9,7 @@ def base_path() -> str:
     return f"/{path}" if path else ""
 
 
-def place(path: str) -> str:
+def url_for(path: str) -> str:
     """A path of ours as browsers must ask for it."""
     return base_path() + path
 

@@ -20,7 +20,7 @@ from provision.storage.models import LogStatus, Status, SyncStatus
 from provision.transfer.csv_io import export_csv
 from provision.transfer.csv_reader import guard
 from webui.http import sessions
-from webui.http.base_path import place
+from webui.http.base_path import url_for
 from webui.http.running import jobs_alive, postroom
 
 LOG_COLUMNS = (
@@ -62,7 +62,7 @@ async def set_cookie(request: Request) -> Response:
 
 async def drop_cookie(request: Request) -> Response:
     """Only from our own pages: another site shall not sign people out."""
-    response = RedirectResponse(place("/"), 303, headers={"cache-control": "no-store"})
+    response = RedirectResponse(url_for("/"), 303, headers={"cache-control": "no-store"})
     if request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none"):
         response.delete_cookie(sessions.COOKIE, secure=True, httponly=True, samesite="strict", path="/")
     return response

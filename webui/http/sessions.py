@@ -21,7 +21,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from provision.core.secret import Secret
 from provision.identity.sign_in import SignedIn
 from provision.telemetry import serverlog
-from webui.http.base_path import place
+from webui.http.base_path import url_for
 from webui.http.running import postroom
 
 COOKIE = "__Host-postroom"
@@ -107,14 +107,14 @@ def begin(token: Secret) -> None:
         for old in [name for name, kept in _tickets.items() if kept.expires < now]:
             del _tickets[old]
         _tickets[ticket] = Ticket(token, cookie(XSRF_COOKIE), now + TICKET_SECONDS)
-    go_to(place("/auth/session?") + urlencode({"ticket": ticket, "next": here()}))
+    go_to(url_for("/auth/session?") + urlencode({"ticket": ticket, "next": here()}))
 
 
 def end(who: SignedIn) -> None:
     """Sign out, in all tabs; the browser drops its cookie."""
     postroom().sign_in.sign_out(who)
     st.session_state.clear()
-    go_to(place("/auth/logout"))
+    go_to(url_for("/auth/logout"))
 
 
 def here() -> str:
@@ -122,7 +122,7 @@ def here() -> str:
     url = st.context.url
     parts = urlsplit(url if isinstance(url, str) else "")
     query = urlencode(st.query_params.to_dict(), doseq=True)
-    return (parts.path or place("/")) + (f"?{query}" if query else "")
+    return (parts.path or url_for("/")) + (f"?{query}" if query else "")
 
 
 def go_to(url: str) -> None:
@@ -155,4 +155,4 @@ def of_request(request: Request) -> SignedIn | None:
 def local_path(url: str) -> str:
     """A place on this site; anything else becomes the start page."""
     harmless = url.startswith("/") and not url.startswith(("//", "/\\")) and url.isprintable()
-    return url if harmless and "\\" not in url else place("/")
+    return url if harmless and "\\" not in url else url_for("/")

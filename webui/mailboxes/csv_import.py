@@ -21,7 +21,7 @@ from provision.transfer.import_jobs import (
     import_jobs,
     start_import,
 )
-from webui.http.base_path import place
+from webui.http.base_path import url_for
 from webui.kit import format, problems, ui
 from webui.kit.i18n import _, counted
 
@@ -64,7 +64,7 @@ def import_dialog() -> None:
                 _("Columns: email, password or password_hash, display_name, quota_mb, aliases, enabled."),
                 width="content",
             )
-            st.link_button(_("Template"), place("/export/mailboxes-template.csv"), icon=":material/download:")
+            st.link_button(_("Template"), url_for("/export/mailboxes-template.csv"), icon=":material/download:")
         file = st.file_uploader(
             _("CSV file"), type=["csv", "txt"], label_visibility="collapsed", key=f"mb_import_{key}"
         )
@@ -194,7 +194,7 @@ def _finished(who: SignedIn, job: ImportProgress) -> None:
     st.markdown(f"{text}. {ui.plain(job.error or '')}", width="stretch")
     if job.has_rejected:
         st.link_button(
-            _("Refused rows"), place(f"/export/import-rejected.csv?import={job.uid}"), icon=":material/download:"
+            _("Refused rows"), url_for(f"/export/import-rejected.csv?import={job.uid}"), icon=":material/download:"
         )
     if st.button(_("Hide"), key=f"mb_hide_{job.uid.hex}"):
         dismiss_import(ui.app(), who.actor, job.uid)

@@ -10,7 +10,7 @@ from provision.core.address import readable
 from provision.identity.sign_in import SignedIn
 from provision.queries import FULL_PERCENT, MailboxFilter, Page
 from provision.storage.models import Status, SyncStatus
-from webui.http.base_path import place
+from webui.http.base_path import url_for
 from webui.kit import format, ui
 from webui.kit.i18n import _, counted
 from webui.mailboxes import delivery
@@ -66,7 +66,7 @@ def export_link(where: MailboxFilter) -> None:
         "used_percent_from": where.used_percent_from,
     }
     query = urlencode({name: value for name, value in asked.items() if value})
-    st.link_button(_("Export CSV"), place(f"/export/mailboxes.csv?{query}"), icon=":material/download:")
+    st.link_button(_("Export CSV"), url_for(f"/export/mailboxes.csv?{query}"), icon=":material/download:")
 
 
 def table(mine: ui.Listing, page: Page, servers: Sequence[Mapping[str, Any]], *, many: bool) -> list[Mapping[str, Any]]:

@@ -8,7 +8,7 @@ import streamlit as st
 from provision.core.access import Permission
 from provision.core.address import readable
 from provision.services.tokens import SCOPES, in_days, state
-from webui.http.base_path import place
+from webui.http.base_path import url_for
 from webui.kit import format, ui
 from webui.kit.i18n import _, word
 
@@ -111,4 +111,4 @@ def part(adding: Any) -> None:
     living = token is not None and token["revoked_at"] is None
     if bar.button(_("Revoke"), icon=":material/block:", disabled=not living) and token:
         revoke_dialog(token)
-    st.caption(_("The reference of the API is at {path}.", path=place("/api/provision/docs")))
+    st.caption(_("The reference of the API is at {path}.", path=url_for("/api/provision/docs")))
