@@ -12,7 +12,7 @@ from webui.kit.i18n import _, counted
 
 who = ui.signed_in(Permission.ALIAS_READ)
 app = ui.app()
-mine = ui.Listing("al")
+listing = ui.Listing("al")
 may_write = who.may(Permission.ALIAS_WRITE)
 
 with ui.title(_("Aliases")):
@@ -21,19 +21,19 @@ with ui.title(_("Aliases")):
 
 find, where, state = st.columns([4, 3, 3], vertical_alignment="bottom")
 with find:
-    search = mine.search(_("Search"), _("alias or destination"))
+    search = listing.search(_("Search"), _("alias or destination"))
 with where:
-    domain = mine.choice("domain", _("Domain"), app.queries.domain_names(who.actor), words=readable)
+    domain = listing.choice("domain", _("Domain"), app.queries.domain_names(who.actor), words=readable)
 with state:
-    sync = mine.choice("sync", _("Status"), list(SyncStatus))
+    sync = listing.choice("sync", _("Status"), list(SyncStatus))
 page = app.queries.aliases(
-    who.actor, search=search, domain=domain, sync_status=sync, number=mine.number, size=mine.size
+    who.actor, search=search, domain=domain, sync_status=sync, number=listing.number, size=listing.size
 )
 
 if page.total:
     bar = st.container(horizontal=True, vertical_alignment="center")
-    chosen = parts.table(mine, page, selectable=may_write)
-    mine.pages(page, counted(page.total, "{n} alias", "{n} aliases"))
+    chosen = parts.table(listing, page, selectable=may_write)
+    listing.pages(page, counted(page.total, "{n} alias", "{n} aliases"))
     one = chosen[0] if len(chosen) == 1 else None
     if may_write:
         if bar.button(_("Edit"), icon=":material/edit:", disabled=one is None) and one:
@@ -43,10 +43,10 @@ if page.total:
         if bar.button(_("Retry"), icon=":material/refresh:", disabled=not chosen):
             with ui.attempt():
                 app.provisioner.retry_many(who.actor, [(Resource.ALIAS, row["uid"]) for row in chosen])
-                mine.clear_selection()
+                listing.clear_selection()
                 ui.done(_("Tried again."))
         if bar.button(_("Delete"), icon=":material/delete:", disabled=not chosen):
-            parts.delete_dialog(chosen, mine)
+            parts.delete_dialog(chosen, listing)
         if len(chosen) > 1:
             bar.caption(_("{n} selected", n=len(chosen)))
 elif search or domain or sync:

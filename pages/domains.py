@@ -10,7 +10,7 @@ from webui.kit.i18n import _, counted
 
 who = ui.signed_in(Permission.DOMAIN_READ)
 app = ui.app()
-mine = ui.Listing("dm")
+listing = ui.Listing("dm")
 may_write = who.may(Permission.DOMAIN_WRITE)
 rows = app.queries.domains(who.actor)
 servers = [server.name for server in app.queries.servers(who.actor)]
@@ -21,19 +21,19 @@ with ui.title(_("Domains")):
 
 find, _rest = st.columns([4, 6], vertical_alignment="bottom")
 with find:
-    search = mine.search(_("Search"), _("name or description"))
-page = parts.page_of(rows, search, mine.number, mine.size)
+    search = listing.search(_("Search"), _("name or description"))
+page = parts.page_of(rows, search, listing.number, listing.size)
 
 if page.total:
     bar = st.container(horizontal=True, vertical_alignment="center")
-    row = parts.table(mine, page, selectable=True)
-    mine.pages(page, counted(page.total, "{n} domain", "{n} domains"))
+    row = parts.table(listing, page, selectable=True)
+    listing.pages(page, counted(page.total, "{n} domain", "{n} domains"))
     with bar:
         if may_write:
             if st.button(_("Edit"), icon=":material/edit:", disabled=row is None) and row:
                 parts.edit_dialog(row)
             if st.button(_("Delete"), icon=":material/delete:", disabled=row is None) and row:
-                parts.delete_dialog(row, mine)
+                parts.delete_dialog(row, listing)
         if row:
             name = ui.plain(readable(row["name"]))
             ui.link("mailboxes", _("Mailboxes of {name}", name=name), icon=":material/mail:", mb_domain=row["name"])

@@ -10,7 +10,7 @@ from webui.mailboxes import action_bar, csv_import, delivery, detail, edit_dialo
 
 who = ui.signed_in(Permission.MAILBOX_READ)
 app = ui.app()
-mine = ui.Listing("mb", parts.SIZE)
+listing = ui.Listing("mb", parts.SIZE)
 may = who.may(Permission.MAILBOX_WRITE)
 
 heading = ui.title(_("Mailboxes"))
@@ -19,8 +19,10 @@ delivery.banner(servers)
 parts.cards(who)
 if may:
     csv_import.progress(who)
-where, sort, descending = parts.filters(who, mine)
-page = app.queries.mailboxes(who.actor, where, sort=sort, descending=descending, number=mine.number, size=mine.size)
+where, sort, descending = parts.filters(who, listing)
+page = app.queries.mailboxes(
+    who.actor, where, sort=sort, descending=descending, number=listing.number, size=listing.size
+)
 
 with heading:
     parts.export_link(where)
@@ -32,11 +34,11 @@ with heading:
 
 actions = st.container(horizontal=True, vertical_alignment="center")
 if page.total:
-    chosen = parts.table(mine, page, servers, many=may)
-    mine.pages(page, parts.count(page))
+    chosen = parts.table(listing, page, servers, many=may)
+    listing.pages(page, parts.count(page))
 else:
     chosen = []
     ui.empty(_("No mailbox matches. Widen the filters, or create one."), ":material/search_off:")
 with actions:
-    action_bar.bar(who, chosen, mine, servers, may=may, deleted=where.status == Status.DELETED)
+    action_bar.bar(who, chosen, listing, servers, may=may, deleted=where.status == Status.DELETED)
 detail.open_from_url()

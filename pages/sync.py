@@ -13,7 +13,7 @@ from webui.sync.choices import choices
 
 who = ui.signed_in(Permission.SYNC_READ)
 app = ui.app()
-mine = ui.Listing("sy")
+listing = ui.Listing("sy")
 may_push, may_pull = who.may(Permission.SYNC_PUSH), who.may(Permission.SYNC_PULL)
 servers = app.queries.health(who.actor)
 
@@ -28,21 +28,21 @@ sync_status.health([row["uid"] for row in halted])
 
 left, right = st.columns([4, 1], vertical_alignment="bottom")
 with left:
-    part = mine.part({"waiting": _("Waiting"), "compare": _("Compare")})
+    part = listing.part({"waiting": _("Waiting"), "compare": _("Compare")})
 
 if part == "waiting":
     with right:
-        status = mine.choice("status", _("Status"), [SyncStatus.FAILED, SyncStatus.PENDING])
-    sync_status.waiting(mine, status)
+        status = listing.choice("status", _("Status"), [SyncStatus.FAILED, SyncStatus.PENDING])
+    sync_status.waiting(listing, status)
 
 if part == "compare":
     which, find, act = st.columns([3, 3, 4], vertical_alignment="bottom")
     names = [row["name"] for row in servers]
     with which:
-        name = st.selectbox(_("Mail server"), names, key="sy_server", bind="query-params", on_change=mine.first_page)
+        name = st.selectbox(_("Mail server"), names, key="sy_server", bind="query-params", on_change=listing.first_page)
     server = next(row for row in servers if row["name"] == name) if name in names else servers[0]
     with find:
-        search = mine.search(_("Search"), _("part of the address"))
+        search = listing.search(_("Search"), _("part of the address"))
     with act.container(horizontal=True):
         asked = st.button(_("Preview"), type="primary", icon=":material/compare_arrows:", key="sy_preview")
         if may_pull and st.button(_("Import …"), icon=":material/download:", key="sy_import"):
@@ -58,15 +58,15 @@ if part == "compare":
         st.caption(compare.meaning(kind))
         bar = st.container(horizontal=True)
         offered = choices(kind) if may_push else []
-        chosen = compare.table(mine, found, kind, selectable=bool(offered))
+        chosen = compare.table(listing, found, kind, selectable=bool(offered))
         for choice in offered:
             if bar.button(choice.name, icon=choice.icon, disabled=not chosen, key=f"sy_{kind}_{choice.winner}"):
-                compare.decide(mine, server, kind, chosen, choice)
+                compare.decide(listing, server, kind, chosen, choice)
         if offered and kind in compare.VALUES:
             if bar.button(_("All: dashboard wins"), icon=":material/keyboard_double_arrow_right:"):
-                compare.decide_all(mine, server, found, Winner.DASHBOARD)
+                compare.decide_all(listing, server, found, Winner.DASHBOARD)
             if bar.button(_("All: server wins"), icon=":material/keyboard_double_arrow_left:"):
-                compare.decide_all(mine, server, found, Winner.SERVER)
+                compare.decide_all(listing, server, found, Winner.SERVER)
         is_plan = kind in (Found.CREATE, Found.CHANGE, Found.DELETE)
         if may_push and is_plan and bar.button(_("Send all now"), icon=":material/send:"):
             compare.push_now(server)

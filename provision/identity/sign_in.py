@@ -234,8 +234,8 @@ def _forgive(session: Session, name: str, ip: str | None) -> None:
     """It was the right password: the name starts anew, and the address has this try back."""
     clear_lock(session, name)
     if ip:
-        mine = SignInGuard.key == f"ip:{ip}"
-        session.execute(update(SignInGuard).where(mine).values(failures=SignInGuard.failures - 1))
+        own = SignInGuard.key == f"ip:{ip}"
+        session.execute(update(SignInGuard).where(own).values(failures=SignInGuard.failures - 1))
 
 
 def end_sessions(session: Session, operator_id: int) -> None:

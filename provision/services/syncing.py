@@ -30,8 +30,8 @@ class SyncWrites(Service):
         """Deliver everything that waits for this server, now. `seconds`: longest to wait for it; None: to the end."""
         actor.require(Permission.SYNC_PUSH)
         result = self._push_now(self._server(server_id), seconds)
-        mine = self._mine(actor)  # the push is of the whole server; whose addresses it names is not
-        return replace(result, failures=[failure for failure in result.failures if mine(failure.address)])
+        in_own_domains = self._in_own_domains(actor)  # the push is of the whole server; whose addresses it names is not
+        return replace(result, failures=[failure for failure in result.failures if in_own_domains(failure.address)])
 
     @operation("sync.force")
     def push_unsafe(self, actor: Actor, server_id: UUID, *, seconds: float | None = None) -> PushResult:
@@ -167,8 +167,8 @@ class SyncWrites(Service):
         with self._only_writer(server):
             plan, wanted, actual = self.sync.survey(server.id)
             if keys is None:
-                mine = self._shown(plan, actor)
-                keys = list(dict.fromkeys(d.key for d in (*mine.differing, *mine.conflicts)))
+                shown = self._shown(plan, actor)
+                keys = list(dict.fromkeys(d.key for d in (*shown.differing, *shown.conflicts)))
             if not keys:
                 return 0
             with self._writing() as session:
@@ -204,9 +204,9 @@ class SyncWrites(Service):
 
     def _shown(self, plan: Plan, actor: Actor) -> Plan:
         """The part that is about the actor's domains; the whole is not gone through where he has all of them."""
-        return plan if actor.domains is None else plan.within(self._mine(actor))
+        return plan if actor.domains is None else plan.within(self._in_own_domains(actor))
 
-    def _mine(self, actor: Actor) -> Callable[[str], bool]:
+    def _in_own_domains(self, actor: Actor) -> Callable[[str], bool]:
         """Whether an address is in a domain of the actor."""
         if actor.domains is None:
             return lambda address: True

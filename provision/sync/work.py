@@ -281,12 +281,12 @@ def mark_failed(session: Session, failures: Sequence[FailedAttempt]) -> None:
     for resource, table in TABLES.items():
         rows = [_failed(failure) for failure in failures if failure.item.key.resource is resource]
         column = table.__table__.c
-        mine = (column.id == bindparam("row_id"), column.generation == bindparam("row_generation"))
+        this_generation = (column.id == bindparam("row_id"), column.generation == bindparam("row_generation"))
         values: dict[str, Any] = {
             name: bindparam(name) for name in ("error", "error_code", "attempts", "next_attempt_at")
         }
         marks = {name: func.coalesce(bindparam(f"new_{name}", type_=Integer), column[name]) for name in MARKS}
-        statement = update(table.__table__).where(*mine).values(**values, **marks, confirming=False)  # type: ignore[arg-type]
+        statement = update(table.__table__).where(*this_generation).values(**values, **marks, confirming=False)  # type: ignore[arg-type]
         if rows:
             session.connection().execute(statement, rows)
 

@@ -125,12 +125,9 @@ def import_job(app: Postroom, actor: Actor, uid: UUID) -> ImportProgress:
 def import_jobs(app: Postroom, actor: Actor) -> list[ImportProgress]:
     """The actor's own jobs that are open, or finished lately and not dismissed; newest first."""
     lately = or_(ImportJob.finished_at.is_(None), ImportJob.finished_at > utc_now() - KEPT)
-    mine = (ImportJob.operator_id == actor.operator_id, ImportJob.operator == actor.name)
+    own = (ImportJob.operator_id == actor.operator_id, ImportJob.operator == actor.name)
     statement = (
-        _progress()
-        .where(*mine, lately, ImportJob.dismissed.is_(False))
-        .order_by(ImportJob.id.desc())
-        .limit(MAX_WAITING)
+        _progress().where(*own, lately, ImportJob.dismissed.is_(False)).order_by(ImportJob.id.desc()).limit(MAX_WAITING)
     )
     with app.database.read() as session:
         return [ImportProgress(**row) for row in session.execute(statement).mappings()]
@@ -308,7 +305,7 @@ def _beat(app: Postroom, job: ImportJob, done: int, created: int, refused: int) 
         "refused": max(refused, job.refused),
     }
     with app.database.write() as session:
-        if session.execute(update(ImportJob).where(*_mine(job)).values(values)).rowcount != 1:  # type: ignore[attr-defined]
+        if session.execute(update(ImportJob).where(*_still_ours(job)).values(values)).rowcount != 1:  # type: ignore[attr-defined]
             raise LostClaim
         return bool(session.scalar(select(ImportJob.cancelling).where(ImportJob.id == job.id)))
 
@@ -318,10 +315,10 @@ def _end(app: Postroom, job: ImportJob, status: JobStatus, **values: object) -> 
     now = utc_now()
     with app.database.write() as session:
         ended = {"status": status, "finished_at": now, "updated_at": now, "sealed_upload": None, **values}
-        session.execute(update(ImportJob).where(*_mine(job)).values(ended))
+        session.execute(update(ImportJob).where(*_still_ours(job)).values(ended))
 
 
-def _mine(job: ImportJob) -> tuple[ColumnElement[bool], ...]:
+def _still_ours(job: ImportJob) -> tuple[ColumnElement[bool], ...]:
     return ImportJob.id == job.id, ImportJob.claim == job.claim, ImportJob.status == JobStatus.RUNNING
 
 

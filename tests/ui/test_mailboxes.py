@@ -210,7 +210,7 @@ def script(name: str, uids: list[str]) -> None:
     found = [ui.app().queries.mailbox(system, UUID(uid)) for uid in uids]
     names = ("uid", "address", "display_name", "quota_bytes", "quota_messages", "status", "server_id", "version")
     rows = [{name: getattr(row, name) for name in names} for row in found]
-    mine = ui.Listing("mb")
+    listing = ui.Listing("mb")
     st.session_state[ui.OPENED] = 0  # the dialog of the run before goes on, it is not another one
     if ui.ONE_TIME in st.session_state:  # the button that opened the dialog is not pressed in the run that shows this
         ui.show_one_time()
@@ -219,13 +219,13 @@ def script(name: str, uids: list[str]) -> None:
     elif name == "edit":
         edit_dialogs.edit_dialog({**rows[0], "version": rows[0]["version"] - st.session_state.get("stale", 0)})
     elif name == "quota":
-        edit_dialogs.quota_dialog(rows, mine)
+        edit_dialogs.quota_dialog(rows, listing)
     elif name == "reset":
         password_dialogs.reset_dialog(rows[0])
     elif name == "verify":
         password_dialogs.verify_dialog(rows[0])
     else:
-        delete_dialogs.delete_dialog(rows, mine)
+        delete_dialogs.delete_dialog(rows, listing)
 
 
 def opened(app: Postroom, who: str, name: str, *uids: UUID, **state: Any) -> AppTest:

@@ -140,8 +140,8 @@ def edit_dialog(row: Row) -> None:
             text = destinations_field("\n".join(map(addresses.readable, row["destinations"])), f"al_edit_{key}")
             sent = ui.submit(_("Save"))
         if sent:
-            mine = {"destinations": ", ".join(split(text))}
-            with edit_conflict.saving(seen, mine, {"destinations": (_("Goes to"), _listed)}):
+            values = {"destinations": ", ".join(split(text))}
+            with edit_conflict.saving(seen, values, {"destinations": (_("Goes to"), _listed)}):
                 saved = ui.app().provisioner.edit_alias(
                     who.actor, row["uid"], split(text), expected_version=seen.version
                 )

@@ -133,8 +133,8 @@ def edit_dialog(row: Row) -> None:
             description, quota = _fields(row["description"], row["default_quota_bytes"], key)
             sent = ui.submit(_("Save"))
         if sent:
-            mine = {"description": description, "default_quota_bytes": quota}
-            with edit_conflict.saving(seen, mine, _written()):
+            values = {"description": description, "default_quota_bytes": quota}
+            with edit_conflict.saving(seen, values, _written()):
                 ui.app().provisioner.edit_domain(
                     who.actor,
                     row["uid"],

@@ -23,8 +23,8 @@ class Seen:
 
 
 @contextmanager
-def saving(seen: Seen, mine: Mapping[str, Any], fields: Fields) -> Iterator[None]:
-    """Save `mine`, expecting the version `seen`. If somebody was faster his values stand beside it, and the next save
+def saving(seen: Seen, values: Mapping[str, Any], fields: Fields) -> Iterator[None]:
+    """Save `values`, expecting the version `seen`. If somebody was faster his values stand beside it, and the next save
     replaces the very ones that are shown."""
     with ui.attempt():
         try:
@@ -33,13 +33,17 @@ def saving(seen: Seen, mine: Mapping[str, Any], fields: Fields) -> Iterator[None
             if conflict.code != "EDIT_CONFLICT":
                 raise
             seen.version = conflict.details["version"]
-            _show(conflict.details["current"], mine, fields)
+            _show(conflict.details["current"], values, fields)
 
 
-def _show(theirs: Mapping[str, Any], mine: Mapping[str, Any], fields: Fields) -> None:
+def _show(theirs: Mapping[str, Any], values: Mapping[str, Any], fields: Fields) -> None:
     st.warning(_("Somebody else has changed this meanwhile. Nothing was saved."), icon=":material/group:")
     lines = [
-        {"": title, _("Saved now"): ui.plain(text(theirs[name])) or "–", _("Yours"): ui.plain(text(mine[name])) or "–"}
+        {
+            "": title,
+            _("Saved now"): ui.plain(text(theirs[name])) or "–",
+            _("Yours"): ui.plain(text(values[name])) or "–",
+        }
         for name, (title, text) in fields.items()
     ]
     st.table(pd.DataFrame(lines).set_index(""))

@@ -18,56 +18,56 @@ Row = Mapping[str, Any]
 
 
 def bar(
-    who: SignedIn, rows: Sequence[Row], mine: ui.Listing, servers: Sequence[Row], *, may: bool, deleted: bool
+    who: SignedIn, rows: Sequence[Row], listing: ui.Listing, servers: Sequence[Row], *, may: bool, deleted: bool
 ) -> None:
     """`deleted`: the list shows what is soft-deleted."""
     one = rows[0] if len(rows) == 1 else None
     if st.button(_("Details"), icon=":material/open_in_full:", disabled=one is None) and one:
         st.query_params[detail.OPEN] = str(one["uid"])
     if may and deleted:
-        _deleted_bar(who, rows, mine)
+        _deleted_bar(who, rows, listing)
     elif may:
-        _living_bar(who, rows, one, mine)
+        _living_bar(who, rows, one, listing)
     if one and not deleted and one["sync_status"] != SyncStatus.SYNCED:
         format.sync_badge(one["sync_status"], ui.plain(delivery.reason_of(one, servers)))
     if rows:
         st.caption(_("{n} selected", n=len(rows)), width="content")
 
 
-def _deleted_bar(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
+def _deleted_bar(who: SignedIn, rows: Sequence[Row], listing: ui.Listing) -> None:
     if st.button(_("Restore"), icon=":material/restore_from_trash:", disabled=not rows):
         with ui.attempt():
             result = ui.app().provisioner.restore_mailboxes(who.actor, [row["uid"] for row in rows])
-            mine.clear_selection()
+            listing.clear_selection()
             said = counted(len(result.done), "{n} mailbox is restored.", "{n} mailboxes are restored.")
             delivery.done_many(who, said, result)
     if st.button(_("Delete for good"), icon=":material/delete_forever:", disabled=not rows):
-        delete_dialogs.delete_dialog(rows, mine)
+        delete_dialogs.delete_dialog(rows, listing)
 
 
-def _living_bar(who: SignedIn, rows: Sequence[Row], one: Row | None, mine: ui.Listing) -> None:
+def _living_bar(who: SignedIn, rows: Sequence[Row], one: Row | None, listing: ui.Listing) -> None:
     if st.button(_("Edit"), icon=":material/edit:", disabled=one is None) and one:
         edit_dialogs.edit_dialog(one)
     if st.button(_("Reset password"), icon=":material/key:", disabled=one is None) and one:
         password_dialogs.reset_dialog(one)
-    _switch(who, rows, mine)
+    _switch(who, rows, listing)
     late = [row for row in rows if row["sync_status"] != SyncStatus.SYNCED]
     if st.button(_("Retry"), icon=":material/refresh:", disabled=not late):
         with ui.attempt():
-            retry(who, late, mine)
+            retry(who, late, listing)
     if st.button(_("Delete"), icon=":material/delete:", disabled=not rows):
-        delete_dialogs.delete_dialog(rows, mine)
+        delete_dialogs.delete_dialog(rows, listing)
     more = {"quota": _("Set quota"), "verify": _("Check a password")}
     chosen = st.menu_button(_("More"), list(more), format_func=more.__getitem__, disabled=not rows, key="mb_more")
     if chosen == "quota" and rows:
-        edit_dialogs.quota_dialog(rows, mine)
+        edit_dialogs.quota_dialog(rows, listing)
     if chosen == "verify" and one:
         password_dialogs.verify_dialog(one)
     elif chosen == "verify":
         st.toast(_("Select one mailbox for this."), icon=":material/info:")
 
 
-def _switch(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
+def _switch(who: SignedIn, rows: Sequence[Row], listing: ui.Listing) -> None:
     """Disable; or enable, where all that are selected are disabled."""
     enable = bool(rows) and all(row["status"] == Status.DISABLED for row in rows)
     text, icon = (_("Enable"), ":material/check:") if enable else (_("Disable"), ":material/block:")
@@ -75,7 +75,7 @@ def _switch(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
         with ui.attempt():
             write, uids = ui.app().provisioner, [row["uid"] for row in rows]
             result = write.enable_mailboxes(who.actor, uids) if enable else write.disable_mailboxes(who.actor, uids)
-            mine.clear_selection()
+            listing.clear_selection()
             changed = len(result.done)
             said = (
                 counted(changed, "{n} mailbox is enabled.", "{n} mailboxes are enabled.")
@@ -85,9 +85,9 @@ def _switch(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
             delivery.done_many(who, said, result)
 
 
-def retry(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
+def retry(who: SignedIn, rows: Sequence[Row], listing: ui.Listing) -> None:
     ui.app().provisioner.retry_many(who.actor, [(Resource.MAILBOX, row["uid"]) for row in rows])
-    mine.clear_selection()
+    listing.clear_selection()
     if len(rows) == 1:
         fresh: Mailbox = ui.app().queries.mailbox(who.actor, rows[0]["uid"])
         delivery.done(who, _("{address} was tried again.", address=readable(fresh.address)), fresh)

@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 Touched = tuple[set[str], set[str]]
 
 
-def delete_dialog(rows: Sequence[Row], mine: ui.Listing) -> None:
+def delete_dialog(rows: Sequence[Row], listing: ui.Listing) -> None:
     """Asks which way; rows that are soft-deleted already can only go for good."""
     soft_deleted = all(row["status"] == Status.DELETED for row in rows)
     key = ui.dialog_key()
@@ -37,21 +37,21 @@ def delete_dialog(rows: Sequence[Row], mine: ui.Listing) -> None:
                 _("How"), list(ways), format_func=ways.__getitem__, key=f"mb_way_{key}", label_visibility="collapsed"
             )
         if way == "force":
-            _for_good(who, rows, mine, touched, key)
+            _for_good(who, rows, listing, touched, key)
         else:
-            _soft(who, rows, mine)
+            _soft(who, rows, listing)
 
     delete()
 
 
-def _soft(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
+def _soft(who: SignedIn, rows: Sequence[Row], listing: ui.Listing) -> None:
     st.caption(
         _("It is marked as deleted here. On the mail server the account, its password and its mail stay as they are.")
     )
     if ui.buttons(_("Delete")):
         with ui.attempt():
             result = ui.app().provisioner.delete_mailboxes(who.actor, [row["uid"] for row in rows])
-            mine.clear_selection()
+            listing.clear_selection()
             text = counted(
                 len(result.done),
                 "{n} mailbox is deleted; the filter “Deleted” shows it.",
@@ -60,7 +60,7 @@ def _soft(who: SignedIn, rows: Sequence[Row], mine: ui.Listing) -> None:
             delivery.done_many(who, text, result, delivered=False)
 
 
-def _for_good(who: SignedIn, rows: Sequence[Row], mine: ui.Listing, touched: Touched, key: str) -> None:
+def _for_good(who: SignedIn, rows: Sequence[Row], listing: ui.Listing, touched: Touched, key: str) -> None:
     erases = {server["id"] for server in ui.app().queries.health(who.actor) if server["erases_mail"]}
     possible = all(row["server_id"] in erases for row in rows)
     st.warning(
@@ -79,18 +79,18 @@ def _for_good(who: SignedIn, rows: Sequence[Row], mine: ui.Listing, touched: Tou
     sure = ui.typed(WORD, key)
     if ui.buttons(_("Delete for good"), disabled=not sure) and sure:
         with ui.attempt():
-            _delete(who, rows, mine, erase and possible)
+            _delete(who, rows, listing, erase and possible)
 
 
-def _delete(who: SignedIn, rows: Sequence[Row], mine: ui.Listing, erase: bool) -> None:
+def _delete(who: SignedIn, rows: Sequence[Row], listing: ui.Listing, erase: bool) -> None:
     write = ui.app().provisioner
     if len(rows) == 1:
         row = write.delete_mailbox(who.actor, rows[0]["uid"], force=True, erase_mail=erase)
-        mine.clear_selection()
+        listing.clear_selection()
         delivery.done(who, _("{address} is deleted for good.", address=readable(row.address)), row)
         return
     result = write.delete_mailboxes(who.actor, [row["uid"] for row in rows], force=True, erase_mail=erase)
-    mine.clear_selection()
+    listing.clear_selection()
     text = counted(len(result.done), "{n} mailbox is deleted for good.", "{n} mailboxes are deleted for good.")
     delivery.done_many(who, text, result)
 

@@ -102,13 +102,13 @@ def edit_dialog(row: Row) -> None:
             quota, messages = _quota_fields(*shown, _("no limit"))
             sent = ui.submit(_("Save"))
         if sent:
-            mine: Values = {
+            values: Values = {
                 "display_name": name or "",
                 "quota_bytes": row["quota_bytes"] if quota == shown[0] else (quota or 0) * MB,
                 "quota_messages": messages or 0,
             }
-            with edit_conflict.saving(seen, mine, _written()):
-                made = ui.app().provisioner.edit_mailbox(who.actor, row["uid"], **mine, expected_version=seen.version)
+            with edit_conflict.saving(seen, values, _written()):
+                made = ui.app().provisioner.edit_mailbox(who.actor, row["uid"], **values, expected_version=seen.version)
                 delivery.done(who, _("{address} is saved.", address=readable(made.address)), made)
 
     edit()
@@ -125,7 +125,7 @@ def _written() -> edit_conflict.Fields:
 # ---- quotas --------------------------------------------------------------------------------
 
 
-def quota_dialog(rows: Sequence[Row], mine: ui.Listing) -> None:
+def quota_dialog(rows: Sequence[Row], listing: ui.Listing) -> None:
     form = ui.dialog_key()
 
     @st.dialog(_("Set quota"), icon=":material/data_usage:")
@@ -139,7 +139,7 @@ def quota_dialog(rows: Sequence[Row], mine: ui.Listing) -> None:
         if sent:
             with ui.attempt():
                 result = ui.app().provisioner.set_quotas(who.actor, [row["uid"] for row in rows], int(quota or 0) * MB)
-                mine.clear_selection()
+                listing.clear_selection()
                 number = len(result.done) + len(result.unchanged)
                 text = counted(number, "The quota of {n} mailbox is set.", "The quota of {n} mailboxes is set.")
                 delivery.done_many(who, text, result)

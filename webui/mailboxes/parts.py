@@ -33,15 +33,15 @@ def cards(who: SignedIn) -> None:
             st.metric(title, f"{value:,}", border=True, height="stretch")
 
 
-def filters(who: SignedIn, mine: ui.Listing) -> tuple[MailboxFilter, str, bool]:
+def filters(who: SignedIn, listing: ui.Listing) -> tuple[MailboxFilter, str, bool]:
     """What the list is narrowed to, and its order; all of it in the URL."""
     with st.grid(6, min_column_width=125, gap="xsmall", vertical_alignment="bottom"):
-        search = mine.search(_("Search"), _("address or name"))
-        domain = mine.choice("domain", _("Domain"), ui.app().queries.domain_names(who.actor), words=readable)
-        status = mine.choice("status", _("Status"), list(Status))
-        sync = mine.choice("sync", _("Sync"), list(SyncStatus))
-        full = mine.choice("full", _("Usage"), ["true"], words=lambda _value: _("Over 90 %"))
-        sort, descending = mine.sort(_sorts(), "address")
+        search = listing.search(_("Search"), _("address or name"))
+        domain = listing.choice("domain", _("Domain"), ui.app().queries.domain_names(who.actor), words=readable)
+        status = listing.choice("status", _("Status"), list(Status))
+        sync = listing.choice("sync", _("Sync"), list(SyncStatus))
+        full = listing.choice("full", _("Usage"), ["true"], words=lambda _value: _("Over 90 %"))
+        sort, descending = listing.sort(_sorts(), "address")
     return MailboxFilter(search, domain, status, sync, FULL_PERCENT if full else None), sort, descending
 
 
@@ -69,7 +69,9 @@ def export_link(where: MailboxFilter) -> None:
     st.link_button(_("Export CSV"), url_for(f"/export/mailboxes.csv?{query}"), icon=":material/download:")
 
 
-def table(mine: ui.Listing, page: Page, servers: Sequence[Mapping[str, Any]], *, many: bool) -> list[Mapping[str, Any]]:
+def table(
+    listing: ui.Listing, page: Page, servers: Sequence[Mapping[str, Any]], *, many: bool
+) -> list[Mapping[str, Any]]:
     """The page of the list; returns the rows that are selected."""
     cells = [_cells(row, servers) for row in page.rows]
     columns = {
@@ -83,7 +85,7 @@ def table(mine: ui.Listing, page: Page, servers: Sequence[Mapping[str, Any]], *,
     }
     if not any(cell["reason"] for cell in cells):
         del columns["reason"]
-    return mine.table(page, cells, columns, alt=_("Mailboxes"), select="multi-row" if many else "single-row")
+    return listing.table(page, cells, columns, alt=_("Mailboxes"), select="multi-row" if many else "single-row")
 
 
 def _cells(row: Mapping[str, Any], servers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
