@@ -80,7 +80,7 @@ class Figures(Collector):
         lags = {s["name"]: _seconds_since(s["last_read_at"]) for s in servers if s["last_read_at"]}
         yield _gauge("sync_lag_seconds", "Since the server was last read", "server", lags)
         age = GaugeMetricFamily("postroom_queue_age_seconds", "Age of the oldest change that waits")
-        age.add_metric([], _seconds_since(self.queries.oldest_waiting(self.actor)))
+        age.add_metric([], _seconds_since(self.queries.oldest_pending(self.actor)))
         yield age
 
 

@@ -35,10 +35,10 @@ def sync_status(
     size: Size = 50,
 ) -> Any:
     """Everything that is PENDING or FAILED, with its error."""
-    page = product.queries.waiting(actor, sync_status=sync_status, number=number, size=size)
+    page = product.queries.unsynced(actor, sync_status=sync_status, number=number, size=size)
     counts = product.queries.counts(actor)
     sums = {f"{kind}es": _counts(counts, kind) for kind in ("mailbox", "alias")}
-    return rows.paged(page, [_waiting(row) for row in page.rows], **sums)
+    return rows.paged(page, [_unsynced(row) for row in page.rows], **sums)
 
 
 @router.post("/pull", response_model=reports.PullAnswer)
@@ -146,7 +146,7 @@ def _counts(counts: Mapping[str, int], kind: str) -> dict[str, int]:
     return {word.lower(): counts.get(f"{kind}.{word}", 0) for word in SyncStatus}
 
 
-def _waiting(row: Mapping[str, Any]) -> dict[str, Any]:
+def _unsynced(row: Mapping[str, Any]) -> dict[str, Any]:
     same = ("address", "sync_status", "attempts", "next_attempt_at", "removing", "server", "server_error", "alarm")
     return {
         **{name: row[name] for name in same},

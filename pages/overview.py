@@ -32,10 +32,10 @@ with st.grid(5, min_column_width=140):
 left, right = st.columns([5, 3])
 with left:
     st.subheader(_("Needs attention"), anchor=False)
-    waiting = read.waiting(who.actor, size=6)
-    if waiting.total:
-        parts.attention(waiting.rows)
-        ui.link("sync", _("All {n} on the sync page", n=f"{waiting.total:,}"), icon=":material/arrow_forward:")
+    unsynced = read.unsynced(who.actor, size=6)
+    if unsynced.total:
+        parts.attention(unsynced.rows)
+        ui.link("sync", _("All {n} on the sync page", n=f"{unsynced.total:,}"), icon=":material/arrow_forward:")
     else:
         ui.empty(_("Everything has reached the mail servers."), ":material/check_circle:")
 with right:

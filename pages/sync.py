@@ -33,7 +33,7 @@ with left:
 if part == "waiting":
     with right:
         status = listing.choice("status", _("Status"), [SyncStatus.FAILED, SyncStatus.PENDING])
-    sync_status.waiting(listing, status)
+    sync_status.unsynced(listing, status)
 
 if part == "compare":
     which, find, act = st.columns([3, 3, 4], vertical_alignment="bottom")

@@ -38,14 +38,14 @@ def import_(
         result = import_csv(session.app, session.actor, data, _show_progress if sys.stderr.isatty() else None)
     if rejected and result.errors:
         write_rejected(rejected, result)
-    waiting = 0 if dry_run or not result.created else session.app.queries.waiting_of(session.actor, result.created)
+    unsynced = 0 if dry_run or not result.created else session.app.queries.unsynced_count(session.actor, result.created)
     if as_json:
-        say_json({**_summary(result, dry_run), "waiting": waiting})
+        say_json({**_summary(result, dry_run), "waiting": unsynced})
     else:
-        _show(result, dry_run, rejected, waiting)
+        _show(result, dry_run, rejected, unsynced)
     if result.errors:
         return Code.REFUSED
-    return Code.WAITING if waiting else Code.DONE
+    return Code.WAITING if unsynced else Code.DONE
 
 
 @app.command()
@@ -83,7 +83,7 @@ def _read(file: Path) -> bytes:
         return source.read(MAX_BYTES + 1)
 
 
-def _show(result: ImportResult, dry_run: bool, rejected: Path | None, waiting: int) -> None:
+def _show(result: ImportResult, dry_run: bool, rejected: Path | None, unsynced: int) -> None:
     if dry_run and result.accepted:
         table(("would be created", "name", "quota", "aliases", "login"), map(_planned, result.accepted[:SHOWN]))
         _more(len(result.accepted))
@@ -94,8 +94,8 @@ def _show(result: ImportResult, dry_run: bool, rejected: Path | None, waiting: i
     say(f"{done}, {len(result.rejected):,} rows refused.")
     if rejected and result.errors:
         say(f"The refused rows are in {rejected}, with their passwords; correct them and import that file.")
-    if waiting:
-        say(f"{waiting:,} of what was created wait for their mail server. Why: python -m provision sync status")
+    if unsynced:
+        say(f"{unsynced:,} of what was created wait for their mail server. Why: python -m provision sync status")
 
 
 def _planned(new: NewMailbox) -> tuple[object, ...]:

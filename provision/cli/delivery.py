@@ -49,7 +49,7 @@ def _look(session: Session, row: Synced) -> tuple[str, dict[str, Any]]:
     """How far the row is now, and as a dict. A row that is gone was removed on the server."""
     if row.removing and _is_gone(session, row):
         return REMOVED, {**view(row), "sync_status": REMOVED, "reason": None, "next": None}
-    reason, then = why_waiting(session, row)
+    reason, then = why_unsynced(session, row)
     return row.sync_status, {**view(row), "reason": reason, "next": then}
 
 
@@ -61,7 +61,7 @@ def _is_gone(session: Session, row: Synced) -> bool:
     return True
 
 
-def why_waiting(session: Session, row: Synced) -> tuple[str | None, str | None]:
+def why_unsynced(session: Session, row: Synced) -> tuple[str | None, str | None]:
     """Why a row is not on the mail server yet, and the command that changes it."""
     if row.sync_status == SyncStatus.SYNCED:
         return None, None

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from provision.cli.delivery import report, report_many, why_waiting
+from provision.cli.delivery import report, report_many, why_unsynced
 from provision.cli.output import Json, Number, Size, card, pages, parse_size, say, say_json, size, table, used
 from provision.cli.secrets import FromStdin, Generate, ask_new_password, ask_password
 from provision.cli.session import Code, Session, session_of
@@ -100,7 +100,7 @@ def show(context: typer.Context, address: Address, as_json: Json = False) -> int
     """Everything about one mailbox."""
     session = session_of(context)
     row = session.mailbox(address)
-    reason, then = why_waiting(session, row)
+    reason, then = why_unsynced(session, row)
     if as_json:
         say_json({**view(row), "reason": reason, "next": then})
         return Code.DONE

@@ -28,9 +28,9 @@ def status(context: typer.Context, number: Number = 1, page_size: Size = 50, as_
     session = session_of(context)
     queries, actor = session.app.queries, session.actor
     counts = queries.counts(actor)
-    waiting = queries.waiting(actor, number=number, size=page_size)
+    unsynced = queries.unsynced(actor, number=number, size=page_size)
     if as_json:
-        say_json({"counts": counts, "waiting": [without_ids(row) for row in waiting.rows], "total": waiting.total})
+        say_json({"counts": counts, "waiting": [without_ids(row) for row in unsynced.rows], "total": unsynced.total})
     else:
         states = ("SYNCED", "PENDING", "FAILED")
         facts = [(plural, *(counts.get(f"{what}.{state}", 0) for state in states)) for what, plural in PLURALS.items()]
@@ -45,11 +45,11 @@ def status(context: typer.Context, number: Number = 1, page_size: Size = 50, as_
                 r["next_attempt_at"],
                 r["error"] or r["alarm"] or r["server_error"],
             )
-            for r in waiting.rows
+            for r in unsynced.rows
         ]
         table(("waiting", "sync", "server", "tries", "next try", "reason"), rows, "Everything is on the mail servers.")
-        pages(waiting)
-    return Code.WAITING if waiting.total else Code.DONE
+        pages(unsynced)
+    return Code.WAITING if unsynced.total else Code.DONE
 
 
 @app.command()
@@ -201,12 +201,12 @@ def retry(
     """Try again what was given up or waits."""
     session = session_of(context)
     if address:
-        session.app.provisioner.retry(session.actor, *_waiting(session, address))
+        session.app.provisioner.retry(session.actor, *_unsynced(session, address))
         number = 1
     else:
         uid = session.server(server).uid if server else None
         number = session.app.provisioner.retry_all(session.actor, uid)
-    left = session.app.queries.waiting(session.actor, size=1).total
+    left = session.app.queries.unsynced(session.actor, size=1).total
     if as_json:
         say_json({"tried": number, "still_waiting": left})
     else:
@@ -218,7 +218,7 @@ def retry(
     return Code.WAITING if left else Code.DONE
 
 
-def _waiting(session: Session, address: str) -> tuple[Resource, Any]:
+def _unsynced(session: Session, address: str) -> tuple[Resource, Any]:
     """Mailbox or alias, whichever has this address."""
     wanted = addresses.normalise_alias(address)
     if not wanted.startswith("@"):

@@ -107,11 +107,11 @@ class ServerReads(Reads):
         """The mail servers as they are now, with how much waits for each; `gathering_until`: changes are collected."""
         actor.require(Permission.SERVER_READ)
         with self.database.read() as session:
-            waiting = _waiting_counts(session, actor)
+            unsynced = _unsynced_counts(session, actor)
         found: list[Mapping[str, Any]] = []
         for server in self.servers(actor):
             shown = {name: getattr(server, name) for name in HEALTH_COLUMNS}
-            pending, failed = (waiting.get((server.id, s), 0) for s in (SyncStatus.PENDING, SyncStatus.FAILED))
+            pending, failed = (unsynced.get((server.id, s), 0) for s in (SyncStatus.PENDING, SyncStatus.FAILED))
             gathering = _quiet_until(server) if pending else None
             erases = "erase_mail" in server_class(server.kind).supports
             found.append(
@@ -161,7 +161,7 @@ class ServerReads(Reads):
             found["mailbox.over_90_percent"] = session.scalar(over) or 0
         return found
 
-    def oldest_waiting(self, actor: Actor) -> datetime | None:
+    def oldest_pending(self, actor: Actor) -> datetime | None:
         """Since when the longest waiting change waits."""
         actor.require(Permission.SYNC_READ)
         with self.database.read() as session:
@@ -175,7 +175,7 @@ class ServerReads(Reads):
             ]
         return min((age for age in ages if age), default=None)
 
-    def waiting(self, actor: Actor, *, sync_status: SyncStatus | None = None, number: int = 1, size: int = 50) -> Page:
+    def unsynced(self, actor: Actor, *, sync_status: SyncStatus | None = None, number: int = 1, size: int = 50) -> Page:
         """What is PENDING or FAILED, FAILED first, with the reason and the next try."""
         actor.require(Permission.SYNC_READ)
         wanted = [sync_status] if sync_status else [SyncStatus.PENDING, SyncStatus.FAILED]
@@ -213,7 +213,7 @@ class ServerReads(Reads):
             page = session.execute(statement.limit(size).offset((number - 1) * size)).mappings()
             return Page([dict(row) for row in page], total, number, size)
 
-    def late(self, actor: Actor, resource: Resource, uids: Sequence[UUID]) -> list[Any]:
+    def unsynced_of(self, actor: Actor, resource: Resource, uids: Sequence[UUID]) -> list[Any]:
         """Those of these mailboxes or aliases that are not on their mail server yet, by address."""
         actor.require(Permission.SYNC_READ)
         table = TABLES[resource]
@@ -221,7 +221,7 @@ class ServerReads(Reads):
         with self.database.read() as session:
             return list(session.scalars(select(table).where(*waits).order_by(table.address)))
 
-    def waiting_of(self, actor: Actor, uids: Sequence[UUID]) -> int:
+    def unsynced_count(self, actor: Actor, uids: Sequence[UUID]) -> int:
         """How many of these mailboxes, and of the aliases that belong to them, are not on their mail server yet."""
         actor.require(Permission.SYNC_READ)
         found = 0
@@ -266,12 +266,14 @@ def _with_sums(conditions: Sequence[ColumnElement[bool]], *summed: ColumnElement
     return whole.where(*conditions).order_by(Domain.name)
 
 
-def _waiting_counts(session: Session, actor: Actor) -> dict[tuple[int, str], int]:
+def _unsynced_counts(session: Session, actor: Actor) -> dict[tuple[int, str], int]:
     """By server and sync status."""
     found: dict[tuple[int, str], int] = {}
     for table in (Mailbox, Alias):
-        late = table.sync_status.in_([SyncStatus.PENDING, SyncStatus.FAILED])
-        statement = select(table.server_id, table.sync_status, func.count()).where(late, *scope(actor, table.domain_id))
+        unsynced = table.sync_status.in_([SyncStatus.PENDING, SyncStatus.FAILED])
+        statement = select(table.server_id, table.sync_status, func.count()).where(
+            unsynced, *scope(actor, table.domain_id)
+        )
         for server_id, status, number in session.execute(statement.group_by(table.server_id, table.sync_status)):
             found[server_id, status] = found.get((server_id, status), 0) + number
     return found

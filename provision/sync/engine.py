@@ -115,10 +115,10 @@ class Sync:
         desired.end_stale_confirmations(self.database, server_id, now)
         with self.database.read() as session:
             server = _get_server(session, server_id)
-            has_waiting = desired.has_waiting(session, server_id, now, ignore_backoff=ignore_backoff)
-            if not has_waiting and not desired.has_unconfirmed(session, server_id):
+            has_pending = desired.has_pending(session, server_id, now, ignore_backoff=ignore_backoff)
+            if not has_pending and not desired.has_unconfirmed(session, server_id):
                 return PushResult(server.id, PushStatus.IDLE, message="Nothing is waiting for this mail server."), False
-            if not (ignore_backoff or force) and (wait := self._must_wait(server, has_waiting, now)):
+            if not (ignore_backoff or force) and (wait := self._must_wait(server, has_pending, now)):
                 return wait, False
             work = desired.load_work(session, self.sealer, server_id, now, ignore_backoff)
         try:
@@ -130,13 +130,13 @@ class Sync:
         return self._record(server, work, done, is_last or time.monotonic() > deadline)
 
     @staticmethod
-    def _must_wait(server: Server, has_waiting: bool, now: datetime) -> PushResult | None:
+    def _must_wait(server: Server, has_pending: bool, now: datetime) -> PushResult | None:
         if server.next_attempt_at and now < server.next_attempt_at <= now + desired.LONGEST_PAUSE:
             message = server.error or "The mail server could not be reached."
             return PushResult(server.id, PushStatus.UNREACHABLE, message=message, retry_at=server.next_attempt_at)
         quiet_until = (server.last_write_at or now) + timedelta(seconds=quiet_seconds(server))
         is_quiet = server.last_write_at is not None and server.last_write_at <= now < quiet_until
-        if is_quiet and has_waiting:
+        if is_quiet and has_pending:
             message = "Gathered with what else comes now, because every write interrupts the mail server."
             return PushResult(server.id, PushStatus.GATHERING, message=message, retry_at=quiet_until)
         return None

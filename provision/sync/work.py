@@ -71,10 +71,10 @@ def has_come(moment: Any, now: datetime) -> ColumnElement[bool]:
 
 
 def _due(table: type[Mailbox] | type[Alias], now: datetime, ignore_backoff: bool) -> ColumnElement[bool]:
-    return or_(_waiting(table, now, ignore_backoff), _unconfirmed(table))
+    return or_(_pending(table, now, ignore_backoff), _unconfirmed(table))
 
 
-def _waiting(table: type[Mailbox] | type[Alias], now: datetime, ignore_backoff: bool) -> ColumnElement[bool]:
+def _pending(table: type[Mailbox] | type[Alias], now: datetime, ignore_backoff: bool) -> ColumnElement[bool]:
     come = true() if ignore_backoff else has_come(table.next_attempt_at, now)
     return and_(table.sync_status == SyncStatus.PENDING, come)
 
@@ -83,9 +83,9 @@ def _unconfirmed(table: type[Mailbox] | type[Alias]) -> ColumnElement[bool]:
     return and_(table.sync_status == SyncStatus.SYNCED, table.confirming.is_(True))  # as an index has them
 
 
-def has_waiting(session: Session, server_id: int, now: datetime, *, ignore_backoff: bool = False) -> bool:
+def has_pending(session: Session, server_id: int, now: datetime, *, ignore_backoff: bool = False) -> bool:
     """Whether something is due that is not delivered yet. `ignore_backoff`: or waits for its next try."""
-    return any(_has(session, table, server_id, _waiting(table, now, ignore_backoff)) for table in TABLES.values())
+    return any(_has(session, table, server_id, _pending(table, now, ignore_backoff)) for table in TABLES.values())
 
 
 def has_unconfirmed(session: Session, server_id: int, before: datetime | None = None) -> bool:
@@ -104,7 +104,7 @@ def has_unconfirmed(session: Session, server_id: int, before: datetime | None = 
 
 def has_work(session: Session, server_id: int, now: datetime) -> bool:
     """Whether a push would find something to deliver, or to confirm."""
-    return has_waiting(session, server_id, now) or has_unconfirmed(session, server_id, now - CONFIRM_AFTER)
+    return has_pending(session, server_id, now) or has_unconfirmed(session, server_id, now - CONFIRM_AFTER)
 
 
 def _has(

@@ -300,7 +300,7 @@ def test_settings_of_servers_are_shown_to_those_who_may_change_them_only(world: 
 def test_counts_and_totals_are_of_ones_own_domains(foreign: World) -> None:
     foreign.add("anna@example.com")
     assert foreign.app.queries.mailboxes(foreign.dora).total == 1
-    assert foreign.app.queries.waiting(foreign.dora).total == 0
+    assert foreign.app.queries.unsynced(foreign.dora).total == 0
     counts = foreign.app.queries.counts(foreign.dora)
     assert counts["mailbox.SYNCED"] == counts["mailbox.ACTIVE"] == 1
     assert counts.get("mailbox.FAILED", 0) == counts.get("alias.SYNCED", 0) == 0

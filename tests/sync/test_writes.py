@@ -64,7 +64,7 @@ def test_a_tombstone_waits_for_a_server_that_is_down(world: World) -> None:
     world.volume.with_name("away").rename(world.volume)
     world.app.provisioner.push(world.alice, world.server.uid)
     assert world.text().strip() == ""
-    assert world.app.queries.waiting(world.alice).total == 0
+    assert world.app.queries.unsynced(world.alice).total == 0
 
 
 def test_mail_is_not_promised_to_be_erased_where_it_cannot(world: World) -> None:

@@ -51,10 +51,10 @@ def _living_bar(who: SignedIn, rows: Sequence[Row], one: Row | None, listing: ui
     if st.button(_("Reset password"), icon=":material/key:", disabled=one is None) and one:
         password_dialogs.reset_dialog(one)
     _switch(who, rows, listing)
-    late = [row for row in rows if row["sync_status"] != SyncStatus.SYNCED]
-    if st.button(_("Retry"), icon=":material/refresh:", disabled=not late):
+    unsynced = [row for row in rows if row["sync_status"] != SyncStatus.SYNCED]
+    if st.button(_("Retry"), icon=":material/refresh:", disabled=not unsynced):
         with ui.attempt():
-            retry(who, late, listing)
+            retry(who, unsynced, listing)
     if st.button(_("Delete"), icon=":material/delete:", disabled=not rows):
         delete_dialogs.delete_dialog(rows, listing)
     more = {"quota": _("Set quota"), "verify": _("Check a password")}

@@ -26,16 +26,16 @@ def done(who: SignedIn, text: str, row: Mailbox) -> None:
 
 def done_many(who: SignedIn, text: str, result: BulkResult, *, delivered: bool = True) -> None:
     """The same for several; what was left out, and why."""
-    late = ui.app().queries.late(who.actor, Resource.MAILBOX, result.done) if delivered else []
-    if delivered and result.done and not late:
+    unsynced = ui.app().queries.unsynced_of(who.actor, Resource.MAILBOX, result.done) if delivered else []
+    if delivered and result.done and not unsynced:
         text = f"{text} {_('All of it is on the mail server.')}"
     more = []
-    if late:
+    if unsynced:
         some = counted(
-            len(late), "{n} of them is not on the mail server yet.", "{n} of them are not on the mail server yet."
+            len(unsynced), "{n} of them is not on the mail server yet.", "{n} of them are not on the mail server yet."
         )
-        _arrived, why = outcome(who, late[0])
-        more.append(why if len(late) == len(result.done) else f"{some} {why}")
+        _arrived, why = outcome(who, unsynced[0])
+        more.append(why if len(unsynced) == len(result.done) else f"{some} {why}")
     if result.errors:
         first = result.errors[0]
         reason = problems.sentence(first.error.code, first.error.message)
@@ -71,10 +71,10 @@ def _why_not(who: SignedIn, row: Mailbox) -> str:
             reason=problems.of_row(row.error_code, row.error),
             when=format.due(row.next_attempt_at),
         )
-    return why_waiting(_server(who, row.server_id))
+    return why_unsynced(_server(who, row.server_id))
 
 
-def why_waiting(server: Mapping[str, Any]) -> str:
+def why_unsynced(server: Mapping[str, Any]) -> str:
     """Why changes for this mail server are not there yet."""
     name = server["name"]
     if server["alarm"]:
@@ -96,8 +96,8 @@ def why_waiting(server: Mapping[str, Any]) -> str:
 def banner(servers: Sequence[Mapping[str, Any]]) -> None:
     """Mail servers with trouble, while something waits for them."""
     for server in servers:
-        waiting = server["pending"] + server["failed"]
-        if not waiting or not (server["error"] or server["alarm"]):
+        unsynced = server["pending"] + server["failed"]
+        if not unsynced or not (server["error"] or server["alarm"]):
             continue
         if server["alarm"]:
             text = _("{name} is halted: {reason}", name=server["name"], reason=server["alarm"])
@@ -105,7 +105,7 @@ def banner(servers: Sequence[Mapping[str, Any]]) -> None:
             text = _("{name} cannot be reached: {reason}", name=server["name"], reason=server["error"])
             text += " " + _("Next attempt {when}.", when=format.due(server["next_attempt_at"]))
         text += " " + counted(
-            waiting, "{n} change is kept and goes out by itself.", "{n} changes are kept and go out by themselves."
+            unsynced, "{n} change is kept and goes out by itself.", "{n} changes are kept and go out by themselves."
         )
         st.warning(ui.plain(text), icon=":material/cloud_off:")
 

@@ -65,17 +65,17 @@ def server_card(row: Row) -> None:
 
 
 @st.fragment(run_every=EVERY)
-def waiting(listing: ui.Listing, status: SyncStatus | None) -> None:
+def unsynced(listing: ui.Listing, status: SyncStatus | None) -> None:
     """Every change that is not on its mail server yet, FAILED first, and the ways to try again."""
     who = ui.signed_in(Permission.SYNC_READ, seen=False)
     with ui.attempt():
-        page = ui.app().queries.waiting(who.actor, sync_status=status, number=listing.number, size=listing.size)
+        page = ui.app().queries.unsynced(who.actor, sync_status=status, number=listing.number, size=listing.size)
         if not page.total:
             ui.empty(_("Everything has reached the mail servers."), ":material/check_circle:")
             return
         may_push = who.may(Permission.SYNC_PUSH)
         bar = st.container(horizontal=True, vertical_alignment="center")
-        chosen = _waiting_table(listing, page, "multi-row" if may_push else "single-row")
+        chosen = _unsynced_table(listing, page, "multi-row" if may_push else "single-row")
         listing.pages(page, _("{n} waiting", n=f"{page.total:,}"))
         if len(chosen) == 1:
             _why(chosen[0])
@@ -92,7 +92,7 @@ def _why(row: Row) -> None:
             st.rerun()
 
 
-def _waiting_table(listing: ui.Listing, page: Page, select: Selection) -> list[Row]:
+def _unsynced_table(listing: ui.Listing, page: Page, select: Selection) -> list[Row]:
     columns = {
         "address": st.column_config.TextColumn(_("Address"), width=180),
         "kind": st.column_config.TextColumn(_("Kind"), width=88),
@@ -148,22 +148,24 @@ def _retry_buttons(bar: Any, listing: ui.Listing, chosen: Sequence[Row]) -> None
 
 def _became(actor: Actor, chosen: Sequence[Row]) -> str:
     """Of the changes that were tried again: how many are done."""
-    late = sum(
-        len(ui.app().queries.late(actor, resource, [row["uid"] for row in chosen if row["resource"] == resource]))
+    unsynced = sum(
+        len(
+            ui.app().queries.unsynced_of(actor, resource, [row["uid"] for row in chosen if row["resource"] == resource])
+        )
         for resource in Resource
     )
     if len(chosen) > 1:
-        done = f"{len(chosen) - late:,}"
+        done = f"{len(chosen) - unsynced:,}"
         return _("{done} of {n} are done on the mail server.", done=done, n=f"{len(chosen):,}")
     name = readable(chosen[0]["address"])
-    if late:
+    if unsynced:
         return _("{name} is not done yet; the list says why.", name=name)
     return _("{name} is done on the mail server.", name=name)
 
 
 def _say_left(listing: ui.Listing, became: str = "") -> None:
     actor = ui.signed_in(Permission.SYNC_READ).actor
-    left = ui.app().queries.waiting(actor, size=1).total
+    left = ui.app().queries.unsynced(actor, size=1).total
     listing.clear_selection()
     said = _("Tried again; still waiting: {n}.", n=f"{left:,}") if left else _("Tried again; nothing waits any more.")
     ui.done(f"{became} {said}".strip())
