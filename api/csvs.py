@@ -12,7 +12,7 @@ from api.context import Search
 from api.idempotency import IdempotencyKey, OnceRoute
 from api.mailboxes import Domain
 from provision.core.errors import InvalidInput
-from provision.queries import MailboxFilter, begun
+from provision.queries import MailboxFilter, prefetch
 from provision.storage.models import Status, SyncStatus
 from provision.transfer.csv_io import ImportResult, export_csv, import_csv, plan_import, template
 
@@ -35,7 +35,7 @@ def export_mailboxes(
     sync_status: Annotated[SyncStatus | None, Query(alias="syncStatus")] = None,
 ) -> Response:
     """The list as CSV, never with passwords or hashes."""
-    lines = begun(export_csv(product, actor, MailboxFilter(search, domain, status, sync_status)))
+    lines = prefetch(export_csv(product, actor, MailboxFilter(search, domain, status, sync_status)))
     headers = {"content-disposition": 'attachment; filename="mailboxes.csv"', "cache-control": "no-store"}
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 

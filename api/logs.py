@@ -14,7 +14,7 @@ from api.auth import MayReadLogs, MayVerifyAudit, Product
 from api.context import Number, Size
 from api.idempotency import IdempotencyKey, OnceRoute
 from provision.core.errors import InvalidInput
-from provision.queries import LogFilter, begun
+from provision.queries import LogFilter, prefetch
 from provision.storage.models import LogStatus
 
 router = APIRouter(prefix="/provision", tags=["logs"], route_class=OnceRoute)
@@ -84,7 +84,7 @@ def stream_logs(
         for row in product.queries.each_log(actor, where):
             yield models.LogRecord(**rows.log_record(row)).model_dump_json(by_alias=True) + "\n"
 
-    return StreamingResponse(begun(lines()), media_type="application/x-ndjson")
+    return StreamingResponse(prefetch(lines()), media_type="application/x-ndjson")
 
 
 @router.get("/logs/{id}", response_model=models.LogRecord)

@@ -5,7 +5,7 @@ there are few, come all at once.
 Lists come as `Page` of plain dicts (for tables and JSON); one thing comes as its row.
 """
 
-from provision.queries.lists import Page, begun, kept_to_pages
+from provision.queries.lists import Page, kept_to_pages, prefetch
 from provision.queries.log import LogFilter, LogReads
 from provision.queries.mailboxes import MAILBOX_SORTS, MailboxFilter, MailboxReads
 from provision.queries.servers import FULL_PERCENT, ServerReads
@@ -15,4 +15,13 @@ class Queries(MailboxReads, ServerReads, LogReads):
     """Everything that can be looked at."""
 
 
-__all__ = ["FULL_PERCENT", "MAILBOX_SORTS", "LogFilter", "MailboxFilter", "Page", "Queries", "begun", "kept_to_pages"]
+__all__ = [
+    "FULL_PERCENT",
+    "MAILBOX_SORTS",
+    "LogFilter",
+    "MailboxFilter",
+    "Page",
+    "Queries",
+    "kept_to_pages",
+    "prefetch",
+]

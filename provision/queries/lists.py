@@ -51,7 +51,7 @@ MAILBOX_COLUMNS = (
 ALIAS_COLUMNS = (*COMMON_COLUMNS, "destinations", "mailbox_id")
 
 
-def begun(lines: Iterator[str]) -> Iterator[str]:
+def prefetch(lines: Iterator[str]) -> Iterator[str]:
     """The lines, the first two fetched already: what is refused or fails is told before an answer has begun."""
     return chain(list(islice(lines, 2)), lines)
 
@@ -137,13 +137,13 @@ def page(
     if search is not None:
         conditions = [*conditions, search.walk if capped else search.within]
     number = kept_to_pages(number, total, size)
-    walk = Walk(select(table.id).where(*conditions), (sort, table.id), total, descending, both_ways=not capped)
-    ids = walk.ids(session, (number - 1) * size, size)
+    scan = PageScan(select(table.id).where(*conditions), (sort, table.id), total, descending, both_ways=not capped)
+    ids = scan.ids(session, (number - 1) * size, size)
     return Page(rows_of(session, table, columns, ids), total, number, size, capped)
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class PageScan:
     """The way along a list. Deep pages are walked to from the nearer end; one way only where `total` is not all."""
 
     ids_in_it: Select[Any]

@@ -13,7 +13,7 @@ from provision.audit import chain
 from provision.core.access import Actor, Permission
 from provision.core.address import as_stored
 from provision.core.errors import NotFound
-from provision.queries.lists import Page, Reads, Walk, count, kept_to_pages
+from provision.queries.lists import Page, PageScan, Reads, count, kept_to_pages
 from provision.storage.models import Domain, LogStatus, ProvisionLog, utc_now
 from provision.storage.search import LAST
 
@@ -42,8 +42,8 @@ class LogReads(Reads):
             number = kept_to_pages(number, total, size)
             # SQLite would walk along the ids, through a million of others, rather than sort a few that it can find.
             key = ProvisionLog.id if total > FEW else ProvisionLog.id + 0
-            walk = Walk(select(ProvisionLog.id).where(*conditions), (key,), total, descending=True)
-            ids = walk.ids(session, (number - 1) * size, size)
+            scan = PageScan(select(ProvisionLog.id).where(*conditions), (key,), total, descending=True)
+            ids = scan.ids(session, (number - 1) * size, size)
             chosen = select(ProvisionLog.__table__).where(ProvisionLog.id.in_(ids)).order_by(ProvisionLog.id.desc())
             return Page([dict(row) for row in session.execute(chosen).mappings()], total, number, size)
 

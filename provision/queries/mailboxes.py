@@ -17,8 +17,8 @@ from provision.queries.lists import (
     MAX_PAGE_SIZE,
     PRESENT,
     Page,
+    PageScan,
     Reads,
-    Walk,
     count,
     domain_id,
     joined,
@@ -189,8 +189,8 @@ def _alias_page(session: Session, conditions: Sequence[ColumnElement[bool]], num
     number = kept_to_pages(number, owned_total + free_total, size)
     start = (number - 1) * size
     by_owner = select(Alias.id).join(Mailbox, Mailbox.id == Alias.mailbox_id).where(*owned)
-    ids = Walk(by_owner, (owner, Alias.address), owned_total).ids(session, start, size)
-    rest = Walk(select(Alias.id).where(*free), (Alias.address,), free_total)
+    ids = PageScan(by_owner, (owner, Alias.address), owned_total).ids(session, start, size)
+    rest = PageScan(select(Alias.id).where(*free), (Alias.address,), free_total)
     ids += rest.ids(session, max(0, start - owned_total), size - len(ids))
     return Page(rows_of(session, Alias, ALIAS_COLUMNS, ids), owned_total + free_total, number, size)
 

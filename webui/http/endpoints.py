@@ -15,7 +15,7 @@ from provision.core.access import Permission
 from provision.core.errors import InvalidInput, NotSignedIn, ProvisionError
 from provision.identity.sign_in import SignedIn
 from provision.ops.health import look
-from provision.queries import LogFilter, MailboxFilter, begun
+from provision.queries import LogFilter, MailboxFilter, prefetch
 from provision.storage.models import LogStatus, Status, SyncStatus
 from provision.transfer.csv_io import export_csv
 from provision.transfer.csv_reader import guard
@@ -104,7 +104,7 @@ async def _stream(
         if who is None or who.must_change_password:
             raise NotSignedIn("Sign in first.")
         who.actor.require(permission)
-        body = await run_in_threadpool(lambda: begun(lines(who)))
+        body = await run_in_threadpool(lambda: prefetch(lines(who)))
     except ProvisionError as error:
         return PlainTextResponse(error.message, error.status)
     headers = {"content-disposition": f'attachment; filename="{filename}"', "cache-control": "no-store"}
