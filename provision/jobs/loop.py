@@ -17,7 +17,7 @@ from provision.audit.archive import FOLDER, archive_log, prune
 from provision.core.access import Actor
 from provision.core.errors import Conflict, ProvisionError
 from provision.storage.models import Server, utc_now
-from provision.sync import work as desired
+from provision.sync.work import has_come, has_work
 from provision.transfer.import_jobs import run_next_import
 
 log = structlog.get_logger(__name__)
@@ -118,9 +118,9 @@ class Jobs:
     def _servers_with_work(self, now: datetime) -> list[int]:
         """Servers that may be tried now and have rows that are due, or delivered a moment ago and not confirmed."""
         with self.app.database.read() as session:
-            waiting = desired.has_come(Server.next_attempt_at, now)
+            waiting = has_come(Server.next_attempt_at, now)
             ids = session.scalars(select(Server.id).where(waiting, Server.alarm.is_(None)).order_by(Server.id)).all()
-            return [server_id for server_id in ids if desired.has_work(session, server_id, now)]
+            return [server_id for server_id in ids if has_work(session, server_id, now)]
 
     def _claim(self, column: str, now: datetime, every: timedelta) -> list[int]:
         """The servers whose turn it is, each given to one process only."""

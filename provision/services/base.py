@@ -22,8 +22,9 @@ from provision.settings.policy import Policy, in_force
 from provision.storage.database import Database
 from provision.storage.encryption import Sealer
 from provision.storage.models import Alias, Domain, IdempotencyKey, LogStatus, Mailbox, Operator, utc_now
-from provision.sync import work
 from provision.sync.engine import Sync
+from provision.sync.progress import pending_logs
+from provision.sync.work import item_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -110,8 +111,8 @@ class Service:
 
     def _give_up(self, session: Session, rows: Sequence[Mailbox | Alias], reason: str) -> None:
         """Finish the records of what was wanted before and will never reach the mail server now."""
-        items = [work.item_of(row) for row in rows]
-        finishes = [Finish(uid, LogStatus.FAILED, error=reason) for _, uid in work.pending_logs(session, items)]
+        items = [item_of(row) for row in rows]
+        finishes = [Finish(uid, LogStatus.FAILED, error=reason) for _, uid in pending_logs(session, items)]
         chain.record_outcomes(session, finishes)
 
     def _done(

@@ -27,10 +27,10 @@ from provision.settings.policy import in_force
 from provision.storage.database import Database
 from provision.storage.encryption import Sealer
 from provision.storage.models import Server, utc_now
-from provision.sync import work as desired
+from provision.sync.progress import end_stale_confirmations, note_usage
 from provision.sync.recording import PushAttempt, note, pause, record
 from provision.sync.result import PushResult, PushStatus
-from provision.sync.work import Work
+from provision.sync.work import LONGEST_PAUSE, Work, has_pending, has_unconfirmed, load_whole, load_work
 from provision.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -112,15 +112,15 @@ class Sync:
     ) -> tuple[PushResult, bool]:
         """One round; and whether another is worth it. After the last one, what keeps vanishing counts as refused."""
         now = utc_now()
-        desired.end_stale_confirmations(self.database, server_id, now)
+        end_stale_confirmations(self.database, server_id, now)
         with self.database.read() as session:
             server = _get_server(session, server_id)
-            has_pending = desired.has_pending(session, server_id, now, ignore_backoff=ignore_backoff)
-            if not has_pending and not desired.has_unconfirmed(session, server_id):
+            is_pending = has_pending(session, server_id, now, ignore_backoff=ignore_backoff)
+            if not is_pending and not has_unconfirmed(session, server_id):
                 return PushResult(server.id, PushStatus.IDLE, message="Nothing is waiting for this mail server."), False
-            if not (ignore_backoff or force) and (wait := self._must_wait(server, has_pending, now)):
+            if not (ignore_backoff or force) and (wait := self._must_wait(server, is_pending, now)):
                 return wait, False
-            work = desired.load_work(session, self.sealer, server_id, now, ignore_backoff)
+            work = load_work(session, self.sealer, server_id, now, ignore_backoff)
         try:
             done = self._deliver(server, work, force, deadline)
         except Unreachable as error:
@@ -130,13 +130,13 @@ class Sync:
         return self._record(server, work, done, is_last or time.monotonic() > deadline)
 
     @staticmethod
-    def _must_wait(server: Server, has_pending: bool, now: datetime) -> PushResult | None:
-        if server.next_attempt_at and now < server.next_attempt_at <= now + desired.LONGEST_PAUSE:
+    def _must_wait(server: Server, is_pending: bool, now: datetime) -> PushResult | None:
+        if server.next_attempt_at and now < server.next_attempt_at <= now + LONGEST_PAUSE:
             message = server.error or "The mail server could not be reached."
             return PushResult(server.id, PushStatus.UNREACHABLE, message=message, retry_at=server.next_attempt_at)
         quiet_until = (server.last_write_at or now) + timedelta(seconds=quiet_seconds(server))
         is_quiet = server.last_write_at is not None and server.last_write_at <= now < quiet_until
-        if is_quiet and has_pending:
+        if is_quiet and is_pending:
             message = "Gathered with what else comes now, because every write interrupts the mail server."
             return PushResult(server.id, PushStatus.GATHERING, message=message, retry_at=quiet_until)
         return None
@@ -242,7 +242,7 @@ class Sync:
             values = {"error": error.message}
         with self.database.write() as session:
             if report:
-                values["live"] = desired.note_usage(session, server_id, report)
+                values["live"] = note_usage(session, server_id, report)
             session.execute(update(Server).where(Server.id == server_id).values(values))
 
     def _is_safe(self, server_id: int, actual: ServerState, supports: Collection[str]) -> bool:
@@ -265,7 +265,7 @@ class Sync:
 
     def _compare(self, server_id: int, actual: ServerState, supports: Collection[str]) -> tuple[Plan, DesiredState]:
         with self.database.read() as session:
-            wanted = desired.load_whole(session, self.sealer, server_id, utc_now())
+            wanted = load_whole(session, self.sealer, server_id, utc_now())
         return make_plan(wanted, actual, supports), wanted
 
     def check(self, kind: str, settings: dict[str, Any]) -> list[str]:

@@ -16,9 +16,9 @@ from provision.core.plan import Plan
 from provision.core.state import Key, Outcome, key_of
 from provision.settings.policy import Policy
 from provision.storage.models import LogStatus, ProvisionLog
-from provision.sync import work as desired
+from provision.sync.progress import FailedAttempt, mark_confirmed, mark_delivered, mark_failed, pending_logs
 from provision.sync.result import PushResult, RejectedChange
-from provision.sync.work import FailedAttempt, Item, Work
+from provision.sync.work import CONFIRM_AFTER, Item, Work
 
 VANISHED = "Written, but gone when read back: something else keeps rewriting the file."
 FOREIGN = "An entry with this address was made on the mail server by somebody else; choose which one counts."
@@ -56,7 +56,7 @@ def record(
     failures = _mark_rejected(session, work, done, policy, now, is_last)
     finishes = [
         _finish(log_uid, LogStatus.SUCCESS, done.outcomes.get(item.key))
-        for item, log_uid in desired.pending_logs(session, fresh)
+        for item, log_uid in pending_logs(session, fresh)
     ]
     chain.record_outcomes(session, finishes + _finish_failures(session, failures, done))
     for item in repaired:
@@ -72,10 +72,8 @@ def _mark_verified(session: Session, work: Work, done: PushAttempt, now: datetim
     fresh = [item for item in verified if not item.confirming]
     repaired = [item for item in verified if item.confirming and item.key in done.outcomes]
     confirmed = [item for item in verified if item.confirming and item.key not in done.outcomes]
-    desired.mark_delivered(session, [*fresh, *repaired], now)
-    desired.mark_confirmed(
-        session, [i for i in confirmed if i.last_synced_at and now - i.last_synced_at >= desired.CONFIRM_AFTER]
-    )
+    mark_delivered(session, [*fresh, *repaired], now)
+    mark_confirmed(session, [i for i in confirmed if i.last_synced_at and now - i.last_synced_at >= CONFIRM_AFTER])
     return fresh, repaired
 
 
@@ -86,11 +84,11 @@ def _mark_rejected(
     rejections = _rejections(work, done, is_last)
     # Delivered, and taken away since: a difference, no failure.
     gone = {key for key, why in rejections.items() if work.items[key].confirming and why.code == "MAILBOX_GONE"}
-    desired.mark_confirmed(session, [work.items[key] for key in gone])
+    mark_confirmed(session, [work.items[key] for key in gone])
     failures = [
         _failed_attempt(work.items[key], why, policy, now) for key, why in rejections.items() if key not in gone
     ]
-    desired.mark_failed(session, failures)
+    mark_failed(session, failures)
     return failures
 
 
@@ -105,7 +103,7 @@ def _finish_failures(session: Session, failures: Sequence[FailedAttempt], done: 
     """The ends of what is given up; the records of what is tried again say why it is not done yet."""
     by_key = {failure.item.key: failure for failure in failures}
     finishes, errors = [], []
-    for item, log_uid in desired.pending_logs(session, [failure.item for failure in failures]):
+    for item, log_uid in pending_logs(session, [failure.item for failure in failures]):
         failure = by_key[item.key]
         if failure.retry_at is None:
             finishes.append(_finish(log_uid, LogStatus.FAILED, done.outcomes.get(item.key), failure.error))

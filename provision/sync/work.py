@@ -1,35 +1,30 @@
-"""The wanted side of a server, read from the database; and how far each row has come, written back.
+"""The wanted side of a server, read from the database.
 
-For pushes and comparisons (`provision.sync`, `provision.sync.recording`), and what is due for the jobs. Everything is
-set-based: a push of 10,000 rows is a handful of statements.
+For pushes and comparisons (`provision.sync.engine`), and what is due for the jobs. Everything is set-based: a push of
+10,000 rows is a handful of statements.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, and_, bindparam, delete, func, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, or_, select, true
 from sqlalchemy.orm import Session
 
 from provision.core.errors import ProvisionError
 from provision.core.secret import Secret
-from provision.core.state import DesiredState, Key, LiveReport, Resource, WantedAlias, WantedMailbox, Wish
-from provision.storage.database import Database
+from provision.core.state import DesiredState, Key, Resource, WantedAlias, WantedMailbox, Wish
 from provision.storage.encryption import Sealer
-from provision.storage.models import TABLES, Alias, LogStatus, Mailbox, ProvisionLog, Status, SyncStatus, utc_now
+from provision.storage.models import TABLES, Alias, Mailbox, Status, SyncStatus
 
-CHUNK = 5_000  # ids per statement: SQLite takes 32,766 parameters, PostgreSQL 65,535
 CONFIRM_AFTER = timedelta(seconds=3)  # a concurrent `setup` has overwritten our line by then, or never will
 LONGEST_PAUSE = timedelta(days=1)  # that can be set between two tries
-CONFIRM_WITHIN = timedelta(seconds=60)  # later than this a difference is a person's wish, not a lost write
 
 OWN_COLUMNS: dict[type[Mailbox] | type[Alias], tuple[str, ...]] = {
     Mailbox: ("status", "quota_bytes", "quota_messages", "sealed_password", "erase_mail"),
     Alias: ("destinations",),
 }
-MARKS = ("failed_generation", "synced_generation")
 
 
 class Item(NamedTuple):
@@ -43,16 +38,6 @@ class Item(NamedTuple):
     removing: bool
     confirming: bool  # delivered before; looked at once more, because another writer may have lost it
     last_synced_at: datetime | None
-
-
-class FailedAttempt(NamedTuple):
-    """One try that failed; without `retry_at` it is given up until a person retries."""
-
-    item: Item
-    error: str
-    code: str
-    attempts: int
-    retry_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +56,7 @@ def has_come(moment: Any, now: datetime) -> ColumnElement[bool]:
 
 
 def _due(table: type[Mailbox] | type[Alias], now: datetime, ignore_backoff: bool) -> ColumnElement[bool]:
-    return or_(_pending(table, now, ignore_backoff), _unconfirmed(table))
+    return or_(_pending(table, now, ignore_backoff), unconfirmed(table))
 
 
 def _pending(table: type[Mailbox] | type[Alias], now: datetime, ignore_backoff: bool) -> ColumnElement[bool]:
@@ -79,23 +64,23 @@ def _pending(table: type[Mailbox] | type[Alias], now: datetime, ignore_backoff: 
     return and_(table.sync_status == SyncStatus.PENDING, come)
 
 
-def _unconfirmed(table: type[Mailbox] | type[Alias]) -> ColumnElement[bool]:
+def unconfirmed(table: type[Mailbox] | type[Alias]) -> ColumnElement[bool]:
     return and_(table.sync_status == SyncStatus.SYNCED, table.confirming.is_(True))  # as an index has them
 
 
 def has_pending(session: Session, server_id: int, now: datetime, *, ignore_backoff: bool = False) -> bool:
     """Whether something is due that is not delivered yet. `ignore_backoff`: or waits for its next try."""
-    return any(_has(session, table, server_id, _pending(table, now, ignore_backoff)) for table in TABLES.values())
+    return any(has_row(session, table, server_id, _pending(table, now, ignore_backoff)) for table in TABLES.values())
 
 
 def has_unconfirmed(session: Session, server_id: int, before: datetime | None = None) -> bool:
     """Whether something that was delivered, `before` then, has to be looked at once more."""
     return any(
-        _has(
+        has_row(
             session,
             table,
             server_id,
-            _unconfirmed(table),
+            unconfirmed(table),
             has_come(table.last_synced_at, before) if before else true(),
         )
         for table in TABLES.values()
@@ -107,7 +92,7 @@ def has_work(session: Session, server_id: int, now: datetime) -> bool:
     return has_pending(session, server_id, now) or has_unconfirmed(session, server_id, now - CONFIRM_AFTER)
 
 
-def _has(
+def has_row(
     session: Session, table: type[Mailbox] | type[Alias], server_id: int, *conditions: ColumnElement[bool]
 ) -> bool:
     found = select(table.id).where(table.server_id == server_id, *conditions).limit(1)
@@ -173,7 +158,7 @@ def load_whole(session: Session, sealer: Sealer, server_id: int, now: datetime) 
 def _stream(session: Session, table: type[Mailbox] | type[Alias], server_id: int) -> Any:
     """Plain tuples of the columns a comparison needs: 100,000 rows of the full kind would take seconds."""
     columns = table.__table__.c
-    names = ("address", "removing", "claimed", "sync_status", "generation", *OWN_COLUMNS[table])
+    names = ("address", "removing", "claimed", "sync_status", "generation", *OWN_COLUMNS[table])  # columns
     statement = select(*(columns[name] for name in names)).where(columns.server_id == server_id)
     return session.connection().execute(statement, execution_options={"yield_per": 10_000})
 
@@ -229,127 +214,3 @@ def _other_addresses(session: Session, server_id: int, items: dict[Key, Item]) -
         looked_at = {key.address for key in items if key.resource is resource}
         others[resource] = [a for a in session.scalars(statement) if a not in looked_at]
     return others
-
-
-# ---- writing back --------------------------------------------------------------------------
-
-
-def end_stale_confirmations(database: Database, server_id: int, now: datetime) -> None:
-    """Forget passwords that were delivered a while ago without having been looked at again."""
-    for table in TABLES.values():
-        stale = and_(_unconfirmed(table), table.last_synced_at < now - CONFIRM_WITHIN)
-        with database.read() as session:
-            if not _has(session, table, server_id, stale):
-                continue
-        with database.write() as session:
-            session.execute(update(table).where(table.server_id == server_id, stale).values(_confirmed(table)))
-
-
-def _confirmed(table: type[Mailbox] | type[Alias]) -> dict[str, Any]:
-    """The password has arrived, and is not needed any longer."""
-    return {"confirming": False, "sealed_password": None} if table is Mailbox else {"confirming": False}
-
-
-def mark_delivered(session: Session, items: Iterable[Item], now: datetime) -> None:
-    """These generations are on the server; they are looked at once more before the password is forgotten."""
-    for table, generation, removing, ids in _groups(items):
-        if removing:
-            session.execute(delete(table).where(table.id.in_(ids), table.generation == generation))
-            continue
-        session.execute(
-            update(table)
-            .where(table.id.in_(ids), table.synced_generation <= generation)
-            .values(synced_generation=generation, owned=True, last_synced_at=now, confirming=True)
-        )
-        session.execute(
-            update(table)
-            .where(table.id.in_(ids), table.generation == generation)
-            .values(attempts=0, next_attempt_at=None, error=None, error_code=None)
-        )
-
-
-def mark_confirmed(session: Session, items: Iterable[Item]) -> None:
-    """Looked at once more and still there: the waiting password is not needed any longer."""
-    for table, generation, _, ids in _groups(items):
-        session.execute(
-            update(table).where(table.id.in_(ids), table.generation == generation).values(_confirmed(table))
-        )
-
-
-def mark_failed(session: Session, failures: Sequence[FailedAttempt]) -> None:
-    """One try of each failed. What was delivered and is to be sent once more is no longer SYNCED: it is not there."""
-    for resource, table in TABLES.items():
-        rows = [_failed(failure) for failure in failures if failure.item.key.resource is resource]
-        column = table.__table__.c
-        this_generation = (column.id == bindparam("row_id"), column.generation == bindparam("row_generation"))
-        values: dict[str, Any] = {
-            name: bindparam(name) for name in ("error", "error_code", "attempts", "next_attempt_at")
-        }
-        marks = {name: func.coalesce(bindparam(f"new_{name}", type_=Integer), column[name]) for name in MARKS}
-        statement = update(table.__table__).where(*this_generation).values(**values, **marks, confirming=False)  # type: ignore[arg-type]
-        if rows:
-            session.connection().execute(statement, rows)
-
-
-def _failed(failure: FailedAttempt) -> dict[str, Any]:
-    item = failure.item
-    return {
-        "row_id": item.id,
-        "row_generation": item.generation,
-        "error": failure.error,
-        "error_code": failure.code,
-        "attempts": failure.attempts,
-        "next_attempt_at": failure.retry_at,
-        "new_failed_generation": None if failure.retry_at else item.generation,
-        "new_synced_generation": item.generation - 1 if item.confirming else None,
-    }
-
-
-def _groups(items: Iterable[Item]) -> Iterator[tuple[type[Mailbox] | type[Alias], int, bool, Sequence[int]]]:
-    groups: dict[tuple[Resource, int, bool], list[int]] = {}
-    for item in items:
-        groups.setdefault((item.key.resource, item.generation, item.removing), []).append(item.id)
-    for (resource, generation, removing), ids in groups.items():
-        for start in range(0, len(ids), CHUNK):
-            yield TABLES[resource], generation, removing, ids[start : start + CHUNK]
-
-
-def pending_logs(session: Session, items: Iterable[Item]) -> Iterator[tuple[Item, UUID]]:
-    """The unfinished log rows that speak of these generations or earlier ones, which they replace."""
-    by_uid = {str(item.uid): item for item in items}
-    uids = list(by_uid)
-    for start in range(0, len(uids), CHUNK):
-        statement = select(ProvisionLog.uid, ProvisionLog.resource_id, ProvisionLog.generation).where(
-            ProvisionLog.status == LogStatus.PENDING,
-            ProvisionLog.resource_type.in_(list(Resource)),
-            ProvisionLog.resource_id.in_(uids[start : start + CHUNK]),
-        )
-        for row in session.execute(statement):
-            item = by_uid[row.resource_id]
-            if row.generation is None or row.generation <= item.generation:
-                yield item, row.uid
-
-
-def note_usage(session: Session, server_id: int, report: LiveReport) -> dict[str, Any]:
-    """Write what each mailbox uses, where it changed; return the rest of the report for the server's row."""
-    known = session.execute(
-        select(Mailbox.id, Mailbox.address, Mailbox.used_bytes, Mailbox.used_messages).where(
-            Mailbox.server_id == server_id
-        )
-    )
-    changed = []
-    for row in known:
-        usage = report.usage.get(row.address)
-        if usage and (usage.used_bytes, usage.messages) != (row.used_bytes, row.used_messages):
-            changed.append(
-                {"id": row.id, "used_bytes": usage.used_bytes, "used_messages": usage.messages, "used_at": utc_now()}
-            )
-    if changed:
-        session.execute(update(Mailbox), changed)
-    return {
-        "version": report.version,
-        "in_effect_since": report.in_effect_since,
-        "queue_length": report.queue_length,
-        "disk_free_bytes": report.disk_free_bytes,
-        "problems": list(report.problems),
-    }

@@ -184,7 +184,12 @@ def test_the_pure_modules_know_no_database_and_no_network() -> None:
 
 def test_the_front_speaks_to_no_mail_server() -> None:
     """Writing is a Provisioner method, reading a query; only the list of kinds is shown."""
-    core = ("provision.sync.work", "provision.storage.database", "provision.storage.encryption")
+    core = (
+        "provision.sync.work",
+        "provision.sync.progress",
+        "provision.storage.database",
+        "provision.storage.encryption",
+    )
     front = [(name, module) for name, module in all_imports() if within(name, FRONT)]
     require_none([pair for pair in front if within(pair[1], core) or within(pair[1], ("provision.servers.dms",))])
 
