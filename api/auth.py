@@ -1,4 +1,4 @@
-"""Who calls, and what he may: Bearer tokens, looked at before anything else of a request."""
+"""Who calls, and what they may do: Bearer tokens, looked at before anything else of a request."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -58,7 +58,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The row that a path names, which the caller may see. `expected`: its version, if he insists on it."""
+    """The row that a path names, which the caller may see. `expected`: its version, if they insist on it."""
 
     row: Row
     expected: int | None

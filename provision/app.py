@@ -63,7 +63,7 @@ def open_postroom(settings: Settings | None = None, *, migrate: bool = True, del
 
 
 def create_first_admin(app: Postroom) -> Secret | None:
-    """Where nobody can sign in yet: a SuperAdmin called `admin`, and his one-time password, this once only."""
+    """Where nobody can sign in yet: a SuperAdmin called `admin`, and their one-time password, this once only."""
     with app.database.read() as session:
         if session.scalar(select(exists().select_from(Operator))):
             return None

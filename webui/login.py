@@ -53,7 +53,7 @@ def _controller() -> Any:
 
 
 def sign_in_page() -> None:
-    """Shown at every address to whoever is not signed in; afterwards he is back at the same address."""
+    """Shown at every address to whoever is not signed in; afterwards they are back at the same address."""
     with _card():
         st.title("Postroom", anchor=False)
         st.caption(_("Mail administration"))

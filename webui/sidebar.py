@@ -1,4 +1,4 @@
-"""The foot of the sidebar: who is signed in, his language, his password, the way out."""
+"""The foot of the sidebar: who is signed in, their language, their password, the way out."""
 
 import streamlit as st
 

@@ -65,7 +65,7 @@ for _command in (init, upkeep.worker, upkeep.doctor, upkeep.backup, upkeep.resto
 def options(
     context: typer.Context,
     as_operator: Annotated[
-        str | None, typer.Option("--as", metavar="USERNAME", help="Act as this operator, with his role and domains.")
+        str | None, typer.Option("--as", metavar="USERNAME", help="Act as this operator, with their role and domains.")
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
 ) -> None:

@@ -13,10 +13,10 @@ from provision.core.errors import InvalidInput, NotFound
 from provision.core.secret import Secret
 from provision.storage.models import Operator
 
-Username = Annotated[str, typer.Argument(help="The name he signs in with.")]
-Domains = Annotated[list[str] | None, typer.Option("--domain", help="A domain of his; several times for several.")]
-DisplayName = Annotated[str | None, typer.Option("--name", help="His name.")]
-Email = Annotated[str | None, typer.Option("--email", help="His own mailbox: nobody below him may change it.")]
+Username = Annotated[str, typer.Argument(help="The name they sign in with.")]
+Domains = Annotated[list[str] | None, typer.Option("--domain", help="A domain of theirs; several times for several.")]
+DisplayName = Annotated[str | None, typer.Option("--name", help="Their name.")]
+Email = Annotated[str | None, typer.Option("--email", help="Their own mailbox: nobody below them may change it.")]
 app = typer.Typer(no_args_is_help=True)
 
 
@@ -24,7 +24,7 @@ app = typer.Typer(no_args_is_help=True)
 def add(
     context: typer.Context,
     username: Username,
-    role: Annotated[Role, typer.Option("--role", help="What he may do.")],
+    role: Annotated[Role, typer.Option("--role", help="What they may do.")],
     domains: Domains = None,
     name: DisplayName = None,
     email: Email = None,
@@ -74,15 +74,15 @@ def passwd(
 def edit(
     context: typer.Context,
     username: Username,
-    role: Annotated[Role | None, typer.Option("--role", help="What he may do.")] = None,
+    role: Annotated[Role | None, typer.Option("--role", help="What they may do.")] = None,
     domains: Domains = None,
     no_domains: Annotated[bool, typer.Option("--no-domains", help="No domain any more.")] = False,
     name: DisplayName = None,
     email: Email = None,
-    enabled: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether he may sign in.")] = None,
+    enabled: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether they may sign in.")] = None,
     as_json: Json = False,
 ) -> int:
-    """Change what is named; domains given replace those he has."""
+    """Change what is named; domains given replace those they have."""
     session = session_of(context)
     if domains and no_domains:
         raise InvalidInput("Either --domain or --no-domains, not both.", code="WHICH_DOMAINS")

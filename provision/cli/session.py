@@ -62,7 +62,7 @@ class Session:
 
     @cached_property
     def actor(self) -> Actor:
-        """`cli:<login name>`, who may everything, for he holds the database; or with --as that operator."""
+        """`cli:<login name>`, who may do everything, for they hold the database; or with --as that operator."""
         if self.as_operator is None:
             return Actor.system(f"cli:{login_name()}"[:MAX_NAME])
         actor = self.app.sign_in.actor(self.as_operator)

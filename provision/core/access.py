@@ -61,7 +61,7 @@ RANK = {Role.VIEWER: 0, Role.DOMAIN_ADMIN: 1, Role.SUPER_ADMIN: 2}
 class Actor:
     """Who asks: a signed-in operator, an API token, the command line or the scheduler.
 
-    `domains`: ids of the domains he may see and change; None means all of them.
+    `domains`: ids of the domains they may see and change; None means all of them.
     `scopes`: what a token was given of its role's permissions; None means all of them.
     """
 
@@ -85,7 +85,7 @@ class Actor:
         return permission in ROLES[self.role] and (self.scopes is None or permission in self.scopes)
 
     def require(self, permission: Permission, domain_id: int | None = None, *, what: str = "") -> None:
-        """Raises: AccessDenied; ForeignDomain for a domain that is not his."""
+        """Raises: AccessDenied; ForeignDomain for a domain that is not theirs."""
         if permission not in ROLES[self.role]:
             raise AccessDenied(f"A {self.role} may not do this ({permission}).", permission=str(permission))
         if not self._holds(permission):
@@ -94,9 +94,9 @@ class Actor:
             raise ForeignDomain(f"{what or 'This'} is in a domain that is not yours.", permission=str(permission))
 
     def require_rank(self, holder: Role | None, address: str) -> None:
-        """Nobody changes the mailbox of an operator who outranks him.
+        """Nobody changes the mailbox of an operator who outranks them.
 
-        A DomainAdmin could otherwise reset the password of a SuperAdmin's mailbox, read his mail and become him.
+        A DomainAdmin could otherwise reset the password of a SuperAdmin's mailbox, read their mail and become them.
         Raises: AccessDenied.
         """
         if holder is not None and RANK[holder] > RANK[self.role]:

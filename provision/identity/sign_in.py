@@ -35,7 +35,7 @@ FIRST_ADMIN = "admin"
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A living session. `actor` is what he may do now, whatever it was when he signed in."""
+    """A living session. `actor` is what they may do now, whatever it was when they signed in."""
 
     actor: Actor
     session_id: int
@@ -65,7 +65,7 @@ class SignIn:
         self.settings = settings
 
     def actor(self, username: str) -> Actor:
-        """An operator, for whoever may act as him without signing in. Raises: NotFound, AccessDenied."""
+        """An operator, for whoever may act as them without signing in. Raises: NotFound, AccessDenied."""
         with self.database.read() as session:
             operator = session.scalar(select(Operator).where(Operator.username == username.strip().lower()))
             if operator is None:
@@ -196,7 +196,7 @@ class SignIn:
             _record(session, who.actor, "operator.sign_out", _operator(session, who.operator_uid))
 
     def change_password(self, who: SignedIn, old: Secret, new: Secret) -> None:
-        """Set one's own password; all other sessions of his end. Raises: NotSignedIn, WeakPassword."""
+        """Set one's own password; all their other sessions end. Raises: NotSignedIn, WeakPassword."""
         self.check(who.actor.name, old, who.actor.ip)
         if old == new:
             raise WeakPassword("The new password is the old one.")

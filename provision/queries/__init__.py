@@ -1,4 +1,4 @@
-"""The front door for reading. Every list takes the Actor and shows what he may see; filtering, sorting and paging
+"""The front door for reading. Every list takes the Actor and shows what they may see; filtering, sorting and paging
 happen in SQL, so a page of 50 out of 100,000 costs milliseconds. Only domains, mail servers and operators, of which
 there are few, come all at once.
 

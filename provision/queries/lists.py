@@ -111,7 +111,7 @@ class Reads:
 
 
 def scope(actor: Actor, column: Any) -> list[ColumnElement[bool]]:
-    """Condition that keeps an actor to his domains. The only way a list is narrowed to what he may see."""
+    """Condition that keeps an actor to their domains. The only way a list is narrowed to what they may see."""
     return [] if actor.domains is None else [column.in_(sorted(actor.domains))]
 
 

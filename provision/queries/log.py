@@ -34,7 +34,7 @@ class LogFilter:
 
 class LogReads(Reads):
     def logs(self, actor: Actor, where: LogFilter = LogFilter(), *, number: int = 1, size: int = 50) -> Page:
-        """The provision log, newest first. A DomainAdmin sees what concerns his domains."""
+        """The provision log, newest first. A DomainAdmin sees what concerns their domains."""
         actor.require(Permission.LOG_READ)
         with self.database.read() as session:
             conditions = _log_conditions(session, actor, where)

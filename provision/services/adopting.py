@@ -145,7 +145,7 @@ class Adoption:
         result.updated += len(changed)
 
     def unmoved(self, keys: Iterable[Key], result: PullResult) -> dict[Key, Any]:
-        """The rows, but those that somebody has changed since the server was read: his wish is newer."""
+        """The rows, but those that somebody has changed since the server was read: their wish is newer."""
         rows = self.rows(keys)
         moved = [key for key, row in rows.items() if row.generation != self.wanted.generation(key)]
         result.errors += [f"{key.address}: somebody has changed it meanwhile; look at it again." for key in moved]

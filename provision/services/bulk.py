@@ -218,7 +218,7 @@ class BulkWrites(MailboxWrites):
     def _writable_many(
         self, session: Session, actor: Actor, uids: Sequence[UUID], result: BulkResult, *, deleted_too: bool = False
     ) -> list[Mailbox]:
-        """The rows the actor may change. One that he may not is an AccessDenied for the whole call."""
+        """The rows the actor may change. One that they may not is an AccessDenied for the whole call."""
         actor.require(Permission.MAILBOX_WRITE)
         ranks = self.ranks(session)
         found: dict[UUID, Mailbox] = {}

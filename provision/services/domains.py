@@ -181,7 +181,7 @@ class DomainWrites(Service):
 
 
 def _refuse_last_of_viewer(session: Session, row: Domain) -> None:
-    """A Viewer without domains sees all of them, so his last one is not taken from him in passing."""
+    """A Viewer without domains sees all of them, so their last one is not taken from them in passing."""
     viewers = select(Operator).where(Operator.role == Role.VIEWER, Operator.domains.any(Domain.id == row.id))
     names = [viewer.username for viewer in session.scalars(viewers) if len(viewer.domains) == 1]
     if names:

@@ -203,7 +203,7 @@ def _free_email(session: Session, email: str | None, own_id: int | None = None) 
 
 
 def _lock_super_admins(session: Session) -> None:
-    """Two who take each other's role away at once: the second finds that he is the last."""
+    """Two who take each other's role away at once: the second finds that they are the last."""
     chosen = select(Operator.id).where(Operator.role == Role.SUPER_ADMIN).order_by(Operator.id)
     session.execute(chosen.with_for_update())
 

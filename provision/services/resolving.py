@@ -49,7 +49,7 @@ class Resolution:
             self._server_wins(keys)
 
     def _require(self, keys: Sequence[Key], winner: Winner) -> None:
-        """The domain must be his, and on this server; one that is not set up here yet is for a SuperAdmin."""
+        """The domain must be theirs, and on this server; one that is not set up here yet is for a SuperAdmin."""
         domains = find_domains(self.session, {addresses.domain_of(key.address) for key in keys})
         ranks = self.service.ranks(self.session)
         for key in keys:

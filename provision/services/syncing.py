@@ -163,7 +163,7 @@ class SyncWrites(Service):
         return self._resolve(actor, self._server(server_id), None, winner)
 
     def _resolve(self, actor: Actor, server: Server, keys: Sequence[Key] | None, winner: Winner) -> int:
-        """`keys` None: every difference of values in his domains."""
+        """`keys` None: every difference of values in their domains."""
         with self._only_writer(server):
             plan, wanted, actual = self.sync.survey(server.id)
             if keys is None:
@@ -203,7 +203,7 @@ class SyncWrites(Service):
         return row
 
     def _shown(self, plan: Plan, actor: Actor) -> Plan:
-        """The part that is about the actor's domains; the whole is not gone through where he has all of them."""
+        """The part that is about the actor's domains; the whole is not gone through where they have all of them."""
         return plan if actor.domains is None else plan.within(self._in_own_domains(actor))
 
     def _in_own_domains(self, actor: Actor) -> Callable[[str], bool]:

@@ -72,7 +72,7 @@ class Sync:
     def push_within(
         self, server_id: int, seconds: float, *, ignore_backoff: bool = False, force: bool = False
     ) -> PushResult:
-        """As `push`, for somebody who waits: after so long he goes on, and so does the push, behind him."""
+        """As `push`, for somebody who waits: after so long they go on, and so does the push, behind them."""
         done: Future[PushResult] = Future()
 
         def work() -> None:

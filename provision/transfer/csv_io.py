@@ -91,7 +91,7 @@ def import_sheet(app: Postroom, actor: Actor, sheet: Sheet, provisioner: Provisi
 
 
 def _foreign(app: Postroom, actor: Actor) -> Foreign:
-    """A DomainAdmin's rows outside his domains are refused one by one, so that the others can go on."""
+    """A DomainAdmin's rows outside their domains are refused one by one, so that the others can go on."""
     if actor.domains is None or not actor.may(Permission.MAILBOX_WRITE):
         return lambda new: None
     own = set(app.queries.domain_names(actor))

@@ -285,7 +285,7 @@ def _import_chunk(app: Postroom, job: ImportJob, part: Sheet, key: str) -> Impor
 
 
 def _actor(app: Postroom, job: ImportJob) -> Actor:
-    """The operator as he is now. Raises: AccessDenied."""
+    """The operator as they are now. Raises: AccessDenied."""
     with app.database.read() as session:
         statement = select(Operator).options(selectinload(Operator.domains)).where(Operator.id == job.operator_id)
         operator = session.scalar(statement)

@@ -163,7 +163,7 @@ def test_a_cookie_opens_no_api(site: Site, cookie: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("invented", ["<script>", "unknown", "x" * 5000, "198.51.100.7:99", "", ",,", "999.1.1.1"])
 def test_an_invented_forwarded_address_is_no_address(invented: str) -> None:
-    """By somebody whose own address is among the named proxies, so that what he sends is looked at."""
+    """By somebody whose own address is among the named proxies, so that what they send is looked at."""
     named = [ip_network("10.0.0.0/8")]
     assert real_address("10.0.0.1", [f"{invented}, 10.0.0.9"], named) in ("unknown", "10.0.0.9")
     assert real_address("203.0.113.9", [invented], named) == "203.0.113.9"

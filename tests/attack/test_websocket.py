@@ -71,7 +71,7 @@ def test_buttons_of_a_super_admin_do_nothing_for_others(site: Site, name: str) -
                 assert "sneaked" not in mine.said
                 assert b"anna.abe" not in mine.raw
         mine.open("mailboxes")
-        assert (b"anna.abe" in mine.raw) == bool(name), "who attacks is still who he was"
+        assert (b"anna.abe" in mine.raw) == bool(name), "who attacks is still who they were"
     assert done_since(site, before) == []
 
 
@@ -106,7 +106,7 @@ def test_a_foreign_domain_is_refused_and_recorded(site: Site) -> None:
 
 
 @pytest.mark.parametrize("page", ["mailboxes", "aliases", "domains", "sync", "logs", "settings", ""])
-def test_a_stranger_gets_the_sign_in_whatever_he_asks(site: Site, page: str) -> None:
+def test_a_stranger_gets_the_sign_in_whatever_they_ask(site: Site, page: str) -> None:
     with tab(site.url, token_of(site.app, "alice")) as alice:
         alice.open(page)
     with tab(site.url) as stranger:
@@ -166,7 +166,7 @@ def test_a_websocket_from_another_site_is_refused(site: Site, origin: str) -> No
 
 @pytest.mark.parametrize("is_open", [True, False], ids=["open", "closed"])
 def test_a_session_that_is_taken_over_shows_a_stranger_the_sign_in(site: Site, is_open: bool) -> None:
-    """Streamlit goes on with a session for whoever knows its id; who one is the cookie says, and he has none."""
+    """Streamlit goes on with a session for whoever knows its id; who one is the cookie says, and they have none."""
     with ExitStack() as stack:
         alice = stack.enter_context(tab(site.url, token_of(site.app, "alice")))
         alice.open("mailboxes")

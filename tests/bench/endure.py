@@ -122,7 +122,7 @@ def _answers(port: int) -> bool:
 
 @dataclass
 class Person:
-    """Works on mailboxes of his own over the API, tries again whatever was not answered, and knows what should be."""
+    """Works on mailboxes of their own over the API, tries again whatever was not answered, and knows what should be."""
 
     number: int
     fleet: Fleet

@@ -159,7 +159,7 @@ async def one_person(url: str, token: Secret) -> list[Row]:
 
 
 async def many_people(url: str, tokens: list[Secret]) -> list[float]:
-    """All kinds of clicks by all at once, each in his own rhythm."""
+    """All kinds of clicks by all at once, each in their own rhythm."""
     took: list[float] = []
 
     async def person(token: Secret) -> None:

@@ -180,7 +180,7 @@ def test_a_locked_operator_is_let_in_again_and_one_who_is_in_is_sent_out(cli: Cl
     assert "OPERATOR_NOT_FOUND" in cli("operator", "unlock", "ghost").err
 
 
-def test_acting_as_an_operator_has_his_role_and_domains(cli: Cli) -> None:
+def test_acting_as_an_operator_has_their_role_and_domains(cli: Cli) -> None:
     cli.ok("domain", "add", "example.org")
     cli.add("anna@example.com")
     cli.add("olga@example.org")

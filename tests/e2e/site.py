@@ -164,7 +164,7 @@ def enter(page: Page, site: Site, name: str, path: str = "/") -> None:
 
 
 def sign_in(page: Page, site: Site, name: str, path: str = "/", password: str = PASSWORD) -> None:
-    """Open a page as this operator; afterwards his name stands in the sidebar."""
+    """Open a page as this operator; afterwards their name stands in the sidebar."""
     page.goto(site.url + path)
     fill_sign_in(page, name, password)
     expect(page.get_by_role("button", name="Sign out")).to_be_visible(timeout=20_000)

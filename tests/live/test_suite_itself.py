@@ -1,4 +1,4 @@
-"""The suite for somebody's real container runs: here on the test image, named as he would name his."""
+"""The suite for somebody's real container runs: here on the test image, named as they would name theirs."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A push that is killed in the very moment of the exchange, while somebody writes: no line of his is lost."""
+"""A push that is killed in the very moment of the exchange, while somebody writes: no line of theirs is lost."""
 
 import signal
 import subprocess

@@ -288,7 +288,7 @@ def under_way(world: World, admin: Actor, rows: int) -> Iterator[UUID]:
 
 
 @pytest.mark.both_databases
-def test_who_lost_his_claim_stops(world: World, admin: Actor) -> None:
+def test_who_lost_their_claim_stops(world: World, admin: Actor) -> None:
     with under_way(world, admin, 300) as uid, world.app.database.write() as session:
         session.execute(update(ImportJob).values(claim="another"))
     job = row_of(world, uid)
@@ -369,7 +369,7 @@ def test_a_viewer_is_denied_and_it_is_recorded(world: World) -> None:
     assert (record.operator, record.status, record.error) == ("vic", "FAILED", "INSUFFICIENT_PERMISSION")
 
 
-def test_a_domain_admin_gets_only_his_domains(world: World) -> None:
+def test_a_domain_admin_gets_only_their_domains(world: World) -> None:
     dom = operator(world, "dom", Role.DOMAIN_ADMIN, ("example.com",))
     uid = start_import(world.app, dom, table("a@example.com", "b@example.org", "c@example.com"))
     run_next_import(world.app)

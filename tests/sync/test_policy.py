@@ -108,7 +108,7 @@ def test_every_way_a_password_comes_in_asks_the_rules_of_this_moment(world: Worl
     assert import_csv(other, alice, sheet).errors == []
 
 
-def test_an_operator_chooses_his_own_password_by_these_rules(world: World) -> None:
+def test_an_operator_chooses_their_own_password_by_these_rules(world: World) -> None:
     app = world.app
     operator, _none = app.provisioner.create_operator(world.alice, "ben", Role.VIEWER, password=PASSWORD)
     token = app.sign_in.open_session(operator.uid, "192.0.2.9")

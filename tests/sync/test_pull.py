@@ -181,7 +181,7 @@ def test_a_difference_that_is_gone_is_said_so(world: World) -> None:
         world.app.provisioner.resolve(world.alice, world.server.uid, ANNA, Winner.SERVER)
 
 
-def test_a_domain_admin_imports_his_own_domain_only(world: World) -> None:
+def test_a_domain_admin_imports_their_own_domain_only(world: World) -> None:
     world.write(f"anna@example.com|{O}\nboss@example.org|{O}\nnew@secret.example|{O}\nBig@example.org|{O}\n")
     result = world.app.provisioner.pull(world.dora, world.server.uid)
     assert result.imported == 1

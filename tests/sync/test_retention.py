@@ -151,7 +151,7 @@ def test_the_database_still_refuses_everything_else(world: World, folder: Path, 
 
 
 def test_a_checkpoint_that_nobody_recorded_is_found(world: World) -> None:
-    """Somebody who holds the database hides the past behind a checkpoint of his own."""
+    """Somebody who holds the database hides the past behind a checkpoint of their own."""
     world.add("anna@example.com")
     with world.app.database.write() as session:
         last = session.scalars(select(AuditLink).order_by(AuditLink.seq.desc()).offset(2)).first()

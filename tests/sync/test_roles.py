@@ -23,7 +23,7 @@ METHODS = sorted(
 )
 READS = sorted(name for name, _ in inspect.getmembers(Queries, inspect.isfunction) if not name.startswith("_"))
 VIEWER_MAY = {"preview", "compare"}
-# What a DomainAdmin may call for a whole server: it touches, or shows, his own domains only.
+# What a DomainAdmin may call for a whole server: it touches, or shows, their own domains only.
 NOT_ABOUT_ONE_DOMAIN = {"push", "pull", "preview", "compare", "retry_all", "resolve_all"}
 SECRET = "boss"  # in every name and address of the foreign domain
 
@@ -45,7 +45,7 @@ def foreign(world: World) -> World:
 
 
 def add_operator(world: World, username: str, role: Role, email: str | None = None) -> None:
-    """Without the time that hashing his password takes."""
+    """Without the time that hashing their password takes."""
     with world.app.database.write() as session:
         session.add(Operator(username=username, role=role, email=email, password_hash="none"))
 
@@ -210,8 +210,8 @@ MAILBOX_METHODS = [
 ]
 
 
-def test_nobody_touches_the_mailbox_of_an_operator_who_outranks_him(foreign: World, subtests: pytest.Subtests) -> None:
-    """Who resets the password of a SuperAdmin's mailbox reads his mail and becomes him."""
+def test_nobody_touches_the_mailbox_of_an_operator_who_outranks_them(foreign: World, subtests: pytest.Subtests) -> None:
+    """Who resets the password of a SuperAdmin's mailbox reads their mail and becomes them."""
     add_operator(foreign, "chief", Role.SUPER_ADMIN, "boss@boss.example")
     with foreign.app.database.read() as session:
         domain = session.scalars(select(Domain).where(Domain.name == "boss.example")).one()
@@ -221,7 +221,7 @@ def test_nobody_touches_the_mailbox_of_an_operator_who_outranks_him(foreign: Wor
             require_denied(foreign, name, dora)
 
 
-def test_a_domain_admin_may_touch_the_mailbox_of_his_equals(world: World) -> None:
+def test_a_domain_admin_may_touch_the_mailbox_of_their_equals(world: World) -> None:
     row = world.add("anna@example.com")
     add_operator(world, "anna", Role.DOMAIN_ADMIN, "anna@example.com")
     assert world.app.provisioner.disable_mailbox(world.dora, row.uid).sync_status == SyncStatus.SYNCED

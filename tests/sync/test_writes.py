@@ -339,7 +339,7 @@ def test_a_tombstone_deletes_what_we_wrote_just_before_a_crash(world: World) -> 
 
 
 def test_the_last_domain_of_a_viewer_is_not_deleted_in_passing(world: World) -> None:
-    """He would see all domains from then on."""
+    """They would see all domains from then on."""
     world.app.provisioner.create_operator(world.alice, "ida", "Viewer", domains=["example.org"], password=PASSWORD)
     with pytest.raises(Conflict, match="ida"):
         world.app.provisioner.delete_domain(world.alice, world.org.uid)
@@ -380,7 +380,7 @@ def test_who_an_alias_belongs_to_is_recorded(world: World) -> None:
     assert [record["payload"]["mailbox"] for record in found] == [None, "anna@example.com"]
 
 
-def test_the_own_address_of_an_operator_is_his_alone_and_recorded(world: World) -> None:
+def test_the_own_address_of_an_operator_is_theirs_alone_and_recorded(world: World) -> None:
     app = world.app.provisioner
     olga, _ = app.create_operator(world.alice, "olga", "Viewer", email="olga@example.com")
     with pytest.raises(Conflict, match="address of olga"):

@@ -55,7 +55,7 @@ def test_a_viewer_sees_no_actions(company: Postroom, open_as: Open) -> None:
     assert actions(test) == set()
 
 
-def test_a_domain_admin_sees_the_aliases_of_his_domain(company: Postroom, open_as: Open) -> None:
+def test_a_domain_admin_sees_the_aliases_of_their_domain(company: Postroom, open_as: Open) -> None:
     assert all(name.endswith("@example.com") for name in listed(open_as(company, "dora", "aliases")))
 
 

@@ -1,4 +1,4 @@
-"""Who gets in, and what he then sees."""
+"""Who gets in, and what they then see."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -99,7 +99,7 @@ def test_a_page_asks_for_the_role_itself(company: Postroom) -> None:
     assert written(test) == []
 
 
-def test_a_domain_admin_sees_his_domain(company: Postroom, open_as: Open) -> None:
+def test_a_domain_admin_sees_their_domain(company: Postroom, open_as: Open) -> None:
     test = open_as(company, "dora")
     shown = " ".join(frame.value.to_string() for frame in test.dataframe)
     assert "sales.example.com" not in shown

@@ -80,12 +80,12 @@ def test_a_viewer_has_no_actions(company: Postroom, open_as: Open) -> None:
     assert "Details" in buttons(test)
 
 
-def test_a_domain_admin_sees_his_domain_only(company: Postroom, open_as: Open) -> None:
+def test_a_domain_admin_sees_their_domain_only(company: Postroom, open_as: Open) -> None:
     test = open_as(company, "dora", "mailboxes")
     assert {address.partition("@")[2] for address in addresses(test)} == {MAIN}
     assert test.selectbox(key="mb_domain").options == [MAIN]
     assert buttons(test) >= ACTIONS
-    assert not test.warning  # the server that is down holds nothing of his
+    assert not test.warning  # the server that is down holds nothing of theirs
 
 
 @pytest.mark.parametrize(

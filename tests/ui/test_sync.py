@@ -64,7 +64,7 @@ def test_a_viewer_looks_on(company: Postroom, open_as: Open) -> None:
     assert not {"Import …", "Dashboard wins", "Server wins", "All: server wins"} & labels(test)
 
 
-def test_a_domain_admin_sees_what_is_his(company: Postroom, open_as: Open) -> None:
+def test_a_domain_admin_sees_what_is_theirs(company: Postroom, open_as: Open) -> None:
     frame = open_as(company, "dora", "sync").dataframe[0].value
     assert list(frame["address"]) == ["info@example.com"]
 

@@ -303,7 +303,7 @@ def test_rejected_rows_do_not_change_when_they_are_fed_uncorrected(world: World)
     assert "DOMAIN_NOT_FOUND" in alone
 
 
-def test_a_domain_admin_imports_into_his_domains_only(world: World) -> None:
+def test_a_domain_admin_imports_into_their_domains_only(world: World) -> None:
     text = HEADER + GOOD + "olga@example.org,Correct-Horse-1,,,,\nben@example.com,Correct-Horse-1,,,x@example.org,\n"
     result = import_csv(world.app, world.dora, text.encode())
     assert [(e.number, e.column, e.code) for e in result.errors] == [

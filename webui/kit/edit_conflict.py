@@ -1,4 +1,4 @@
-"""Two people change the same thing at once: the second sees both values, and may save his all the same."""
+"""Two people change the same thing at once: the second sees both values, and may save their own all the same."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,15 +17,15 @@ Fields = Mapping[str, tuple[str, Callable[[Any], str]]]  # name → title, and h
 
 @dataclass(slots=True)
 class Seen:
-    """The version of a thing that the reader of an open dialog has before him."""
+    """The version of a thing that the reader of an open dialog has before them."""
 
     version: int
 
 
 @contextmanager
 def saving(seen: Seen, values: Mapping[str, Any], fields: Fields) -> Iterator[None]:
-    """Save `values`, expecting the version `seen`. If somebody was faster his values stand beside it, and the next save
-    replaces the very ones that are shown."""
+    """Save `values`, expecting the version `seen`. If somebody was faster their values stand beside it, and the next
+    save replaces the very ones that are shown."""
     with ui.attempt():
         try:
             yield

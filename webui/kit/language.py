@@ -8,7 +8,7 @@ from webui.kit.i18n import LANGUAGES, STATE, browser_language
 
 
 def choose_language(who: SignedIn | None) -> None:
-    """Before anything is written: his own language, else the browser's."""
+    """Before anything is written: their own language, else the browser's."""
     own = who.language if who and who.language in LANGUAGES else browser_language()
     st.session_state.setdefault(STATE, own)
 

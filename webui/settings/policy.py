@@ -117,7 +117,7 @@ def _capital(text: str) -> str:
 
 
 def edit_dialog(shown: Shown) -> None:
-    """Of two admins the second is told: `shown` is what this one saw when he opened it."""
+    """Of two admins the second is told: `shown` is what this one saw when they opened it."""
 
     @st.dialog(_("Edit rules"), width="medium")
     def edit() -> None:

@@ -1,6 +1,6 @@
 """Parts of the sync page that refresh themselves: health of the mail servers, what waits; and the unsafe-plan alarm.
 
-A refresh is no sign of life of the reader: the gate inside does not keep his session alive.
+A refresh is no sign of life of the reader: the gate inside does not keep their session alive.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """docker-mailserver by its config volume: the three files in a local folder. No Docker needed.
 
 One compare-and-swap write per changed file: the new file is swapped with the old one in one step of the kernel, then
-the old one is looked at; if somebody changed it since we read it, his text is taken and our edit done again on it.
+the old one is looked at; if somebody changed it since we read it, their text is taken and our edit done again on it.
 Source: docker-mailserver docs, config volume; renameat2(2).
 """
 

@@ -24,7 +24,7 @@ done
 
 # $1 file, $2 checksum it must still have, $3 checksum and $4 size of the new text on standard input.
 # `flock` keeps two dashboards apart. `setup` knows no lock: so the files change places in one step of the kernel, and
-# what came out is looked at; if somebody wrote into it up to that moment, they change back and nothing of his is lost.
+# what came out is looked at; if somebody wrote into it up to that moment, they change back and nothing is lost.
 WRITE_FILE = r"""
 set -u; umask 077
 file=$1 was=$2 new=$3 size=$4

@@ -63,7 +63,7 @@ def clean_up(path: Path) -> None:
         elif _sum(text[: int(length)]) == was:
             _append_missing(path, text[int(length) :])
         elif _sum(path.read_bytes()) == new:
-            _exchange(held, path)  # the other had rewritten it; our edit is done again on his text
+            _exchange(held, path)  # the other had rewritten it; our edit is done again on their text
         held.unlink()
 
 
@@ -127,7 +127,7 @@ def _keep_the_others_text(path: Path, old: Path, expected: bytes, new: bytes) ->
 
 
 def _carry_over(old: Path, length: int, path: Path) -> bool:
-    """Append to `path` what somebody appended to `old`: before the exchange, or a moment later if he had it open."""
+    """Append to `path` what somebody appended to `old`: before the exchange, or a moment later if they had it open."""
     found = False
     for pause in (0.0, LINGER_SECONDS):
         time.sleep(pause)

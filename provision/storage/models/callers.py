@@ -17,7 +17,7 @@ operator_domain = Table(
 
 
 class Operator(Row, Base):
-    """A person who signs in here. `email` ties him to a mailbox, so that nobody below him resets it."""
+    """A person who signs in here. `email` ties them to a mailbox, so that nobody below them resets it."""
 
     __tablename__ = "operator"
 
@@ -36,7 +36,7 @@ class Operator(Row, Base):
 
 
 class AdminSession(Base):
-    """Somebody signed in to the dashboard. The token itself is only in his browser; here is its SHA-256."""
+    """Somebody signed in to the dashboard. The token itself is only in their browser; here is its SHA-256."""
 
     __tablename__ = "admin_session"
 
