@@ -22,7 +22,7 @@ def rotate(context: typer.Context) -> int:
 
 @app.command()
 def retire(context: typer.Context) -> int:
-    """Seal anew what still needs an old key, and drop the old keys."""
+    """Seal again what still needs an old key, and drop the old keys."""
     session, path = session_of(context), get_settings().key_file
     keys.retire(path, session.app.database, session.actor)
     say(f"Only the newest key is left in {path}.")
@@ -31,7 +31,7 @@ def retire(context: typer.Context) -> int:
 
 @app.command()
 def new() -> int:
-    """Make a key in place of one that is lost for good; what waits with the old one must be set anew."""
+    """Make a key in place of one that is lost for good; what waits with the old one must be set again."""
     path = get_settings().key_file
     keys.make_new(path)
     say(f"A new key is in {path}. Passwords that wait are FAILED at their next try: reset them.")

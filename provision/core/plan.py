@@ -51,15 +51,15 @@ class Plan:
     changes: list[Change] = field(default_factory=list)
     in_sync: list[Key] = field(default_factory=list)  # due, and already as wanted
     conflicts: list[Difference] = field(default_factory=list)  # due, but the account there is not ours
-    address_conflicts: list[Key] = field(default_factory=list)  # an entry of the other sort has it there
-    unrecoverable: list[Key] = field(default_factory=list)  # due, gone there, and no password kept to make it anew
+    address_conflicts: list[Key] = field(default_factory=list)  # an alias where a mailbox is wanted, or the reverse
+    unrecoverable: list[Key] = field(default_factory=list)  # due, gone there, and no password kept to create it again
     missing: list[Key] = field(default_factory=list)  # ours, gone from the server
     differing: list[Difference] = field(default_factory=list)  # delivered once, changed there since
     unknown: list[Key] = field(default_factory=list)  # on the server, unknown here
     unmanageable: Sequence[Unmanageable] = ()  # on the server, and never touched
     unsupported: list[tuple[Key, str]] = field(default_factory=list)  # wanted, but this kind cannot
     expected: int = 0  # entries that should be on the server
-    recreated: int = 0  # changes that make anew what was there before
+    recreated: int = 0  # changes that create again what was there before
 
     @property
     def deletes(self) -> int:

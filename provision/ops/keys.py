@@ -1,4 +1,4 @@
-"""The key that seals what waits: a new one in front, everything sealed anew, the old ones away.
+"""The key that seals what waits: a new one in front, everything sealed again, the old ones away.
 
 Two steps, because other processes go on while this happens: they notice the changed file at once, but what they sealed
 a moment before with the old key must still be readable. So `rotate` keeps the old keys, and `retire` drops them.
@@ -22,7 +22,7 @@ def make_new(path: Path) -> None:
 
 
 def rotate(path: Path, database: Database, actor: Actor) -> int:
-    """Put a new key in front and seal everything with it; how many were sealed anew. Raises: ProvisionError."""
+    """Put a new key in front and seal everything with it; how many that were. Raises: ProvisionError."""
     actor.require(Permission.SERVER_WRITE)
     add_key(path)
     count = reseal(database, Sealer.from_file(path))
@@ -31,7 +31,7 @@ def rotate(path: Path, database: Database, actor: Actor) -> int:
 
 
 def retire(path: Path, database: Database, actor: Actor) -> int:
-    """Seal anew what still needs an old key, then forget the old keys. Raises: ProvisionError."""
+    """Seal again what still needs an old key, then forget the old keys. Raises: ProvisionError."""
     actor.require(Permission.SERVER_WRITE)
     count = reseal(database, Sealer.from_file(path))
     keep_first_key(path)

@@ -77,7 +77,7 @@ class Resolution:
             if isinstance(row, Mailbox) and row.sealed_password is None and key in self.absent:
                 raise Conflict(
                     f"{key.address} is gone from the mail server, and its password is not kept here. "
-                    "Reset its password: that makes it anew.",
+                    "Reset its password: that creates it again.",
                     code="MAILBOX_GONE",
                 )
             row.owned = True

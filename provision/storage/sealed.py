@@ -25,7 +25,7 @@ def open_sealer(path: Path, database: Database) -> Sealer:
     if not path.exists() and is_needed(database):
         raise ProvisionError(
             f"The key file {path} is gone, and what waits in the database was sealed with it. Put it back. "
-            "If it is lost for good: python -m provision key new; what waits must be set anew then.",
+            "If it is lost for good: python -m provision key new; what waits must be set again then.",
             code="KEY_UNUSABLE",
         )
     return Sealer.from_file(path)

@@ -51,7 +51,8 @@ class Work:
 
 
 def has_come(moment: Any, now: datetime) -> ColumnElement[bool]:
-    """Whether it is time. What lies further ahead than any pause was set while the clock was wrong."""
+    """Whether it is time. A time further ahead than the longest pause was written while the clock was wrong: it counts
+    as reached."""
     return or_(moment.is_(None), moment <= now, moment > now + LONGEST_PAUSE)
 
 

@@ -329,7 +329,7 @@ def test_a_password_never_shows_in_a_printed_plan() -> None:
     assert "Abcdef-12" not in repr(plan_mailbox(want, None))
 
 
-# ---- an address that the other sort has ----------------------------------------------------
+# ---- a mailbox and an alias of the same address ---------------------------------------------
 
 
 def plan_both(want: DesiredState, accounts: dict[str, MailboxState], aliases: dict[str, tuple[str, ...]]) -> Plan:

@@ -39,7 +39,7 @@ TROUBLES = {
     "Connection refused": "No Docker engine answers at {engine}: the connection was refused.",
     "Unable to connect to port": "Nobody answers by ssh at {engine}: the connection was refused.",
     "does not match: got": "The host of {engine} shows another ssh host key than the one in ~/.ssh/known_hosts. It was "
-    "set up anew, or somebody is in between: nothing was sent. If the new key is right, replace the old one there.",
+    "set up again, or somebody is in between: nothing was sent. If the new key is right, replace the old one there.",
     "Authentication": "The host of {engine} accepts none of this user's ssh keys (~/.ssh or an ssh agent); add the "
     "public key to the authorized_keys of that user.",
     "authentication": "There is no ssh key for {engine}: neither in ~/.ssh nor in an ssh agent.",

@@ -26,7 +26,7 @@ STATE_TROUBLES = {
     "created": "The container {name} was never started; start it with: docker start {name}",
     "paused": "The container {name} is paused; continue it with: docker unpause {name}",
     "restarting": "The container {name} keeps restarting (last exit code {code}); look at: docker logs {name}",
-    "dead": "The container {name} is dead and must be created anew.",
+    "dead": "The container {name} is dead and must be created again.",
     "removing": "The container {name} is being removed.",
 }
 STOPPED = "The container {name} is stopped (exit code {code}{memory}); start it with: docker start {name}"
