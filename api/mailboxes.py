@@ -159,13 +159,13 @@ async def reset_password(
     key: IdempotencyKey = None,
     wait: Wait = 0,
 ) -> Any:
-    """Set a password, or have a one-time password made, which this answer shows."""
+    """Set a password, or have one made, which this answer shows and nothing later."""
     password = rows.secret(new.password) if new else None
-    row, one_time = await run_in_threadpool(
+    row, made = await run_in_threadpool(
         product.provisioner.reset_password, actor, found.uid, password, expected_version=found.expected
     )
     response.headers["Cache-Control"] = "no-store"
-    shown = one_time.reveal() if one_time else None
+    shown = made.reveal() if made else None
     return await after_mailbox(product, actor, row, wait, response, one_time_password=shown)
 
 

@@ -133,7 +133,7 @@ class QuotaEdit(Model):
 
 class NewPassword(Model):
     password: Password | None = None
-    """Left out: a one-time password is made and returned."""
+    """Left out: a password is made and returned, this once only."""
 
 
 class Alias(Synced):

@@ -45,7 +45,7 @@ def add(
     """Make a mailbox. The quota is the domain's default where none is given."""
     session = session_of(context)
     given = ask_new_password(from_stdin=from_stdin or hash_from_stdin, generate=generate)
-    made = None if given else session.app.policy.one_time_password()
+    made = None if given else session.app.policy.new_password()
     new = NewMailbox(
         address,
         None if hash_from_stdin else given or made,
@@ -255,7 +255,7 @@ def _report_password(session: Session, done: str, row: Mailbox, made: Secret | N
     more = {"one_time_password": made.reveal()} if made else {}
     code = report(session, done, row, as_json=as_json, **more)
     if made and not as_json:
-        say(f"One-time password, shown this once only: {made.reveal()}")
+        say(f"New password, shown this once only: {made.reveal()}")
     return code
 
 

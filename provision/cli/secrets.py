@@ -9,7 +9,7 @@ from provision.core.errors import InvalidInput
 from provision.core.secret import Secret
 
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from the first line of stdin.")]
-Generate = Annotated[bool, typer.Option("--generate", help="Make a one-time password and show it, this once only.")]
+Generate = Annotated[bool, typer.Option("--generate", help="Make a password and show it, this once only.")]
 
 
 def ask_password(*, from_stdin: bool, twice: bool = True) -> Secret:

@@ -1,4 +1,4 @@
-"""Passwords of mailboxes: the rule, one-time passwords, and hashes in Dovecot's notation.
+"""Passwords of mailboxes: the rule, new passwords, and hashes in Dovecot's notation.
 
 Pure: nothing is stored or sent here.
 """
@@ -37,7 +37,7 @@ HASH_SHAPES = {
     "PBKDF2": re.compile(rf"\$1\${SALT}+\$[0-9]+\$[0-9a-f]+"),
 }
 ARGON2_MAX_KIB = 128 * 1024  # Dovecot's auth process refuses 256 MiB as "Authentication failed"
-ONE_TIME_LENGTH = 17
+GENERATED_LENGTH = 17
 _SALT_LETTERS = string.ascii_letters + string.digits + "./"
 _EASY_LETTERS = "".join(c for c in string.ascii_letters + string.digits if c not in "0O1lI")
 
@@ -77,8 +77,8 @@ def _classes(text: str) -> int:
 
 
 def generate_password(rules: PasswordRules) -> Secret:
-    """A one-time password without letters that look alike, of all four classes: 17 characters if the rules allow it."""
-    length = min(max(ONE_TIME_LENGTH, rules.min_length), rules.max_length)
+    """A random password without letters that look alike, of all four classes: 17 characters if the rules allow it."""
+    length = min(max(GENERATED_LENGTH, rules.min_length), rules.max_length)
     while True:
         letters = (secrets.choice(_EASY_LETTERS) for _ in range(length))
         text = "".join("-" if i % 6 == 5 and i < length - 1 else letter for i, letter in enumerate(letters))

@@ -49,7 +49,7 @@ def make_sample(app: Postroom, volume: Path) -> None:
     actor = Actor.system("sample")
     write = app.provisioner
     volume.mkdir(parents=True, exist_ok=True)
-    stranger = hash_password(app.policy.one_time_password()).reveal()
+    stranger = hash_password(app.policy.new_password()).reveal()
     (volume / "postfix-accounts.cf").write_text(f"info@{MAIN}|{stranger}\nscanner@{MAIN}|{stranger}\n")
     write.create_server(actor, NEAR, "dms_files", {"path": str(volume)}, quiet_seconds=0)
     write.create_server(actor, FAR, "dms_files", UNREACHABLE, quiet_seconds=0)
@@ -59,7 +59,7 @@ def make_sample(app: Postroom, volume: Path) -> None:
     write.create_mailboxes(actor, [_person(app, name, MAIN) for name in PEOPLE])
     write.create_mailboxes(actor, [_person(app, name, SALES) for name in PEOPLE[::2]])
     write.create_mailboxes(actor, [_person(app, name, BRANCH) for name in PEOPLE[1::3]])
-    info = NewMailbox(f"info@{MAIN}", app.policy.one_time_password(), display_name="Information desk")
+    info = NewMailbox(f"info@{MAIN}", app.policy.new_password(), display_name="Information desk")
     write.create_mailbox(actor, info)
     _aliases(app, actor)
     _states(app, actor)
@@ -73,7 +73,7 @@ def is_sample(servers: Iterable[Server]) -> bool:
 
 
 def _person(app: Postroom, name: str, domain: str) -> NewMailbox:
-    return NewMailbox(_address(name, domain), app.policy.one_time_password(), display_name=name)
+    return NewMailbox(_address(name, domain), app.policy.new_password(), display_name=name)
 
 
 def _address(name: str, domain: str) -> str:

@@ -1,6 +1,6 @@
 """Answers of the API that were given under an Idempotency-Key: the same call again gets the same answer.
 
-A key is claimed before the work and gets its answer after it. Bodies are sealed, for one may hold a one-time password;
+A key is claimed before the work and gets its answer after it. Bodies are sealed, for one may hold a new password;
 requests are compared by an HMAC under the caller's own token, which is not kept, so that no password can be guessed.
 """
 

@@ -112,7 +112,7 @@ class MailboxWrites(Service):
     def reset_password(
         self, actor: Actor, uid: UUID, password: Secret | None = None, *, expected_version: int | None = None
     ) -> tuple[Mailbox, Secret | None]:
-        """Set a new password; without one a one-time password is made and returned, this once only."""
+        """Set a new password; without one a password is made and returned, this once only."""
         with self._writing() as session:
             row = self._writable(session, actor, uid)
             self._check_version(row, expected_version, status=row.status)

@@ -60,7 +60,7 @@ class Policies(Service):
         with self.database.read() as session:
             return self._policy(session)
 
-    def one_time_password(self) -> Secret:
+    def new_password(self) -> Secret:
         return generate_password(self.now().passwords)
 
     @operation("policy.show")

@@ -78,7 +78,7 @@ def test_a_double_click_makes_one_mailbox(alice: Page, company: Site, typed: boo
     assert verify_password(Secret(password), stored_hash(company, address))
 
 
-def test_a_one_time_password_is_shown_once(alice: Page, company: Site) -> None:
+def test_a_new_password_is_shown_once(alice: Page, company: Site) -> None:
     find(alice, company, f"ben.carter@{MAIN}")
     select_row(alice)
     press(alice, "Reset password")

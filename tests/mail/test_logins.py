@@ -62,7 +62,7 @@ def test_a_reset_leaves_a_disabled_mailbox_disabled(mail: Mail) -> None:
     assert mail.logins("anna@example.com", NEW_PASSWORD) == OPEN
 
 
-def test_a_generated_one_time_password_works(mail: Mail) -> None:
+def test_a_generated_password_works(mail: Mail) -> None:
     row = mail.add("anna@example.com", PASSWORD)
     _, made = mail.world.app.provisioner.reset_password(mail.world.alice, row.uid)
     assert made is not None

@@ -83,7 +83,7 @@ def test_off_and_none_are_values_too(world: World) -> None:
 def test_a_least_length_above_the_most_as_the_environment_may_have_it_lets_passwords_in(world: World) -> None:
     edit(world, password_min_length=24)
     world.app.settings.password_max_length = 16
-    check_password(world.app.policy.one_time_password(), world.app.policy.now().passwords)
+    check_password(world.app.policy.new_password(), world.app.policy.now().passwords)
     assert world.app.policy.now().passwords.max_length == 24
 
 
@@ -121,7 +121,7 @@ def test_an_operator_chooses_their_own_password_by_these_rules(world: World) -> 
         app.sign_in.change_password(who, PASSWORD, Secret("CorrectHorse12"))
 
 
-def test_one_time_passwords_follow(world: World) -> None:
+def test_new_passwords_follow(world: World) -> None:
     edit(world, password_min_length=40, password_max_length=64, password_classes=4)
     row = world.add("anna@example.com")
     _row, secret = world.app.provisioner.reset_password(world.alice, row.uid)

@@ -283,7 +283,7 @@ def test_two_different_passwords(company: Postroom) -> None:
     assert "not the same" in test.error[0].value
 
 
-def test_a_one_time_password_is_shown_and_kept_nowhere(own_company: Postroom) -> None:
+def test_a_new_password_is_shown_and_kept_nowhere(own_company: Postroom) -> None:
     test = opened(own_company, "alice", "create")
     field(test, "Address").set_value("new.person@example.com")
     press(test, "Create")

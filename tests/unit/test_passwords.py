@@ -1,4 +1,4 @@
-"""Passwords: the rule, one-time passwords, hashes in Dovecot's notation."""
+"""Passwords: the rule, new passwords, hashes in Dovecot's notation."""
 
 import re
 
@@ -66,7 +66,7 @@ def test_it_refuses_the_address_as_password(text: str) -> None:
         check_password(Secret(text), STANDARD, address="anna.smith1@example.com")
 
 
-def test_it_makes_one_time_passwords_that_pass_its_own_rule_and_never_repeat() -> None:
+def test_it_makes_passwords_that_pass_its_own_rule_and_never_repeat() -> None:
     made = [generate_password(STANDARD) for _ in range(200)]
     for password in made:
         check_password(password, STANDARD)
@@ -76,7 +76,7 @@ def test_it_makes_one_time_passwords_that_pass_its_own_rule_and_never_repeat() -
 
 @settings(max_examples=300, deadline=None)
 @given(st.integers(8, 64), st.integers(16, 64), st.integers(1, 4))
-def test_one_time_passwords_satisfy_whatever_an_admin_may_choose(least: int, most: int, classes: int) -> None:
+def test_new_passwords_satisfy_whatever_an_admin_may_choose(least: int, most: int, classes: int) -> None:
     rules = PasswordRules(least, max(least, most), classes)
     check_password(generate_password(rules), rules)
 

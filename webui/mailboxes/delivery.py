@@ -46,7 +46,7 @@ def done_many(who: SignedIn, text: str, result: BulkResult, *, delivered: bool =
 
 
 def done_with_password(who: SignedIn, text: str, row: Mailbox, secret: Secret) -> None:
-    """The same, and the one-time password of the mailbox."""
+    """The same, and the mailbox's new password, shown once."""
     ui.one_time_password(readable(row.address), secret, f"{text} {outcome(who, row)[1]}")
 
 

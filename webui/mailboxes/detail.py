@@ -20,7 +20,7 @@ LOG_ROWS = 20
 
 
 def open_from_url() -> None:
-    """While the address names a mailbox, its dialog is open, unless a one-time password is shown: one at a time."""
+    """While the address names a mailbox, its dialog is open, unless a new password is shown: one at a time."""
     wanted = st.query_params.get(OPEN)
     if not wanted or ui.ONE_TIME in st.session_state:
         return

@@ -67,8 +67,8 @@ def create_dialog(domains: Sequence[str]) -> None:
 
 
 def _create(who: SignedIn, new: NewMailbox) -> tuple[Mailbox, Secret | None]:
-    """The mailbox; and its one-time password, where none was typed."""
-    made = None if new.password else ui.app().policy.one_time_password()
+    """The mailbox; and the password that was made for it, where none was typed."""
+    made = None if new.password else ui.app().policy.new_password()
     return ui.app().provisioner.create_mailbox(who.actor, replace(new, password=new.password or made)), made
 
 

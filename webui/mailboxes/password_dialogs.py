@@ -37,14 +37,14 @@ def reset_dialog(row: Row) -> None:
             label_visibility="collapsed",
         )
         if way == "once":
-            _one_time(who, row, once)
+            _generated(who, row, once)
         else:
             _typed(who, row, key)
 
     reset()
 
 
-def _one_time(who: SignedIn, row: Row, once: ui.Once) -> None:
+def _generated(who: SignedIn, row: Row, once: ui.Once) -> None:
     st.write(_("A random password is made and shown once. The old password stops working."))
     if ui.buttons(_("Make one-time password")):
         with ui.attempt():
