@@ -108,7 +108,10 @@ class Tab:
 
     def find(self, label: str) -> str:
         """The id of the last widget drawn that is called so."""
-        return next(name for name, part in reversed(self.parts.items()) if getattr(part, "label", None) == label)
+        found = [name for name, part in self.parts.items() if getattr(part, "label", None) == label]
+        if not found:
+            raise LookupError(f"{label} is not on the page: {sorted(self.labels)}, {self.said}")
+        return found[-1]
 
     def fill(self, label: str, value: Value) -> None:
         self.held[self.find(label)] = value
@@ -116,6 +119,10 @@ class Tab:
     def press(self, label: str) -> None:
         name = self.find(label)
         self.run(trigger=name, fragment=self.fragments[name])
+
+    @property
+    def labels(self) -> set[str]:
+        return {getattr(part, "label", "") for part in self.parts.values()}
 
     @property
     def said(self) -> str:
