@@ -45,9 +45,17 @@ class Tab:
         self.ask(fragment=fragment, trigger=trigger, changed=changed)
         self.wait()
 
-    def ask(self, *, fragment: str = "", trigger: str = "", changed: Mapping[str, Value] | None = None) -> None:
-        """The same without waiting for what comes."""
+    def ask(
+        self,
+        *,
+        fragment: str = "",
+        trigger: str = "",
+        changed: Mapping[str, Value] | None = None,
+        timer: bool = False,
+    ) -> None:
+        """The same without waiting for what comes. `timer`: as the browser asks by itself."""
         message = BackMsg()
+        message.rerun_script.is_auto_rerun = timer
         state = message.rerun_script
         state.page_script_hash, state.fragment_id = self.page_hash, fragment
         for name, value in {**self.held, **(changed or {})}.items():

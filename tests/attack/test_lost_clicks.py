@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from tests.attack.tab import tab
+from tests.attack.tab import Tab, tab
 from tests.e2e.site import Site, serve, token_of
 
 SLOWED = Path(__file__).parent / "slowed"
@@ -22,18 +22,28 @@ def slow_site(tmp_path: Path) -> Iterator[Site]:
         yield running
 
 
-def test_a_choice_beside_a_timed_fragment_is_not_lost(slow_site: Site) -> None:
+@pytest.mark.parametrize("timer_first", [True, False])
+def test_a_choice_beside_a_timed_fragment_is_not_lost(slow_site: Site, timer_first: bool) -> None:
     lost = []
     with tab(slow_site.url, token_of(slow_site.app, "alice")) as alice:
         alice.open("sync")
         choice = next(name for name, part in alice.parts.items() if "Compare" in getattr(part, "options", ()))
         for number in range(TRIES):
             chosen = ("Compare", "Waiting")[number % 2]
-            alice.ask(fragment=alice.timers[-1])
-            time.sleep(0.02 + 0.002 * (number % 10))
+            if timer_first:
+                ask_for_timed_fragment(alice)
+                time.sleep(0.02 + 0.002 * (number % 10))
             alice.held[choice] = chosen
             alice.ask()
+            if not timer_first:
+                time.sleep(0.02 * number)
+                ask_for_timed_fragment(alice)
             alice.wait(ForwardMsg.FINISHED_SUCCESSFULLY)  # of the page, not of the fragment
             if not any(SHOWS[chosen] in words for words in alice.words):
                 lost.append((number, chosen))
     assert lost == []
+
+
+def ask_for_timed_fragment(alice: Tab) -> None:
+    """With what the browser held when its timer went off."""
+    alice.ask(fragment=alice.timers[-1], timer=True)

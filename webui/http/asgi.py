@@ -32,6 +32,7 @@ from webui.http.base_path import base_path, path_below, url_for
 from webui.http.proxies import RealAddress, is_within
 from webui.http.request_log import RequestLog
 from webui.http.running import jobs_alive, postroom, watch
+from webui.http.timers import TimersWait
 
 SCRIPT = Path(__file__).resolve().parent.parent / "main.py"
 HIDDEN = ("/_stcore/metrics", "/_stcore/agent")  # of Streamlit: would tell strangers about sessions
@@ -58,7 +59,7 @@ def routes() -> list[BaseRoute]:
 
 
 def middleware() -> list[Middleware]:
-    return [Middleware(SecurityHeaders), Middleware(RealAddress), Middleware(RequestLog), Middleware(AllowedNetworks)]
+    return [Middleware(kind) for kind in (SecurityHeaders, RealAddress, RequestLog, AllowedNetworks, TimersWait)]
 
 
 @asynccontextmanager
