@@ -16,7 +16,20 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, Uuid, delete, func, insert, inspect, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    DateTime,
+    MetaData,
+    Table,
+    Uuid,
+    delete,
+    func,
+    insert,
+    inspect,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from provision.audit import chain
@@ -75,7 +88,7 @@ def write_backup(settings: Settings, target: Path) -> Contents:
                     head = {"postroom": FORMAT, "made_at": made_at.isoformat(), "revision": revision}
                     _write(file, {**head, "keys": settings.key_file.read_text().split()})
                     present = set(inspect(connection).get_table_names())
-                    rows = {t.name: _write_table(file, connection, t) for t in TABLES if t.name in present}
+                    rows = {t.name: _write_table(file, connection, t.name) for t in TABLES if t.name in present}
                     _write(file, {"end": rows})
                 os.fsync(raw.fileno())
             os.replace(name, target)
@@ -85,16 +98,28 @@ def write_backup(settings: Settings, target: Path) -> Contents:
     return Contents(made_at, revision, rows)
 
 
-def _write_table(file: IO[str], connection: Connection, table: Table) -> int:
-    """Its columns as far as they are there: a backup is also made before an upgrade, by the new release."""
-    present = {column["name"] for column in inspect(connection).get_columns(table.name)}
-    columns = [column for column in table.columns if column.name in present and not column.computed]
-    _write(file, {"table": table.name, "columns": [column.name for column in columns]})
+def _write_table(file: IO[str], connection: Connection, name: str) -> int:
+    table = _as_it_is(connection, name)
+    _write(file, {"table": name, "columns": [column.name for column in table.columns]})
     count = 0
-    for row in connection.execution_options(yield_per=CHUNK).execute(select(*columns)):
+    for row in connection.execution_options(yield_per=CHUNK).execute(select(table)):
         _write(file, [_plain(value) for value in row])
         count += 1
     return count
+
+
+def _as_it_is(connection: Connection, name: str) -> Table:
+    """In the form it has in this database: a backup is also made, and restored, in that of an earlier release.
+
+    Without what is computed, and without our defaults, which may be of columns that are not there yet.
+    """
+    ours = Base.metadata.tables[name].columns
+    columns = []
+    for there in inspect(connection).get_columns(name):
+        kind = UtcDateTime() if isinstance(there["type"], DateTime) else there["type"]
+        if "computed" not in there:
+            columns.append(Column(there["name"], ours[there["name"]].type if there["name"] in ours else kind))
+    return Table(name, MetaData(), *columns)
 
 
 def _write(file: IO[str], value: Any) -> None:
@@ -179,7 +204,7 @@ def _fill(session: Session, lines: Iterator[Any]) -> dict[str, int]:
     rows = dict.fromkeys((table.name for table in TABLES), 0)
     try:
         for name, chunk in _chunks(lines):
-            rows[name] += _insert(connection, Base.metadata.tables[name], chunk)
+            rows[name] += _insert(connection, _as_it_is(connection, name), chunk)
     except (KeyError, ValueError, TypeError):
         raise InvalidInput(NOT_WHOLE, code="BAD_BACKUP") from None
     return rows
