@@ -1,4 +1,4 @@
-"""What is not needed for ever: old keys of creating calls, finished imports and, where it is asked for, old records.
+"""What is not needed for ever: old keys of creating calls, finished tasks and, where it is asked for, old records.
 
 Records are never just removed. They are moved with their links to a file that can be verified by itself, and the
 moving is a record of the chain that goes on; the database lets go of nothing else.
@@ -23,10 +23,12 @@ from provision.audit import chain as audit
 from provision.core.access import Actor, Permission
 from provision.core.errors import InvalidInput
 from provision.storage.database import Database
-from provision.storage.models import AuditCheckpoint, AuditLink, IdempotencyKey, ImportJob, ProvisionLog, utc_now
+from provision.storage.models import AuditCheckpoint, AuditLink, IdempotencyKey, ProvisionLog, utc_now
+from provision.storage.models import ImportJob as Job
+from provision.storage.models import ScheduledTask as Task
 
 KEPT_KEYS = timedelta(days=7)  # of creating calls
-KEPT_IMPORTS = timedelta(days=90)
+KEPT_TASKS = timedelta(days=90)
 BATCH = 20_000  # links of one file: writers wait while they are taken out
 FOLDER = "archive"
 
@@ -34,9 +36,11 @@ FOLDER = "archive"
 def prune(database: Database) -> int:
     """Remove what nobody asks for any more; how many rows. The provision log is not touched."""
     now = utc_now()
+    over = Task.finished_at < now - KEPT_TASKS
     old = (
         delete(IdempotencyKey).where(IdempotencyKey.created_at < now - KEPT_KEYS),
-        delete(ImportJob).where(ImportJob.finished_at < now - KEPT_IMPORTS),
+        delete(Job).where(Job.uid.in_(select(Task.subject).where(over))),
+        delete(Task).where(over),
     )
     count = 0
     for statement in old:

@@ -1,24 +1,26 @@
 """When and where sync runs: the only module that knows. A thread that looks every second what is due.
 
-Nothing is queued here. What has to be done stands in the rows (due changes, due probes, waiting imports), is claimed by
+Nothing is queued here. What has to be done stands in the rows (due changes, due probes, scheduled tasks), is claimed by
 a conditional UPDATE or the per-server lock, and is found again after any crash. Several processes may run this at once.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy.orm import Session
 
 from provision.app import Postroom
 from provision.audit.archive import FOLDER, archive_log, prune
 from provision.core.access import Actor
 from provision.core.errors import Conflict, ProvisionError
+from provision.jobs.scheduled_tasks import run_next_task
+from provision.settings.policy import in_force
 from provision.storage.models import Server, utc_now
 from provision.sync.work import has_come, has_work
-from provision.transfer.import_jobs import run_next_import
 
 log = structlog.get_logger(__name__)
 
@@ -37,10 +39,10 @@ class Jobs:
         self.tick_seconds = tick_seconds
         self._stop = threading.Event()
         self._next_upkeep = utc_now()
-        # Imports may take minutes; a push of the changes that people make meanwhile must not wait for them.
+        # A task may take minutes; a push of the changes that people make meanwhile must not wait for them.
         self._threads = [
             threading.Thread(target=self._repeat, args=(self.sweep,), name="postroom-sync", daemon=True),
-            threading.Thread(target=self._repeat, args=(self.run_imports,), name="postroom-imports", daemon=True),
+            threading.Thread(target=self._repeat, args=(self.run_tasks,), name="postroom-tasks", daemon=True),
         ]
 
     def start(self) -> None:
@@ -68,11 +70,17 @@ class Jobs:
     def sweep(self) -> None:
         """Push what is due, look after servers that were not read for a while, import where that is asked for."""
         now = utc_now()
-        for server_id in self._servers_with_work(now):
+        with self.app.database.read() as session:  # one look for all, since it is made each second for ever
+            with_work = self._servers_with_work(session, now)
+            unread = _whose_turn(session, "last_probe_at", now, PROBE_EVERY)
+            rules = in_force(session, self.app.settings)
+            every = timedelta(seconds=rules.auto_import_interval)
+            to_import = rules.enable_auto_import and _whose_turn(session, "last_import_at", now, every)
+        for server_id in with_work:
             self._quietly(self.app.sync.push, server_id)
-        for server_id in self._claim("last_probe_at", now, PROBE_EVERY):
+        for server_id in self._claim(unread, "last_probe_at", now, PROBE_EVERY):
             self._quietly(self.app.sync.probe, server_id)
-        if self.app.policy.now().enable_auto_import:
+        if to_import:
             self.auto_import(now)
 
     @property
@@ -82,13 +90,16 @@ class Jobs:
     def auto_import(self, now: datetime | None = None, actor: Actor = SCHEDULER) -> list[int]:
         """Import from every server whose turn it is; returns their ids. Also called from outside (cron)."""
         every = timedelta(seconds=self.app.policy.now().auto_import_interval)
-        claimed = self._claim("last_import_at", now or utc_now(), every)
+        now = now or utc_now()
+        with self.app.database.read() as session:
+            candidates = _whose_turn(session, "last_import_at", now, every)
+        claimed = self._claim(candidates, "last_import_at", now, every)
         for server_id in claimed:
             self._quietly(partial(self._pull, actor), server_id)
         return claimed
 
-    def run_imports(self) -> None:
-        while not self._stop.is_set() and run_next_import(self.app):
+    def run_tasks(self) -> None:
+        while not self._stop.is_set() and run_next_task(self.app):
             pass
         if self._next_upkeep <= utc_now():
             self._next_upkeep = utc_now() + UPKEEP_EVERY
@@ -115,19 +126,16 @@ class Jobs:
                     session.execute(update(Server).where(Server.id == server_id).values(last_import_at=None))
             raise
 
-    def _servers_with_work(self, now: datetime) -> list[int]:
+    @staticmethod
+    def _servers_with_work(session: Session, now: datetime) -> list[int]:
         """Servers that may be tried now and have rows that are due, or delivered a moment ago and not confirmed."""
-        with self.app.database.read() as session:
-            waiting = has_come(Server.next_attempt_at, now)
-            ids = session.scalars(select(Server.id).where(waiting, Server.alarm.is_(None)).order_by(Server.id)).all()
-            return [server_id for server_id in ids if has_work(session, server_id, now)]
+        waiting = has_come(Server.next_attempt_at, now)
+        ids = session.scalars(select(Server.id).where(waiting, Server.alarm.is_(None)).order_by(Server.id)).all()
+        return [server_id for server_id in ids if has_work(session, server_id, now)]
 
-    def _claim(self, column: str, now: datetime, every: timedelta) -> list[int]:
+    def _claim(self, candidates: Sequence[int], column: str, now: datetime, every: timedelta) -> list[int]:
         """The servers whose turn it is, each given to one process only."""
-        last = getattr(Server, column)
-        due = or_(last.is_(None), last <= now - every, last > now + every)  # the last: the clock was put back
-        with self.app.database.read() as session:
-            candidates = session.scalars(select(Server.id).where(due)).all()
+        due = _is_turn(column, now, every)
         claimed = []
         for server_id in candidates:
             with self.app.database.write() as session:
@@ -145,3 +153,12 @@ class Jobs:
             log.warning("server skipped", server_id=server_id, reason=error.message)
         except Exception:
             log.exception("server skipped", server_id=server_id)
+
+
+def _whose_turn(session: Session, column: str, now: datetime, every: timedelta) -> Sequence[int]:
+    return session.scalars(select(Server.id).where(_is_turn(column, now, every))).all()
+
+
+def _is_turn(column: str, now: datetime, every: timedelta) -> ColumnElement[bool]:
+    last = getattr(Server, column)
+    return or_(last.is_(None), last <= now - every, last > now + every)  # the last: the clock was put back

@@ -114,12 +114,9 @@ def _as_it_is(connection: Connection, name: str) -> Table:
     Without what is computed, and without our defaults, which may be of columns that are not there yet.
     """
     ours = Base.metadata.tables[name].columns
-    columns = []
-    for there in inspect(connection).get_columns(name):
-        kind = UtcDateTime() if isinstance(there["type"], DateTime) else there["type"]
-        if "computed" not in there:
-            columns.append(Column(there["name"], ours[there["name"]].type if there["name"] in ours else kind))
-    return Table(name, MetaData(), *columns)
+    there = {c["name"]: c["type"] for c in inspect(connection).get_columns(name) if "computed" not in c}
+    kinds = {c: UtcDateTime() if isinstance(kind, DateTime) else kind for c, kind in there.items()}
+    return Table(name, MetaData(), *(Column(c, ours[c].type if c in ours else kind) for c, kind in kinds.items()))
 
 
 def _write(file: IO[str], value: Any) -> None:

@@ -81,12 +81,13 @@ class BulkWrites(MailboxWrites):
         idempotency_key: str | None = None,
         progress: Progress | None = None,
         foreign: Foreign = lambda new: None,
+        also: Callable[[Session, BulkResult], object] = lambda session, result: None,
     ) -> BulkResult:
         """Make many mailboxes with their aliases. `dry_run`: only report what would be refused.
 
         A thousand in one transaction (with an idempotency key: all), and one push of all. `progress(done, of)` is
         called while passwords are hashed, which takes nearly all of the time. `foreign`: why an item is none of the
-        actor's; it alone is refused then, not the whole call.
+        actor's; it alone is refused then, not the whole call. `also`: the last thing in each transaction.
         """
         actor.require(Permission.MAILBOX_WRITE)
         result = BulkResult()
@@ -106,6 +107,7 @@ class BulkWrites(MailboxWrites):
                 rows = self._insert_part(session, actor, part, result)
                 refusals = [error.to_dict() for error in result.errors]
                 self._remember(session, actor, "mailbox.create_many", idempotency_key, request, result.done, refusals)
+                also(session, result)
             servers.update(row.server_id for row in rows)
         self._push(servers)
         return result

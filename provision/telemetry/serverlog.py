@@ -12,6 +12,8 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from provision.core.errors import ProvisionError
+
 SECRET_WORDS = ("password", "secret", "token", "hash", "cookie", "authorization", "sealed")
 ORDER = ["timestamp", "level", "event"]
 FRAMES = 8  # of a traceback, the innermost
@@ -27,6 +29,13 @@ def unexpected(event: str, error: Exception, **facts: str) -> str:
     trace = "".join(traceback.format_tb(error.__traceback__)[-FRAMES:])
     log.error(event, error_id=number, type=type(error).__name__, trace=trace, **facts)
     return number
+
+
+def sentence(event: str, error: Exception) -> str:
+    """Why something failed in the background, for whoever asked for it."""
+    if isinstance(error, ProvisionError):
+        return error.message
+    return f"Something went wrong. The log tells more under the number {unexpected(event, error)}."
 
 
 def configure(style: str = "text", file: TextIO | None = None) -> None:

@@ -1,17 +1,19 @@
 """Imports in the background: a CSV file that outlives the page, the sign-in and the process that began it.
 
-A job runs in chunks, each one transaction under an idempotency key of its own. A job whose process died is taken up
-again and walks the file from its beginning: chunks that were done give back what they made, so nothing is made twice.
+When it runs, how far it is and how it ended is said by its task (`provision.storage.tasks`). It runs in chunks, each
+one transaction under an idempotency key of its own. Taken up again after a kill it walks the file from its beginning:
+chunks that were done give back what they made, so nothing is made twice.
 """
 
 import base64
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import structlog
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
@@ -21,36 +23,21 @@ from provision.app import Postroom
 from provision.audit import chain
 from provision.audit.chain import Subject
 from provision.core.access import Actor, Permission, Role
-from provision.core.errors import AccessDenied, Conflict, InvalidInput, NotFound, ProvisionError
+from provision.core.errors import AccessDenied, Conflict, InvalidInput, NotFound
 from provision.core.secret import Secret
 from provision.identity.sign_in import actor_of
 from provision.services.provisioner import Provisioner
 from provision.storage.database import DatabaseUnavailable
-from provision.storage.models import Domain, ImportJob, JobStatus, Operator, utc_now
+from provision.storage.models import Domain, ImportJob, Operator, ScheduledTask, TaskStatus, utc_now
+from provision.storage.tasks import LostLease, Step, cancel, record, schedule
 from provision.telemetry import serverlog
 from provision.transfer.csv_io import ImportResult, import_sheet, rejected_csv
 from provision.transfer.csv_reader import RowError, Sheet, read_rows
 
-CHUNK = 500
-HEARTBEAT_TIMEOUT = timedelta(seconds=60)  # a chunk takes seconds; after this its process is taken for dead
+IMPORT, FORGET = "import", "import.forget"  # kinds of tasks
+CHUNK = 500  # another size would give other keys to the chunks of an import that is under way
 KEPT = timedelta(days=1)  # how long refused rows, with their passwords, can be fetched
-MAX_CLAIMS = 5  # a file that kills its process each time is given up
 MAX_WAITING = 5  # of one operator
-OPEN = (JobStatus.WAITING, JobStatus.RUNNING)
-SHOWN = (
-    "uid",
-    "operator",
-    "status",
-    "total",
-    "done",
-    "created",
-    "refused",
-    "cancelling",
-    "error",
-    "created_at",
-    "finished_at",
-)
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +46,7 @@ class ImportProgress:
 
     uid: UUID
     operator: str
-    status: JobStatus
+    status: TaskStatus
     total: int
     done: int
     created: int
@@ -72,7 +59,7 @@ class ImportProgress:
 
     @property
     def open(self) -> bool:
-        return self.status in OPEN
+        return self.finished_at is None
 
 
 # ---- for the operator ----------------------------------------------------------------------
@@ -84,17 +71,12 @@ def start_import(app: Postroom, actor: Actor, data: bytes, *, uid: UUID | None =
         actor.require(Permission.MAILBOX_WRITE)
     if actor.operator_id is None:
         raise InvalidInput("An import in the background belongs to an operator; import the file directly.")
-    rows = _rows(read_rows(data, None))
+    sheet = read_rows(data, None)
+    rows = len(sheet.rows) + _refused(sheet.errors)
     if not rows:
         raise InvalidInput("The file has no rows below its header.", code="CSV_UNREADABLE")
-    job = ImportJob(
-        uid=uid or uuid7(),
-        operator_id=actor.operator_id,
-        operator=actor.name,
-        ip=actor.ip,
-        total=rows,
-        sealed_upload=_seal(app, data),
-    )
+    whose = {"operator_id": actor.operator_id, "operator": actor.name, "ip": actor.ip}
+    job = ImportJob(uid=uid or uuid7(), sealed_upload=_seal(app, data), **whose)
     try:
         with app.database.write() as session:
             if uid and session.scalar(select(ImportJob.id).where(ImportJob.uid == uid, _own(actor))):
@@ -102,6 +84,7 @@ def start_import(app: Postroom, actor: Actor, data: bytes, *, uid: UUID | None =
             _refuse_too_many(session, actor)
             session.add(job)
             session.flush()
+            schedule(session, IMPORT, job.uid, total=rows)
             chain.record_done(session, actor, "mailbox.import", [Subject("import", job.uid)], {"rows": rows})
     except IntegrityError:  # the same call came twice at one moment, and the other one was quicker
         return import_job(app, actor, job.uid).uid
@@ -109,11 +92,11 @@ def start_import(app: Postroom, actor: Actor, data: bytes, *, uid: UUID | None =
 
 
 def _refuse_too_many(session: Session, actor: Actor) -> None:
-    waiting = select(func.count()).where(ImportJob.operator_id == actor.operator_id, ImportJob.status.in_(OPEN))
-    if (session.scalar(waiting) or 0) >= MAX_WAITING:
-        raise Conflict(
-            f"{MAX_WAITING} imports of yours are still waiting; wait for them, or cancel one.", code="TOO_MANY"
-        )
+    is_open = ScheduledTask.finished_at.is_(None)
+    waiting = session.scalar(_joined(func.count()).where(ImportJob.operator_id == actor.operator_id, is_open))
+    if (waiting or 0) >= MAX_WAITING:
+        reason = f"{MAX_WAITING} imports of yours are still waiting; wait for them, or cancel one."
+        raise Conflict(reason, code="TOO_MANY")
 
 
 def import_job(app: Postroom, actor: Actor, uid: UUID) -> ImportProgress:
@@ -124,25 +107,21 @@ def import_job(app: Postroom, actor: Actor, uid: UUID) -> ImportProgress:
 
 def import_jobs(app: Postroom, actor: Actor) -> list[ImportProgress]:
     """The actor's own jobs that are open, or finished lately and not dismissed; newest first."""
-    lately = or_(ImportJob.finished_at.is_(None), ImportJob.finished_at > utc_now() - KEPT)
+    lately = or_(ScheduledTask.finished_at.is_(None), ScheduledTask.finished_at > utc_now() - KEPT)
     own = (ImportJob.operator_id == actor.operator_id, ImportJob.operator == actor.name)
-    statement = (
-        _progress().where(*own, lately, ImportJob.dismissed.is_(False)).order_by(ImportJob.id.desc()).limit(MAX_WAITING)
-    )
+    statement = _progress().where(*own, lately, ImportJob.dismissed.is_(False)).order_by(ImportJob.id.desc())
     with app.database.read() as session:
-        return [ImportProgress(**row) for row in session.execute(statement).mappings()]
+        return [ImportProgress(**row) for row in session.execute(statement.limit(MAX_WAITING)).mappings()]
 
 
 def cancel_import(app: Postroom, actor: Actor, uid: UUID) -> ImportProgress:
     """Stop after the chunk that is running; what was created stays."""
     with app.database.write() as session:
         _look(session, actor, uid)
-        now = utc_now()
-        ended = {"status": JobStatus.CANCELLED, "finished_at": now, "sealed_upload": None}
-        session.execute(update(ImportJob).where(ImportJob.uid == uid, _claimable(now)).values(ended))
-        running = (ImportJob.uid == uid, ImportJob.status == JobStatus.RUNNING)
-        session.execute(update(ImportJob).where(*running).values(cancelling=True))
+        # The chain first: in another order than a chunk that is under way this and that could wait for each other.
         chain.record_done(session, actor, "mailbox.import_cancel", [Subject("import", uid)], {})
+        if cancel(session, IMPORT, uid):
+            erase_upload(session, uid)
         return _look(session, actor, uid)
 
 
@@ -150,7 +129,7 @@ def dismiss_import(app: Postroom, actor: Actor, uid: UUID) -> None:
     """The owner does not want to see it any more."""
     with app.database.write() as session:
         if not _look(session, actor, uid).open:
-            session.execute(update(ImportJob).where(ImportJob.uid == uid).values(dismissed=True))
+            _change(session, uid, dismissed=True)
 
 
 def rejected_rows(app: Postroom, actor: Actor, uid: UUID) -> str:
@@ -172,8 +151,16 @@ def _look(session: Session, actor: Actor, uid: UUID) -> ImportProgress:
 
 
 def _progress() -> Select[Any]:
-    kept = and_(ImportJob.sealed_rejected.is_not(None), ImportJob.finished_at > utc_now() - KEPT)
-    return select(*(getattr(ImportJob, name) for name in SHOWN), kept.label("has_rejected"))
+    job, task = ImportJob, ScheduledTask
+    kept = and_(job.sealed_rejected.is_not(None), task.finished_at > utc_now() - KEPT)
+    its_own = (job.uid, job.operator, job.created, job.refused, job.created_at, kept.label("has_rejected"))
+    how_far = (task.status, task.total, task.done, task.cancel_requested.label("cancelling"), task.error)
+    return _joined(*its_own, *how_far, task.finished_at)
+
+
+def _joined(*columns: Any) -> Select[Any]:
+    its_task = and_(ScheduledTask.kind == IMPORT, ScheduledTask.subject == ImportJob.uid)
+    return select(*columns).select_from(ImportJob).join(ScheduledTask, its_task)
 
 
 def _own(actor: Actor) -> ColumnElement[bool]:
@@ -185,103 +172,70 @@ def _own(actor: Actor) -> ColumnElement[bool]:
 # ---- in the background ---------------------------------------------------------------------
 
 
-class LostClaim(Exception):
-    """Another process has taken the job over."""
+@dataclass(slots=True)
+class Tally:
+    """What came of the rows so far. One that the reader refused is done from the beginning."""
+
+    errors: list[RowError]
+    done: int
+    created: int = 0
 
 
-def run_next_import(app: Postroom, *, chunk: int = CHUNK) -> bool:
-    """Do one job that waits, or whose process died, `chunk` rows in each transaction; False when there is none.
-
-    Erases refused rows whose day is over.
-    """
-    _forget_rejected(app)
-    job = _claim(app)
-    if job is None:
-        return False
-    try:
-        _run(app, job, chunk)
-    except LostClaim:
-        log.warning("import taken over by another process", job=str(job.uid))
-    except DatabaseUnavailable:
-        raise  # left as it is, and taken up again later
-    except Exception as error:
-        _end(app, job, JobStatus.FAILED, error=_sentence(error))
-    return True
-
-
-def _claimable(now: datetime) -> ColumnElement[bool]:
-    dead = and_(ImportJob.status == JobStatus.RUNNING, ImportJob.heartbeat_at < now - HEARTBEAT_TIMEOUT)
-    return or_(ImportJob.status == JobStatus.WAITING, dead)
-
-
-def _claim(app: Postroom) -> ImportJob | None:
-    """The oldest job that may be begun, for this process alone."""
-    now = utc_now()
-    with app.database.read() as session:
-        job_id = session.scalar(select(ImportJob.id).where(_claimable(now)).order_by(ImportJob.id).limit(1))
-    if job_id is None:
-        return None
-    values = {"status": JobStatus.RUNNING, "heartbeat_at": now, "claim": uuid4().hex, "claims": ImportJob.claims + 1}
-    with app.database.write() as session:
-        took = session.execute(update(ImportJob).where(ImportJob.id == job_id, _claimable(now)).values(values))
-        return session.get(ImportJob, job_id) if took.rowcount == 1 else None  # type: ignore[attr-defined]
-
-
-def _run(app: Postroom, job: ImportJob, chunk: int) -> None:
-    """Walk the file. A chunk that was done tells what came of it then.
+def run_import(app: Postroom, task: ScheduledTask) -> Step:
+    """Walk the file, CHUNK rows in each transaction. A chunk that was done tells what came of it then.
 
     The chunks depend on the file alone: rules and rights are those of the moment, and may have changed meanwhile.
     """
-    if job.claims > MAX_CLAIMS or job.sealed_upload is None:
-        raise ProvisionError(f"It was begun {job.claims - 1} times and never came to its end.")
-    sheet = read_rows(_unseal(app, job.sealed_upload), None)
-    errors = list(sheet.errors)
-    done, created, names, failure = _refused(errors), 0, set[str](), None
-    cancelled = job.cancelling
-    for start in range(0, len(sheet.news), chunk):
-        if cancelled:
+    with app.database.read() as session:
+        job = session.scalars(select(ImportJob).where(ImportJob.uid == task.subject)).one()
+    sheet = read_rows(_unseal(app, job.sealed_upload or ""), None)
+    tally, failure = Tally(list(sheet.errors), _refused(sheet.errors)), None
+    for start in range(0, len(sheet.news), CHUNK):
+        if task.cancel_requested:
             break
-        rows = slice(start, start + chunk)
+        rows = slice(start, start + CHUNK)
+        part = Sheet(sheet.columns, sheet.rows[rows], sheet.news[rows])
         try:
-            sheet_part = Sheet(sheet.columns, sheet.rows[rows], sheet.news[rows])
-            part = _import_chunk(app, job, sheet_part, f"import-{job.uid}-{start}")
-        except DatabaseUnavailable:
-            raise
+            _import_chunk(app, job, task, part, f"import-{job.uid}-{start}", tally)
+        except (DatabaseUnavailable, LostLease):
+            raise  # taken up again later, or by another process already
         except Exception as error:
-            failure = _sentence(error)
-            errors += [RowError(row, "", "NOT_DONE", failure) for row in sheet.rows[start:]]
+            failure = serverlog.sentence("import failed", error)
+            tally.errors += [RowError(row, "", "NOT_DONE", failure) for row in sheet.rows[start:]]
             break
-        errors += part.errors
-        done += len(sheet_part.news)
-        created += len(part.created)
-        names.update(new.address.rpartition("@")[2] for new in part.accepted)
-        cancelled = _beat(app, job, done, created, _refused(errors))
-    _push(app, names)
-    ended = JobStatus.FAILED if failure else JobStatus.CANCELLED if cancelled else JobStatus.DONE
-    values = {"done": done, "created": created, "refused": _refused(errors), "error": failure}
-    result = ImportResult(sheet.columns, [], [], sorted(errors, key=lambda error: error.number))
-    _end(app, job, ended, **values, sealed_rejected=_seal(app, rejected_csv(result).encode()) if errors else None)
+    if tally.created:
+        _push(app, sheet)
+    ended = TaskStatus.FAILED if failure else TaskStatus.CANCELLED if task.cancel_requested else TaskStatus.DONE
+    result = ImportResult(sheet.columns, [], [], sorted(tally.errors, key=lambda error: error.number))
+    rejected = _seal(app, rejected_csv(result).encode()) if tally.errors else None
+    return Step(ended, tally.done, error=failure, write=partial(_end, job, tally, rejected))
 
 
-def _sentence(error: Exception) -> str:
-    """Why an import failed, for its owner."""
-    if isinstance(error, ProvisionError):
-        return error.message
-    number = serverlog.unexpected("import failed", error)
-    return f"Something went wrong. The log tells more under the number {number}."
+def _import_chunk(app: Postroom, job: ImportJob, task: ScheduledTask, part: Sheet, key: str, tally: Tally) -> None:
+    """One transaction, in which it is also written how far that is, if there is anything to make in it."""
+    written = False
 
+    def write(session: Session, made: Collection[UUID]) -> None:
+        nonlocal written
+        written = True
+        record(session, task, Step(done=tally.done + len(part.news)))
+        created, refused = tally.created + len(made), _refused(tally.errors) + len(part.news) - len(made)
+        _change(session, job.uid, created=max(created, job.created), refused=max(refused, job.refused))  # as `done`
 
-def _import_chunk(app: Postroom, job: ImportJob, part: Sheet, key: str) -> ImportResult:
-    """One transaction. Another one that made the same address at this moment: look again."""
-    actor = _actor(app, job)
+    actor, how = _actor(app, job), {"idempotency_key": key, "also": lambda session, bulk: write(session, bulk.done)}
     quiet = Provisioner(app.database, app.provisioner.sealer, app.settings, app.sync, deliver=False)
-    for last in (False, True):
-        try:
-            return import_sheet(app, actor, part, quiet, idempotency_key=key)
-        except Conflict as conflict:
-            if last or conflict.code != "DUPLICATE":
-                raise
-    raise AssertionError("unreachable")
+    try:
+        result = import_sheet(app, actor, part, quiet, **how)
+    except Conflict as conflict:
+        if conflict.code != "DUPLICATE":
+            raise
+        result = import_sheet(app, actor, part, quiet, **how)  # another one made the same address at this moment
+    if not written:
+        with app.database.write() as session:
+            write(session, result.created)
+    tally.done += len(part.news)
+    tally.created += len(result.created)
+    tally.errors += result.errors
 
 
 def _actor(app: Postroom, job: ImportJob) -> Actor:
@@ -294,53 +248,33 @@ def _actor(app: Postroom, job: ImportJob) -> Actor:
         return actor_of(operator, job.ip)
 
 
-def _beat(app: Postroom, job: ImportJob, done: int, created: int, refused: int) -> bool:
-    """Write how far it is; whether it shall stop. A job taken up again does not fall back. Raises: LostClaim."""
-    now = utc_now()
-    values = {
-        "heartbeat_at": now,
-        "updated_at": now,
-        "done": max(done, job.done),
-        "created": max(created, job.created),
-        "refused": max(refused, job.refused),
-    }
-    with app.database.write() as session:
-        if session.execute(update(ImportJob).where(*_still_ours(job)).values(values)).rowcount != 1:  # type: ignore[attr-defined]
-            raise LostClaim
-        return bool(session.scalar(select(ImportJob.cancelling).where(ImportJob.id == job.id)))
+def _end(job: ImportJob, tally: Tally, rejected: str | None, session: Session) -> None:
+    """The upload is erased with this, the refused rows when their day is over."""
+    counts = {"created": tally.created, "refused": _refused(tally.errors)}
+    _change(session, job.uid, sealed_upload=None, sealed_rejected=rejected, **counts)
+    if rejected:
+        schedule(session, FORGET, job.uid, due_at=utc_now() + KEPT)
 
 
-def _end(app: Postroom, job: ImportJob, status: JobStatus, **values: object) -> None:
-    """The upload is erased with this."""
-    now = utc_now()
-    with app.database.write() as session:
-        ended = {"status": status, "finished_at": now, "updated_at": now, "sealed_upload": None, **values}
-        session.execute(update(ImportJob).where(*_still_ours(job)).values(ended))
+def erase_upload(session: Session, uid: UUID) -> None:
+    _change(session, uid, sealed_upload=None)
 
 
-def _still_ours(job: ImportJob) -> tuple[ColumnElement[bool], ...]:
-    return ImportJob.id == job.id, ImportJob.claim == job.claim, ImportJob.status == JobStatus.RUNNING
+def forget_rejected(app: Postroom, task: ScheduledTask) -> Step:
+    return Step(TaskStatus.DONE, write=lambda session: _change(session, task.subject, sealed_rejected=None))
 
 
-def _push(app: Postroom, names: set[str]) -> None:
+def _change(session: Session, uid: UUID, **values: object) -> None:
+    session.execute(update(ImportJob).where(ImportJob.uid == uid).values(updated_at=utc_now(), **values))
+
+
+def _push(app: Postroom, sheet: Sheet) -> None:
     """Once, for all chunks together."""
+    names = {new.address.rpartition("@")[2] for new in sheet.news}
     with app.database.read() as session:
         servers = session.scalars(select(Domain.server_id).where(Domain.name.in_(sorted(names))).distinct()).all()
     for server_id in servers if app.provisioner.deliver else ():
         app.sync.push(server_id)
-
-
-def _forget_rejected(app: Postroom) -> None:
-    old = (ImportJob.sealed_rejected.is_not(None), ImportJob.finished_at < utc_now() - KEPT)
-    with app.database.read() as session:
-        if session.scalar(select(ImportJob.id).where(*old).limit(1)) is None:
-            return
-    with app.database.write() as session:
-        session.execute(update(ImportJob).where(*old).values(sealed_rejected=None))
-
-
-def _rows(sheet: Sheet) -> int:
-    return len(sheet.rows) + _refused(sheet.errors)
 
 
 def _refused(errors: list[RowError]) -> int:

@@ -13,11 +13,12 @@ from provision.core.access import Actor, Permission
 from provision.core.errors import AccessDenied
 from provision.core.secret import Secret
 from provision.identity.sign_in import SignedIn
+from provision.jobs.scheduled_tasks import run_next_task
 from provision.ops.sample import BRANCH, MAIN, SALES
 from provision.queries import lists
 from provision.services.new_mailbox import NewMailbox
 from provision.storage.models import ProvisionLog
-from provision.transfer.import_jobs import run_next_import, start_import
+from provision.transfer.import_jobs import start_import
 from tests.conftest import HASH
 from tests.ui.conftest import SYSTEM, token_of
 from webui.http.sessions import TEST_TOKEN
@@ -420,7 +421,7 @@ def test_an_import_is_on_the_page_until_it_is_hidden(own_company: Postroom, open
     assert not waiting.exception
     assert "Stop" in buttons(waiting)
     assert not {"Stop", "Hide"} & buttons(open_as(own_company, "dora", "mailboxes"))
-    run_next_import(own_company)
+    run_next_task(own_company)
     finished = open_as(own_company, "alice", "mailboxes")
     assert "**Import finished**: 1 created, 1 refused" in shown(finished)
     press(finished, "Hide")

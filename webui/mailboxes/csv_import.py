@@ -11,7 +11,7 @@ from uuid6 import uuid7
 from provision.core.access import Permission
 from provision.core.address import readable
 from provision.identity.sign_in import SignedIn
-from provision.storage.models import JobStatus
+from provision.storage.models import TaskStatus
 from provision.transfer.csv_io import ImportResult, plan_import
 from provision.transfer.import_jobs import (
     ImportProgress,
@@ -29,11 +29,11 @@ PLAN, KEY = "mb_import_plan", "mb_import_key"
 SHOWN = 200
 REFRESH = "2s"
 ICONS = {
-    JobStatus.WAITING: ":material/schedule:",
-    JobStatus.RUNNING: ":material/upload:",
-    JobStatus.DONE: ":material/check_circle:",
-    JobStatus.CANCELLED: ":material/cancel:",
-    JobStatus.FAILED: ":material/error:",
+    TaskStatus.WAITING: ":material/schedule:",
+    TaskStatus.RUNNING: ":material/upload:",
+    TaskStatus.DONE: ":material/check_circle:",
+    TaskStatus.CANCELLED: ":material/cancel:",
+    TaskStatus.FAILED: ":material/error:",
 }
 
 
@@ -173,7 +173,7 @@ def _running(who: SignedIn, job: ImportProgress) -> None:
         _("Import is being stopped")
         if job.cancelling
         else _("Import running")
-        if job.status == JobStatus.RUNNING
+        if job.status == TaskStatus.RUNNING
         else _("Import waits")
     )
     st.progress(job.done / max(job.total, 1), text=f"{ICONS[job.status]} {heading}: {counts}")
@@ -184,9 +184,9 @@ def _running(who: SignedIn, job: ImportProgress) -> None:
 
 def _finished(who: SignedIn, job: ImportProgress) -> None:
     headings = {
-        JobStatus.DONE: _("Import finished"),
-        JobStatus.CANCELLED: _("Import stopped"),
-        JobStatus.FAILED: _("Import failed"),
+        TaskStatus.DONE: _("Import finished"),
+        TaskStatus.CANCELLED: _("Import stopped"),
+        TaskStatus.FAILED: _("Import failed"),
     }
     text = f"{ICONS[job.status]} **{headings[job.status]}**: " + _(
         "{created} created, {refused} refused", **_numbers(job)

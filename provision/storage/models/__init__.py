@@ -3,7 +3,7 @@
 `failed_generation` which was given up. Times are UTC; sizes are bytes, 0 means no limit.
 """
 
-from provision.storage.models.base import Base, JobStatus, LogStatus, Status, SyncStatus, UtcDateTime, utc_now
+from provision.storage.models.base import Base, LogStatus, Status, SyncStatus, TaskStatus, UtcDateTime, utc_now
 from provision.storage.models.callers import (
     AdminSession,
     ApiToken,
@@ -21,6 +21,7 @@ from provision.storage.models.records import (
     IdempotencyKey,
     ImportJob,
     ProvisionLog,
+    ScheduledTask,
 )
 
 __all__ = [
@@ -35,16 +36,17 @@ __all__ = [
     "Domain",
     "IdempotencyKey",
     "ImportJob",
-    "JobStatus",
     "LogStatus",
     "Mailbox",
     "Operator",
     "PolicyRow",
     "ProvisionLog",
+    "ScheduledTask",
     "Server",
     "SignInGuard",
     "Status",
     "SyncStatus",
+    "TaskStatus",
     "UtcDateTime",
     "api_token_domain",
     "operator_domain",

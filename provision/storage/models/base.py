@@ -36,7 +36,7 @@ class LogStatus(StrEnum):
     FAILED = "FAILED"
 
 
-class JobStatus(StrEnum):
+class TaskStatus(StrEnum):
     WAITING = "WAITING"
     RUNNING = "RUNNING"
     DONE = "DONE"

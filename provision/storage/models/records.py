@@ -1,14 +1,16 @@
-"""What was done: the log with its chain, calls that were answered, imports in the background."""
+"""What was done: the log with its chain, calls that were answered, imports; and long work that is under way."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, Index, Integer, String, Text
+from sqlalchemy import JSON, CheckConstraint, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 from uuid6 import uuid7
 
-from provision.storage.models.base import ASCII, Base, JobStatus, LogStatus, Row, utc_now
+from provision.storage.models.base import ASCII, Base, LogStatus, Row, TaskStatus, utc_now
+
+OPEN = text("finished_at IS NULL")
 
 
 class ProvisionLog(Base):
@@ -100,7 +102,7 @@ class ApiAnswer(Base):
 
 
 class ImportJob(Row, Base):
-    """A CSV file that is imported in the background, on behalf of the operator who uploaded it.
+    """A CSV file that is imported in the background, on behalf of the operator who uploaded it. How far: its task.
 
     Upload and refused rows hold passwords, so both are sealed; the one is erased at the end, the other a day later.
     """
@@ -110,17 +112,40 @@ class ImportJob(Row, Base):
     operator_id: Mapped[int] = mapped_column(Integer, index=True)  # no foreign key: what was done outlives people
     operator: Mapped[str] = mapped_column(String(80))
     ip: Mapped[str | None] = mapped_column(String(45))
-    status: Mapped[str] = mapped_column(String(9), default=JobStatus.WAITING, index=True)
-    total: Mapped[int] = mapped_column(default=0)  # rows; the three below count them, too
-    done: Mapped[int] = mapped_column(default=0)
-    created: Mapped[int] = mapped_column(default=0)
+    created: Mapped[int] = mapped_column(default=0)  # rows
     refused: Mapped[int] = mapped_column(default=0)
     sealed_upload: Mapped[str | None] = mapped_column(Text)
     sealed_rejected: Mapped[str | None] = mapped_column(Text)
-    cancelling: Mapped[bool] = mapped_column(default=False)
     dismissed: Mapped[bool] = mapped_column(default=False)  # its owner does not want to see it any more
-    claim: Mapped[str | None] = mapped_column(String(32))  # of the process that runs it
-    claims: Mapped[int] = mapped_column(default=0)  # how often it was begun or taken up again
-    heartbeat_at: Mapped[datetime | None]
-    finished_at: Mapped[datetime | None]
+
+
+class ScheduledTask(Base):
+    """One piece of long work. What it is about stands in the rows that `subject` and `payload` name, and only there."""
+
+    __tablename__ = "scheduled_task"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    subject: Mapped[UUID] = mapped_column(index=True)
+    payload: Mapped[dict[str, Any]] = mapped_column(default=dict)  # ids only: no names, no secrets
+    status: Mapped[str] = mapped_column(String(9), default=TaskStatus.WAITING)
+    due_at: Mapped[datetime] = mapped_column(default=utc_now)
+    owner: Mapped[str | None] = mapped_column(String(32))  # of one claim: a process that claims again has another
+    lease_until: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)  # claims since it last got on
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=0)
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
     error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    updated_at: Mapped[datetime] = mapped_column(default=utc_now)
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("status IN ('WAITING', 'RUNNING', 'DONE', 'FAILED', 'CANCELLED')", name="status"),
+        CheckConstraint("(status = 'RUNNING') = (owner IS NOT NULL)", name="owner"),
+        CheckConstraint("(owner IS NULL) = (lease_until IS NULL)", name="lease"),
+        CheckConstraint("(status IN ('WAITING', 'RUNNING')) = (finished_at IS NULL)", name="finished"),
+        Index("ix_scheduled_task_open", "kind", "subject", unique=True, sqlite_where=OPEN, postgresql_where=OPEN),
+        Index("ix_scheduled_task_due", "due_at", sqlite_where=OPEN, postgresql_where=OPEN),
+    )
