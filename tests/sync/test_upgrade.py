@@ -13,11 +13,11 @@ from provision.app import Postroom, open_postroom
 from provision.audit.archive import verify_archive
 from provision.core.access import Actor
 from provision.core.secret import Secret
+from provision.jobs.scheduled_tasks import run_next_task
 from provision.ops.backup import restore_backup
 from provision.queries import LogFilter
 from provision.services.new_mailbox import NewMailbox
 from provision.settings.config import Settings
-from provision.transfer.import_jobs import run_next_import
 from tests.api.conftest import BASE, client
 from tests.conftest import HASH
 from tests.postgres import PostgresServer
@@ -120,7 +120,7 @@ def test_people_and_programs_get_in_as_before(upgraded: Postroom, release: Path)
 
 def test_an_import_that_had_not_begun_is_done(upgraded: Postroom) -> None:
     before = counted(upgraded)["ACTIVE"]
-    assert run_next_import(upgraded)
+    assert run_next_task(upgraded)
     assert counted(upgraded)["ACTIVE"] == before + 5
 
 
