@@ -81,8 +81,13 @@ def counted(app: Postroom) -> dict[str, int]:
 
 def test_nothing_is_lost_and_the_log_is_intact(upgraded: Postroom, release: Path) -> None:
     assert counted(upgraded) == {
-        "ACTIVE": 252, "DISABLED": 10, "DELETED": 5, "SYNCED": 242, "PENDING": WAITING, "alias.SYNCED": 83,
-    }  # fmt: skip
+        "ACTIVE": 252,
+        "DISABLED": 10,
+        "DELETED": 5,
+        "SYNCED": 242,
+        "PENDING": WAITING,
+        "alias.SYNCED": 83,
+    }
     assert upgraded.queries.verify_audit(SYSTEM).intact
     assert verify_archive(release / "archived.jsonl.gz").intact
     assert {row["username"] for row in upgraded.queries.operators(SYSTEM)} == {"alice", "dora", "vera"}
