@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator_singletons import context_dg_stack, get_default_dg_stack_value
 
 from provision.core.access import Permission
 from provision.identity.sign_in import SignedIn
@@ -31,6 +32,9 @@ SECTIONS: dict[str, list[tuple[str, str, str, Permission]]] = {
 
 def render() -> None:
     """One run of the dashboard."""
+    # The thread may have run a dialog before, and Streamlit 1.67 would go on drawing there: with `runner.fastReruns`
+    # each run has a thread of its own, and we have switched that off (docs/decisions/0014).
+    context_dg_stack.set(get_default_dg_stack_value())
     # An entry of our own makes Streamlit show its menu, in which light, dark or the system's theme is chosen.
     st.set_page_config("Postroom", str(ICON), layout="wide", menu_items={"About": _("Mail administration")})
     with ui.attempt(), sessions.whole_run() as who:

@@ -32,6 +32,7 @@ class Tab:
     raw: bytes = b""
     page_hash: str = ""
     session_id: str = ""
+    heading_place: tuple[int, ...] = ()  # of the last heading, among what is drawn
     sent_away_to: str = ""
 
     def open(self, page: str = "", query: str = "") -> None:
@@ -101,6 +102,8 @@ class Tab:
                 self.timers.append(message.auto_rerun.fragment_id)
             elif kind == "delta":
                 self._drawn(message.delta.new_element, message.delta.fragment_id)
+                if message.delta.new_element.WhichOneof("type") == "heading":
+                    self.heading_place = tuple(message.metadata.delta_path)
             elif begun and kind == "script_finished" and message.script_finished in (ends or ENDS):
                 return
 

@@ -44,6 +44,22 @@ def test_a_choice_beside_a_timed_fragment_is_not_lost(slow_site: Site, timer_fir
     assert lost == []
 
 
+def test_a_page_after_a_dialog_is_not_drawn_within_it(slow_site: Site) -> None:
+    """The thread that has run the dialog may run the page next, and must not go on where it was."""
+    with tab(slow_site.url, token_of(slow_site.app, "alice")) as alice:
+        alice.open("mailboxes")
+        usual_place = alice.heading_place
+        places = []
+        for number in range(TRIES):
+            alice.press("Create mailbox")
+            alice.ask(fragment=alice.fragments[alice.find("Address")])
+            time.sleep(0.01 + 0.005 * (number % 10))
+            alice.ask()
+            alice.wait(ForwardMsg.FINISHED_SUCCESSFULLY)
+            places.append(alice.heading_place)
+        assert set(places) == {usual_place}
+
+
 def ask_for_timed_fragment(alice: Tab) -> None:
     """With what the browser held when its timer went off."""
     alice.ask(fragment=alice.timers[-1], timer=True)
