@@ -1,5 +1,8 @@
 """Imports in the background: they survive a kill, never double, obey a cancel, keep no password longer than needed."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -32,7 +35,7 @@ from provision.transfer.import_jobs import (
 from tests.batches import note_batches
 from tests.conftest import HASH, World
 from tests.nightly import by_day
-from tests.sync.workers import workers
+from tests.sync.workers import ROOT, workers
 from tests.waiting import wait_for
 
 KILLS = by_day(4, 50)
@@ -142,6 +145,20 @@ def test_no_more_than_a_few_may_wait(world: World, admin: Actor) -> None:
         start_import(world.app, admin, table(f"u{n}@example.com"))
     with pytest.raises(Conflict, match="still waiting"):
         start_import(world.app, admin, table("last@example.com"))
+
+
+@pytest.mark.both_databases
+def test_the_worker_process_does_it(world: World, admin: Actor) -> None:
+    uid = start_import(world.app, admin, table(*many(12)))
+    settings = {"DATA_DIR": str(world.app.settings.data_dir), "DATABASE_URL": world.app.settings.url, "JOBS": "false"}
+    environment = {**os.environ, **{f"POSTROOM_{name}": value for name, value in settings.items()}}
+    with subprocess.Popen([sys.executable, "-m", "provision", "worker"], cwd=ROOT, env=environment) as worker:
+        try:
+            wait_for(lambda: not import_job(world.app, admin, uid).open, 60)
+        finally:
+            worker.kill()
+    job = import_job(world.app, admin, uid)
+    assert (job.status, job.created, job.refused) == (TaskStatus.DONE, 12, 0)
 
 
 # ---- kill and resume -----------------------------------------------------------------------
