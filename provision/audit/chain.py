@@ -22,6 +22,7 @@ from uuid6 import uuid7
 
 from provision.core.access import Actor
 from provision.core.errors import AccessDenied
+from provision.core.texts import N_
 from provision.storage.database import Database
 from provision.storage.models import AuditCheckpoint, AuditLink, LogStatus, ProvisionLog, utc_now
 
@@ -248,7 +249,7 @@ def verify(session: Session, exported: Mapping[str, Any] | None = None) -> Chain
         return report
     if exported and report.links < exported["links"]:
         missing = exported["links"] - report.links
-        return replace(report, broken_at=report.links + 1, reason=f"the tail is cut off: {missing} links are gone")
+        return replace(report, broken_at=report.links + 1, reason=N_(f"the tail is cut off: {missing} links are gone"))
     reason = _unlinked(session) or _unexplained(session, begin)
     return replace(report, broken_at=report.links + 1, reason=reason) if reason else report
 
@@ -264,7 +265,7 @@ def follow(
             return ChainReport(seq, head, seq + 1, reason)
         seq, head = link.seq, link.hash
         if exported and seq == exported["links"] and head != exported["head"]:
-            return ChainReport(seq, head, seq, "the chain up to here is not the one whose head was exported")
+            return ChainReport(seq, head, seq, N_("the chain up to here is not the one whose head was exported"))
     return ChainReport(seq, head)
 
 
@@ -293,18 +294,18 @@ def _unexplained(session: Session, begin: tuple[int, str]) -> str | None:
     payloads = session.scalars(select(ProvisionLog.payload).where(ProvisionLog.operation == ARCHIVE))
     if any((payload.get("links"), payload.get("head")) == begin for payload in payloads):
         return None
-    return f"no record tells who moved the links up to {begin[0]} away"
+    return N_(f"no record tells who moved the links up to {begin[0]} away")
 
 
 def _broken(link: Any, record: Mapping[str, Any] | None, seq: int, head: str) -> str | None:
     if link.seq != seq + 1:
-        return f"links {seq + 1} to {link.seq - 1} are gone"
+        return N_(f"links {seq + 1} to {link.seq - 1} are gone")
     if link.hash != link_hash(head, link.seq, link.at, link.phase, link.log_uid, link.digest):
-        return "the link does not follow from the one before: it was changed, moved or inserted"
+        return N_("the link does not follow from the one before: it was changed, moved or inserted")
     if record is None:
-        return f"the record {link.log_uid} is gone from the log"
+        return N_(f"the record {link.log_uid} is gone from the log")
     if record_digest(link.phase, record) != link.digest:
-        return f"the record {link.log_uid} was changed after it was written"
+        return N_(f"the record {link.log_uid} was changed after it was written")
     return None
 
 
@@ -315,5 +316,5 @@ def _unlinked(session: Session) -> str | None:
         linked = select(AuditLink.seq).where(AuditLink.log_uid == ProvisionLog.uid, AuditLink.phase == phase)
         stray = select(ProvisionLog.uid).where(ProvisionLog.status.in_(statuses), ~linked.exists())
         if found := session.execute(stray.limit(1)).scalar():
-            return f"the record {found} has no {phase} link: it was inserted, or the end of the chain is cut off"
+            return N_(f"the record {found} has no {phase} link: it was inserted, or the end of the chain is cut off")
     return None

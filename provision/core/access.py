@@ -91,7 +91,10 @@ class Actor:
         if not self._holds(permission):
             raise AccessDenied(f"{self.name} was not given the scope {permission}.", permission=str(permission))
         if not self.may(permission, domain_id):
-            raise ForeignDomain(f"{what or 'This'} is in a domain that is not yours.", permission=str(permission))
+            raise ForeignDomain(
+                f"{what} is in a domain that is not yours." if what else "This is in a domain that is not yours.",
+                permission=str(permission),
+            )
 
     def require_rank(self, holder: Role | None, address: str) -> None:
         """Nobody changes the mailbox of an operator who outranks them.

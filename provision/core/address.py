@@ -14,6 +14,7 @@ import idna
 from email_validator import EmailNotValidError, validate_email
 
 from provision.core.errors import InvalidEmail
+from provision.core.texts import N_
 
 LOCAL = re.compile(r"[a-z0-9](?:[a-z0-9._+=-]*[a-z0-9_+=-])?")
 LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -64,9 +65,9 @@ def refusal(address: str) -> str | None:
     """
     local, at, domain = address.rpartition("@")
     if not at:
-        return "it has no @"
+        return N_("it has no @")
     if len(address) > MAX_ADDRESS:
-        return f"it is longer than {MAX_ADDRESS} characters"
+        return N_(f"it is longer than {MAX_ADDRESS} characters")
     return _local_refusal(local) or domain_refusal(domain)
 
 
@@ -74,12 +75,12 @@ def _local_refusal(local: str) -> str | None:
     if LOCAL.fullmatch(local) and ".." not in local and len(local) <= MAX_LOCAL:
         return None
     if len(local) > MAX_LOCAL:
-        return f"the part before @ is longer than {MAX_LOCAL} characters"
+        return N_(f"the part before @ is longer than {MAX_LOCAL} characters")
     if local != local.lower():
-        return "it has capital letters, with which nobody can log in"
+        return N_("it has capital letters, with which nobody can log in")
     if not local.isascii():
-        return "the part before @ has letters outside a–z"
-    return (
+        return N_("the part before @ has letters outside a–z")
+    return N_(
         "the part before @ may hold a–z, 0–9 and . _ + = - only, begin with a letter or digit, "
         "and not end in a dot or hold two in a row"
     )
@@ -90,11 +91,11 @@ def domain_refusal(domain: str) -> str | None:
     """Why a domain in stored form cannot be used, or None."""
     labels = domain.split(".")
     if domain != domain.lower():
-        return "the domain has capital letters"
+        return N_("the domain has capital letters")
     if len(labels) < 2 or not all(LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
-        return "the part after @ is not a domain name such as example.com"
+        return N_("the part after @ is not a domain name such as example.com")
     if labels[-1] in RESERVED:
-        return f"names under .{labels[-1]} are reserved and never receive mail"
+        return N_(f"names under .{labels[-1]} are reserved and never receive mail")
     try:
         validate_email(f"postmaster@{domain}", check_deliverability=False, test_environment=True)
         idna.decode(domain)
@@ -109,7 +110,7 @@ def login_refusal(address: str) -> str | None:
     Source: Dovecot, auth_username_chars, which docker-mailserver leaves at its default.
     """
     if set(address) & set("+="):
-        return "Dovecot accepts no + or = in the name of somebody who logs in; make it an alias"
+        return N_("Dovecot accepts no + or = in the name of somebody who logs in; make it an alias")
     return None
 
 

@@ -7,11 +7,9 @@ never hold a secret.
 
 from typing import Any
 
+from provision.core.texts import N_
+
 MAX_MESSAGE = 1_000
-UNSAFE_ADVICE = (
-    "Nothing was done: check that this is the right server and that its volume is mounted; if it is meant, push again "
-    "with force."
-)
 
 
 class ProvisionError(Exception):
@@ -88,7 +86,11 @@ class UnsafePlan(Conflict):
     code = "UNSAFE_PLAN"
 
     def __init__(self, facts: str, **details: Any) -> None:
-        super().__init__(f"{facts} {UNSAFE_ADVICE}", **details)
+        advised = N_(
+            f"{facts} Nothing was done: check that this is the right server and that its volume is mounted; "
+            "if it is meant, push again with force."
+        )
+        super().__init__(advised, **details)
         self.facts = facts
 
 

@@ -18,10 +18,18 @@ from passlib.hash import sha512_crypt
 
 from provision.core.errors import InvalidInput, WeakPassword
 from provision.core.secret import Secret
+from provision.core.texts import N_
 
 MAX_BYTES = 72  # bcrypt, which keeps the passwords of operators, reads no more
-NUMBERS = ("none", "one", "two", "three", "four")
-CLASSES = "capital letter, small letter, digit, other character"
+CLASSES = N_("capital letter, small letter, digit, other character")
+TOO_FEW_CLASSES = N_(
+    {
+        1: "The password needs one of: {classes}.",
+        2: "The password needs two of: {classes}.",
+        3: "The password needs three of: {classes}.",
+        4: "The password needs four of: {classes}.",
+    }
+)
 SCHEME = "{SHA512-CRYPT}"
 ROUNDS = 5000  # the default of $6$, and what docker-mailserver's own `doveadm pw` makes
 SALT = r"[^\x00-\x20\x7f-\U0010ffff$:|!*;\\]"  # visible ASCII, and what crypt(3) and the accounts file take
@@ -66,7 +74,7 @@ def check_password(password: Secret, rules: PasswordRules, *, address: str = "")
     if is_hash(password):
         raise WeakPassword("The password is written like a password hash; choose another one.")
     if _classes(text) < rules.classes:
-        raise WeakPassword(f"The password needs {NUMBERS[rules.classes]} of: {CLASSES}.")
+        raise WeakPassword(TOO_FEW_CLASSES[rules.classes].format(classes=CLASSES))
     if address and text.casefold() in (address.casefold(), address.partition("@")[0].casefold()):
         raise WeakPassword("The password is the address itself.")
 

@@ -31,6 +31,7 @@ from provision.core.state import (
     WantedMailbox,
     Wish,
 )
+from provision.core.texts import N_
 
 UNSAFE_SHARE = 0.3  # deletes plus missing, as a share of what should be there …
 UNSAFE_FROM = 10  # … judged only from this many entries on
@@ -140,7 +141,7 @@ def _compare_mailbox(
         return
     plan.expected += want.owned
     if want.quota_messages and "quota_messages" not in supports:
-        plan.unsupported.append((key, "a limit on the number of messages"))
+        plan.unsupported.append((key, N_("a limit on the number of messages")))
         want = want._replace(quota_messages=None)
     if have is None and not want.owned and _has_alias(actual, address):
         plan.address_conflicts.append(key)
@@ -209,7 +210,7 @@ def _plan_due_mailbox(plan: Plan, key: Key, want: WantedMailbox, have: MailboxSt
 
 
 def _foreign(key: Key) -> Difference:
-    return Difference(key, "account", "to be created", "made on the server by somebody else")
+    return Difference(key, "account", N_("to be created"), N_("made on the server by somebody else"))
 
 
 def _mailbox_changes(address: str, want: WantedMailbox, have: MailboxState) -> Iterator[Change]:

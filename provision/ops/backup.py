@@ -35,6 +35,7 @@ from sqlalchemy.orm import Session
 from provision.audit import chain
 from provision.core.access import Actor
 from provision.core.errors import Conflict, InvalidInput
+from provision.core.texts import N_
 from provision.settings.config import Settings
 from provision.storage.database import Database
 from provision.storage.encryption import Sealer, add_old_keys
@@ -58,7 +59,7 @@ LEFT_OUT = {model.__tablename__ for model in (AdminSession, SignInGuard, ApiAnsw
 TABLES = [table for table in Base.metadata.sorted_tables if table.name not in LEFT_OUT]
 CHUNK = 2_000
 APPEND_ONLY = {ProvisionLog.__tablename__, AuditLink.__tablename__}
-NOT_WHOLE = "The backup is not whole: it was cut off or changed. Nothing was restored."
+NOT_WHOLE = N_("The backup is not whole: it was cut off or changed. Nothing was restored.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +248,7 @@ def _hold(session: Session, made_at: datetime) -> int:
 
     In the transaction that restores: killed right after it, nothing may be sent either.
     """
-    error = (
+    error = N_(
         f"Not sent: the database was restored from a backup of {made_at:%Y-%m-%d %H:%M} UTC. See on the Sync page "
         "what the mail server has, then retry this or let the server win."
     )

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from provision.core import address as addresses
 from provision.core.access import Actor
 from provision.core.errors import InvalidInput, NotFound
+from provision.core.texts import N_
 from provision.storage.database import Database
 from provision.storage.models import Alias, Domain, Mailbox, Status
 from provision.storage.search import Search
@@ -20,6 +21,9 @@ from provision.storage.search import Search
 PRESENT: ColumnElement[bool] = literal_column("mailbox.status <> 'DELETED'")
 MAX_PAGE_SIZE = 1_000
 PART = 1_000  # rows of a stream that are fetched at once
+NOT_THERE = N_({"mailbox": "There is no mailbox {name}.", "alias": "There is no alias {name}."})
+NAMELESS = N_({"mailbox": "There is no mailbox.", "alias": "There is no alias."})
+NO_SUCH = N_({"mailbox": "There is no such mailbox.", "alias": "There is no such alias."})
 SEARCH_COUNT = 2_000  # a search that finds more says “more than 2,000”
 COMMON_COLUMNS = (
     "id",
@@ -81,7 +85,9 @@ class Reads:
         with self.database.read() as session:
             row = session.scalar(select(table).where(condition, *scope(actor, table.domain_id)))
             if row is None:
-                raise NotFound(f"There is no {what} {name}".strip() + ".", code=f"{what.upper()}_NOT_FOUND")
+                raise NotFound(
+                    NOT_THERE[what].format(name=name) if name else NAMELESS[what], code=f"{what.upper()}_NOT_FOUND"
+                )
             row.domain  # noqa: B018 - loaded while the session is open
             return row
 
@@ -106,7 +112,7 @@ class Reads:
             found = session.execute(joined(table, columns).where(table.uid == uid, *scope(actor, table.domain_id)))
             row = found.mappings().first()
         if row is None:
-            raise NotFound(f"There is no such {what}.", code=f"{what.upper()}_NOT_FOUND")
+            raise NotFound(NO_SUCH[what], code=f"{what.upper()}_NOT_FOUND")
         return dict(row)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from provision.core.errors import InvalidInput
 from provision.core.state import Change, Outcome, ServerState
+from provision.core.texts import N_
 
 
 class MailServer(Protocol):
@@ -55,12 +56,14 @@ class Kind:
 
 
 # What every kind may be told for checking a login by IMAP.
-LOGIN_SETTINGS: Mapping[str, str] = {
-    "imap_host": "where people log in, for checking a password",
-    "imap_port": "its port; 993 if not said",
-    "imap_security": "tls (default), starttls or none",
-    "imap_verify": "false: accept any certificate",
-}
+LOGIN_SETTINGS: Mapping[str, str] = N_(
+    {
+        "imap_host": "where people log in, for checking a password",
+        "imap_port": "its port; 993 if not said",
+        "imap_security": "tls (default), starttls or none",
+        "imap_verify": "false: accept any certificate",
+    }
+)
 
 
 SECURITY = ("tls", "starttls", "none")
@@ -75,33 +78,37 @@ def _is_seconds(text: str) -> bool:
 
 
 # Settings that are not free text: whether a value can be used, and what it should be.
-VALUES: Mapping[str, tuple[Callable[[str], bool], str]] = {
-    "imap_port": (_is_port, "a number from 1 to 65535"),
-    "imap_security": (SECURITY.__contains__, "tls, starttls or none"),
-    "imap_verify": (("true", "false", "yes", "no", "1", "0").__contains__, "true or false"),
-    "live_cache_seconds": (_is_seconds, "a number of seconds"),
-}
+VALUES: Mapping[str, tuple[Callable[[str], bool], str]] = N_(
+    {
+        "imap_port": (_is_port, "a number from 1 to 65535"),
+        "imap_security": (SECURITY.__contains__, "tls, starttls or none"),
+        "imap_verify": (("true", "false", "yes", "no", "1", "0").__contains__, "true or false"),
+        "live_cache_seconds": (_is_seconds, "a number of seconds"),
+    }
+)
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind(
             "dms_files",
-            "docker-mailserver, by its config volume",
+            N_("docker-mailserver, by its config volume"),
             "provision.servers.dms.files:DmsFiles",
-            {"path": "folder that is mounted at /tmp/docker-mailserver"},
+            N_({"path": "folder that is mounted at /tmp/docker-mailserver"}),
         ),
         Kind(
             "dms_exec",
-            "docker-mailserver, by docker exec",
+            N_("docker-mailserver, by docker exec"),
             "provision.servers.dms.exec:DmsExec",
-            {
-                "container": "name of its container, or a label of it as key=value",
-                "docker_host": "unix:///…, tcp://host:port or ssh://user@host; "
-                "empty: DOCKER_HOST, else the local socket",
-                "tls_path": "folder with ca.pem, cert.pem and key.pem, for tcp:// with TLS",
-                "live_cache_seconds": "how long usage and the state of services are remembered; empty: 60",
-            },
+            N_(
+                {
+                    "container": "name of its container, or a label of it as key=value",
+                    "docker_host": "unix:///…, tcp://host:port or ssh://user@host; "
+                    "empty: DOCKER_HOST, else the local socket",
+                    "tls_path": "folder with ca.pem, cert.pem and key.pem, for tcp:// with TLS",
+                    "live_cache_seconds": "how long usage and the state of services are remembered; empty: 60",
+                }
+            ),
         ),
     )
 }

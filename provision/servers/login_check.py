@@ -11,17 +11,20 @@ from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginEr
 
 from provision.core.errors import InvalidInput, Unreachable
 from provision.core.secret import Secret
+from provision.core.texts import N_
 from provision.servers.kinds import SECURITY
 
 FALSE = ("false", "no", "0")
 # Answers that say nothing about the password (RFC 5530).
-NO_VERDICT = {
-    "UNAVAILABLE": "it cannot check passwords now (temporary failure)",
-    "SERVERBUG": "it reports a fault of its own",
-    "LIMIT": "it takes no more logins now",
-    "INUSE": "it takes no more logins now",
-    "PRIVACYREQUIRED": "it wants an encrypted connection; set imap_security to tls or starttls",
-}
+NO_VERDICT = N_(
+    {
+        "UNAVAILABLE": "it cannot check passwords now (temporary failure)",
+        "SERVERBUG": "it reports a fault of its own",
+        "LIMIT": "it takes no more logins now",
+        "INUSE": "it takes no more logins now",
+        "PRIVACYREQUIRED": "it wants an encrypted connection; set imap_security to tls or starttls",
+    }
+)
 
 
 def check_login(settings: Mapping[str, Any], address: str, password: Secret, timeout_seconds: float = 10.0) -> bool:

@@ -11,6 +11,7 @@ from uuid6 import uuid7
 from provision.core import address as addresses
 from provision.core.access import Actor, Permission
 from provision.core.state import DesiredState, Key, MailboxState, Resource, ServerState
+from provision.core.texts import N_
 from provision.services.base import Service, subject_of, touch
 from provision.storage.models import TABLES, Alias, Domain, Mailbox, Server, Status, utc_now
 
@@ -82,9 +83,9 @@ class Adoption:
             if domain is None and self.actor.may(Permission.DOMAIN_WRITE):
                 domain = self.new_domain(name)
             if domain is None:
-                result.errors.append(f"{name}: the domain is not set up here, and only a SuperAdmin can add it.")
+                result.errors.append(N_(f"{name}: the domain is not set up here, and only a SuperAdmin can add it."))
             elif domain.server_id != self.server.id:
-                result.errors.append(f"{name}: the domain belongs to another mail server here.")
+                result.errors.append(N_(f"{name}: the domain belongs to another mail server here."))
             elif self.actor.may(Permission.SYNC_PULL, domain.id):
                 usable[name] = domain
         return usable
@@ -130,7 +131,7 @@ class Adoption:
         rows = self.unmoved(keys, result)
         rows = {key: row for key, row in rows.items() if self.actor.may(Permission.SYNC_PULL, row.domain_id)}
         changed = list(rows.values())
-        self.service._give_up(self.session, changed, "Given up: the server's values were taken instead.")
+        self.service._give_up(self.session, changed, N_("Given up: the server's values were taken instead."))
         for key, row in rows.items():
             if isinstance(row, Alias):
                 row.destinations = list(self.actual.aliases[key.address].destinations)
@@ -148,7 +149,7 @@ class Adoption:
         """The rows, but those that somebody has changed since the server was read: their wish is newer."""
         rows = self.rows(keys)
         moved = [key for key, row in rows.items() if row.generation != self.wanted.generation(key)]
-        result.errors += [f"{key.address}: somebody has changed it meanwhile; look at it again." for key in moved]
+        result.errors += [N_(f"{key.address}: somebody has changed it meanwhile; look at it again.") for key in moved]
         return {key: row for key, row in rows.items() if key not in set(moved)}
 
 

@@ -10,6 +10,7 @@ from uuid6 import uuid7
 from provision.core import address as addresses
 from provision.core.access import Actor, Permission
 from provision.core.errors import Conflict, InvalidInput, NotFound, ProvisionError
+from provision.core.texts import N_
 from provision.services.base import Service, operation, subject_of, touch
 from provision.services.new_mailbox import NewMailbox, find_domains, taken_addresses
 from provision.storage.models import Alias, Domain, Mailbox
@@ -193,7 +194,7 @@ def refuse_taken_alias(
         actor.require(Permission.ALIAS_WRITE, domain.id, what=alias)
         if alias in taken or alias == new.address:
             return Conflict(
-                f"The alias {alias} cannot be made: {taken.get(alias, 'it is the mailbox itself')}.",
+                f"The alias {alias} cannot be made: {taken.get(alias, N_('it is the mailbox itself'))}.",
                 code="DUPLICATE_ALIAS",
                 alias=alias,
             )

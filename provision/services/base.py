@@ -17,6 +17,7 @@ from provision.audit import chain
 from provision.audit.chain import Finish, Subject
 from provision.core.access import Actor, Role
 from provision.core.errors import Conflict, InvalidInput, NotFound
+from provision.core.texts import N_
 from provision.settings.config import Settings
 from provision.settings.policy import Policy, in_force
 from provision.storage.database import Database
@@ -30,6 +31,16 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Synced = TypeVar("Synced", Mailbox, Alias)
 HIDDEN = "***"
+GONE = N_(
+    {
+        "mailbox": "This mailbox does not exist any more.",
+        "alias": "This alias does not exist any more.",
+        "domain": "This domain does not exist any more.",
+        "server": "This server does not exist any more.",
+        "operator": "This operator does not exist any more.",
+        "token": "This token does not exist any more.",
+    }
+)
 MAX_QUOTA_BYTES = 1 << 50  # 1 PiB: above it is a slip of the keyboard
 
 
@@ -141,7 +152,7 @@ class Service:
         """One row, locked for this transaction. Raises: NotFound."""
         row = session.scalar(select(table).where(table.uid == uid).with_for_update(of=table))
         if row is None:
-            raise NotFound(f"This {what} does not exist any more.", code=f"{what.upper()}_NOT_FOUND")
+            raise NotFound(GONE[what], code=f"{what.upper()}_NOT_FOUND")
         return row
 
     @staticmethod

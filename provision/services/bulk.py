@@ -13,6 +13,7 @@ from provision.core.access import Actor, Permission
 from provision.core.errors import ProvisionError
 from provision.core.passwords import PasswordRules, hash_passwords
 from provision.core.secret import Secret
+from provision.core.texts import N_
 from provision.services.aliases import insert_aliases, refuse_taken_alias
 from provision.services.base import check_quota, operation, subject_of
 from provision.services.mailboxes import (
@@ -137,7 +138,7 @@ class BulkWrites(MailboxWrites):
             if reason:
                 result.errors.append(ItemError(index, new.address, reason))
                 continue
-            taken.update(dict.fromkeys((new.address, *new.aliases), "it comes twice"))
+            taken.update(dict.fromkeys((new.address, *new.aliases), N_("it comes twice")))
             good.append((index, new))
         return good
 

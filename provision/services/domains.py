@@ -12,9 +12,13 @@ from provision.audit.chain import Subject
 from provision.core import address as addresses
 from provision.core.access import Actor, Permission, Role
 from provision.core.errors import Conflict, InvalidInput, NotFound
+from provision.core.texts import N_
 from provision.servers.kinds import LOGIN_SETTINGS, VALUES, kind_of
 from provision.services.base import Service, check_description, check_quota, operation, touch
 from provision.storage.models import Alias, Domain, Mailbox, Operator, Server
+
+HAS_MAILBOXES = N_("{name} still has mailboxes (soft-deleted ones count); delete them first.")
+HAS_ALIASES = N_("{name} still has aliases; delete them first.")
 
 
 class DomainWrites(Service):
@@ -172,9 +176,9 @@ class DomainWrites(Service):
         with self._writing() as session:
             row: Domain = self._find(session, Domain, uid, "domain")
             self._check_version(row, expected_version, description=row.description)
-            for table, what in ((Mailbox, "mailboxes (soft-deleted ones count)"), (Alias, "aliases")):
+            for table, what in ((Mailbox, HAS_MAILBOXES), (Alias, HAS_ALIASES)):
                 if session.scalar(select(exists().where(table.domain_id == row.id))):
-                    raise Conflict(f"{row.name} still has {what}; delete them first.", code="DOMAIN_NOT_EMPTY")
+                    raise Conflict(what.format(name=row.name), code="DOMAIN_NOT_EMPTY")
             _refuse_last_of_viewer(session, row)
             self._done(session, actor, "domain.delete", [_domain_subject(row)], {})
             session.delete(row)

@@ -11,6 +11,7 @@ from provision.core.access import Actor, Permission
 from provision.core.errors import Conflict, InvalidInput
 from provision.core.passwords import check_password, generate_password, hash_password
 from provision.core.secret import Secret
+from provision.core.texts import N_
 from provision.servers.kinds import server_class
 from provision.services.aliases import insert_aliases, refuse_taken_aliases
 from provision.services.base import HIDDEN, Service, check_display_name, check_quota, operation, subject_of, touch
@@ -20,7 +21,7 @@ from provision.storage.search import leads_to
 
 FEW = 20
 CHUNK = 5_000
-DELETED_FIRST = "Given up: the mailbox was deleted before this reached the mail server."
+DELETED_FIRST = N_("Given up: the mailbox was deleted before this reached the mail server.")
 
 
 class MailboxWrites(Service):

@@ -13,6 +13,7 @@ from provision.core.access import Actor, Permission
 from provision.core.errors import Conflict, InvalidEmail, InvalidInput, NotFound, ProvisionError
 from provision.core.passwords import PasswordRules, check_hash, check_password, hash_password
 from provision.core.secret import Secret
+from provision.core.texts import N_
 from provision.servers.kinds import server_class
 from provision.services.base import HIDDEN, Service, check_display_name, check_quota
 from provision.storage.models import Alias, Domain, Mailbox, Status
@@ -86,7 +87,7 @@ def insert_mailboxes(
     for new in news:
         if reason := refusal(actor, new, domains, taken):
             raise reason
-        taken[new.address] = "it comes twice"
+        taken[new.address] = N_("it comes twice")
         domain = domains[addresses.domain_of(new.address)]
         quota = standard_quota if domain.default_quota_bytes is None else domain.default_quota_bytes
         rows.append(_row(service, new, domain, quota, plain))
@@ -121,16 +122,16 @@ def taken_addresses(session: Session, wanted: Sequence[str]) -> dict[str, str]:
         ):
             taken[row.address] = _in_use(row)
         for address in session.scalars(select(Alias.address).where(Alias.address.in_(part))):
-            taken[address] = "an alias has this address"
+            taken[address] = N_("an alias has this address")
     return taken
 
 
 def _in_use(row: Any) -> str:
     if row.removing:
-        return "the old mailbox is still being removed from the mail server"
+        return N_("the old mailbox is still being removed from the mail server")
     if row.status == Status.DELETED:
-        return "a soft-deleted mailbox has this address; restore it, or delete it for good"
-    return "it exists already"
+        return N_("a soft-deleted mailbox has this address; restore it, or delete it for good")
+    return N_("it exists already")
 
 
 def _row(service: Service, new: NewMailbox, domain: Domain, default_quota: int, plain: bool) -> Mailbox:

@@ -16,6 +16,7 @@ from provision.core.access import Actor, Permission
 from provision.core.errors import InvalidInput
 from provision.core.passwords import generate_password
 from provision.core.secret import Secret
+from provision.core.texts import N_
 from provision.services.base import Service, operation, touch
 from provision.settings.config import Settings
 from provision.settings.policy import NAMES, Policy, in_force, over
@@ -142,9 +143,9 @@ def _check(name: str, value: Any) -> Any:
 def allowed(name: str) -> str:
     """What a rule may be, in words."""
     if (limits := bounds(name)) is None:
-        return "true or false"
-    whole = "a whole number" if Settings.model_fields[name].annotation is int else "a number"
-    return f"{whole} from {limits[0]:,} to {limits[1]:,}"
+        return N_("true or false")
+    whole = N_("a whole number") if Settings.model_fields[name].annotation is int else N_("a number")
+    return N_(f"{whole} from {limits[0]:,} to {limits[1]:,}")
 
 
 def _check_order(after: Policy, checked: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from provision.core.access import Actor, Permission
 from provision.core.errors import Conflict, NotFound
 from provision.core.plan import Plan
 from provision.core.state import Key, Resource
+from provision.core.texts import N_
 from provision.services.adopting import Adoption, PullResult
 from provision.services.base import Service, subject_of
 from provision.services.new_mailbox import find_domains
@@ -91,7 +92,7 @@ class Resolution:
         result = PullResult()
         dropped = list(self.adoption.unmoved([key for key in keys if key in self.absent], result).values())
         self.service._give_up(
-            self.session, dropped, "Given up: it is not on the mail server, and the server was right."
+            self.session, dropped, N_("Given up: it is not on the mail server, and the server was right.")
         )
         subjects = [subject_of(row) for row in dropped]
         self.service._done(self.session, self.actor, "sync.server_wins", subjects, {"dropped": True})

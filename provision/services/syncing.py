@@ -15,6 +15,7 @@ from provision.core.errors import Conflict
 from provision.core.plan import Plan
 from provision.core.secret import Secret
 from provision.core.state import Key, Resource
+from provision.core.texts import N_
 from provision.servers.login_check import check_login
 from provision.services.adopting import Adoption, PullResult
 from provision.services.base import Service, operation, subject_of
@@ -124,7 +125,7 @@ class SyncWrites(Service):
             plan, wanted, actual = self.sync.survey(server.id)
             result = PullResult()
             shown = self._shown(plan, actor)
-            result.errors += [f"{u.where}: {u.text}: {u.reason}." for u in shown.unmanageable]
+            result.errors += [N_(f"{u.where}: {u.text}: {u.reason}.") for u in shown.unmanageable]
             result.missing = [key.address for key in shown.missing]
             with self._writing() as session:
                 adoption = Adoption(self, session, actor, server, wanted, actual)

@@ -22,6 +22,7 @@ from provision.audit.chain import Subject
 from provision.core.access import ROLES, Actor, Permission, Role
 from provision.core.errors import AccessDenied, Conflict, InvalidInput, NotFound, NotSignedIn
 from provision.core.secret import Secret
+from provision.core.texts import N_
 from provision.services.base import Service, operation
 from provision.storage.models import ApiToken, Domain, utc_now
 
@@ -181,7 +182,7 @@ def _check_scopes(scopes: Iterable[str], role: Role) -> list[str]:
     possible = {str(scope) for scope in SCOPES}
     unknown = [scope for scope in given if scope not in possible]
     if unknown or not given:
-        what = f"The scope {', '.join(unknown)} is not known" if unknown else "A token needs a scope"
+        what = N_(f"The scope {', '.join(unknown)} is not known") if unknown else N_("A token needs a scope")
         raise InvalidInput(f"{what}; there are: {', '.join(SCOPES)}.", code="INVALID_SCOPE")
     over = [scope for scope in given if scope not in ROLES[role]]
     if over:

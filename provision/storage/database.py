@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy_dlock.factory import create_sadlock
 
 from provision.core.errors import InvalidInput, ProvisionError
+from provision.core.texts import N_
 
 MIGRATION_SECONDS = 300  # longest that another process is waited for
 LOCK_POLL_SECONDS = 0.1
@@ -218,4 +219,4 @@ def _server_engine(url: str) -> Engine:
 
 
 def _reason(error: OperationalError) -> str:
-    return str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"
+    return str(error.orig).strip().splitlines()[0] if error.orig else N_("no reason given")

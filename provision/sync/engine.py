@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from provision.core.errors import MailServerError, NotFound, Unreachable, UnsafePlan
 from provision.core.plan import Plan, make_plan
 from provision.core.state import DesiredState, Key, LiveReport, Outcome, Resource, ServerState, key_of
+from provision.core.texts import N_
 from provision.servers.kinds import MailServer, open_server
 from provision.settings.config import Settings
 from provision.settings.policy import in_force
@@ -65,7 +66,9 @@ class Sync:
         budget = budget_seconds or self.settings.page_budget_seconds
         with self.database.server_lock(server_id, budget * LOCK_SHARE) as locked:
             if not locked:
-                return PushResult(server_id, PushStatus.LOCKED, message="Another push to this mail server is running.")
+                return PushResult(
+                    server_id, PushStatus.LOCKED, message=N_("Another push to this mail server is running.")
+                )
             with metrics.timed_push():
                 return self._push_locked(server_id, ignore_backoff, force, time.monotonic() + budget)
 
@@ -91,7 +94,7 @@ class Sync:
             return done.result(seconds)
         except TimeoutError:
             return PushResult(
-                server_id, PushStatus.SLOW, message="The mail server is slow; it goes on in the background."
+                server_id, PushStatus.SLOW, message=N_("The mail server is slow; it goes on in the background.")
             )
 
     def _push_locked(self, server_id: int, ignore_backoff: bool, force: bool, deadline: float) -> PushResult:
@@ -117,7 +120,9 @@ class Sync:
             server = _get_server(session, server_id)
             is_pending = has_pending(session, server_id, now, ignore_backoff=ignore_backoff)
             if not is_pending and not has_unconfirmed(session, server_id):
-                return PushResult(server.id, PushStatus.IDLE, message="Nothing is waiting for this mail server."), False
+                return PushResult(
+                    server.id, PushStatus.IDLE, message=N_("Nothing is waiting for this mail server.")
+                ), False
             if not (ignore_backoff or force) and (wait := self._must_wait(server, is_pending, now)):
                 return wait, False
             work = load_work(session, self.sealer, server_id, now, ignore_backoff)
@@ -132,12 +137,12 @@ class Sync:
     @staticmethod
     def _must_wait(server: Server, is_pending: bool, now: datetime) -> PushResult | None:
         if server.next_attempt_at and now < server.next_attempt_at <= now + LONGEST_PAUSE:
-            message = server.error or "The mail server could not be reached."
+            message = server.error or N_("The mail server could not be reached.")
             return PushResult(server.id, PushStatus.UNREACHABLE, message=message, retry_at=server.next_attempt_at)
         quiet_until = (server.last_write_at or now) + timedelta(seconds=quiet_seconds(server))
         is_quiet = server.last_write_at is not None and server.last_write_at <= now < quiet_until
         if is_quiet and is_pending:
-            message = "Gathered with what else comes now, because every write interrupts the mail server."
+            message = N_("Gathered with what else comes now, because every write interrupts the mail server.")
             return PushResult(server.id, PushStatus.GATHERING, message=message, retry_at=quiet_until)
         return None
 

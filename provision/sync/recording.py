@@ -14,19 +14,20 @@ from provision.audit.chain import Finish, Subject
 from provision.core.access import Actor
 from provision.core.plan import Plan
 from provision.core.state import Key, Outcome, key_of
+from provision.core.texts import N_
 from provision.settings.policy import Policy
 from provision.storage.models import LogStatus, ProvisionLog
 from provision.sync.progress import FailedAttempt, mark_confirmed, mark_delivered, mark_failed, pending_logs
 from provision.sync.result import PushResult, RejectedChange
 from provision.sync.work import CONFIRM_AFTER, Item, Work
 
-VANISHED = "Written, but gone when read back: something else keeps rewriting the file."
-FOREIGN = "An entry with this address was made on the mail server by somebody else; choose which one counts."
-ADDRESS_CONFLICT = (
+VANISHED = N_("Written, but gone when read back: something else keeps rewriting the file.")
+FOREIGN = N_("An entry with this address was made on the mail server by somebody else; choose which one counts.")
+ADDRESS_CONFLICT = N_(
     "The mail server has an alias where a mailbox is wanted, or the reverse; import that or remove it, then retry."
 )
-GONE = "It is gone from the mail server, and its password is not kept here: reset the password to make it anew."
-UNREADABLE = "Its waiting password was sealed with a key that is gone; reset the password."
+GONE = N_("It is gone from the mail server, and its password is not kept here: reset the password to make it anew.")
+UNREADABLE = N_("Its waiting password was sealed with a key that is gone; reset the password.")
 
 
 class Rejection(NamedTuple):

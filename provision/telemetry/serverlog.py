@@ -13,6 +13,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from provision.core.errors import ProvisionError
+from provision.core.texts import N_
 
 SECRET_WORDS = ("password", "secret", "token", "hash", "cookie", "authorization", "sealed")
 ORDER = ["timestamp", "level", "event"]
@@ -35,7 +36,8 @@ def sentence(event: str, error: Exception) -> str:
     """Why something failed in the background, for whoever asked for it."""
     if isinstance(error, ProvisionError):
         return error.message
-    return f"Something went wrong. The log tells more under the number {unexpected(event, error)}."
+    number = unexpected(event, error)
+    return N_(f"Something went wrong. The log tells more under the number {number}.")
 
 
 def configure(style: str = "text", file: TextIO | None = None) -> None:

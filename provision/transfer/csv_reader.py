@@ -16,6 +16,7 @@ from provision.core import address as addresses
 from provision.core.errors import InvalidInput, ProvisionError
 from provision.core.passwords import PasswordRules, check_hash, check_password
 from provision.core.secret import Secret
+from provision.core.texts import N_
 from provision.services.base import check_display_name, check_quota
 from provision.services.new_mailbox import NewMailbox
 
@@ -140,7 +141,7 @@ def _read_row(
     raw = (*named.values(), *rest)
     row = Row(last_line - breaks, named, raw)
     if len(fields) + len(rest) != len(columns):
-        message = f"it has {len(fields) + len(rest)} fields, the header {len(columns)}; is a quote missing?"
+        message = N_(f"it has {len(fields) + len(rest)} fields, the header {len(columns)}; is a quote missing?")
         sheet.errors.append(RowError(row, "", "FIELD_COUNT", message))
         return
     new = _new_mailbox(row, parsers, sheet.errors)
@@ -161,7 +162,7 @@ def _new_mailbox(row: Row, parsers: Mapping[str, Parser], errors: list[RowError]
             errors.append(RowError(row, column, error.code, error.message))
             wrong = True
     if not wrong and (found["password"] is None) == (found["password_hash"] is None):
-        errors.append(RowError(row, "password", "PASSWORD_NEEDED", "Give a password or a password_hash, not both."))
+        errors.append(RowError(row, "password", "PASSWORD_NEEDED", N_("Give a password or a password_hash, not both.")))
         wrong = True
     return None if wrong else NewMailbox(**found)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from provision.core.errors import Unreachable
 from provision.core.state import DeleteMailbox, Outcome, SetEnabled
+from provision.core.texts import N_
 from provision.servers.dms.docker_exec import Container, Ran
 from provision.servers.dms.scripts import ERASE_MAIL, KICK
 
@@ -28,12 +29,12 @@ def erase_mail(container: Container, outcomes: Sequence[Outcome]) -> dict[int, O
         return {}
     ran = _run(container, ERASE_MAIL, list(places))
     if ran.exit_code:
-        why = ran.errors[:200] or "not all addresses arrived"
+        why = ran.errors[:200] or N_("not all addresses arrived")
         raise Unreachable(f"Mail in the container {container.name} cannot be erased: {why}.")
     left = {}
     for line in ran.output.splitlines():
         address, _, why = line.partition("\t")
-        error = f"The mail of {address} could not be erased, so the account stays: {why}."
+        error = N_(f"The mail of {address} could not be erased, so the account stays: {why}.")
         left[places[address]] = Outcome(outcomes[places[address]].change, "", exit_code=1, error=error)
     return left
 

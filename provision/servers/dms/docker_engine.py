@@ -24,40 +24,46 @@ from requests.exceptions import RequestException
 from urllib3.util.ssl_ import create_urllib3_context
 
 from provision.core.errors import Unreachable
+from provision.core.texts import N_
 
 LOCAL_SOCKET = "unix:///var/run/docker.sock"
 ADDRESSES = "unix:///path, tcp://host:port and ssh://user@host"
 CERTIFICATES = ("ca.pem", "cert.pem", "key.pem")
 ENGINE_ERRORS = (DockerException, RequestException, SSHException, OSError, EOFError)
-NO_ANSWER = "The Docker engine at {engine} did not answer within {seconds:g} seconds."
+NO_ANSWER = N_("The Docker engine at {engine} did not answer within {seconds:g} seconds.")
 # What an error's text holds, and what the operator reads; the first that fits.
-TROUBLES = {
-    **dict.fromkeys(("timed out", "Timeout opening channel", "Authentication timeout"), NO_ANSWER),
-    **dict.fromkeys(("No existing session", "Channel closed", "session not active"), NO_ANSWER),  # silence, by ssh
-    "FileNotFoundError": "There is no Docker socket at {engine}. Is Docker running, and is its socket mounted here?",
-    "PermissionError": "This user may not use the Docker socket at {engine}; add it to the group that owns the socket.",
-    "Connection refused": "No Docker engine answers at {engine}: the connection was refused.",
-    "Unable to connect to port": "Nobody answers by ssh at {engine}: the connection was refused.",
-    "does not match: got": "The host of {engine} shows another ssh host key than the one in ~/.ssh/known_hosts. It was "
-    "set up again, or somebody is in between: nothing was sent. If the new key is right, replace the old one there.",
-    "Authentication": "The host of {engine} accepts none of this user's ssh keys (~/.ssh or an ssh agent); add the "
-    "public key to the authorized_keys of that user.",
-    "authentication": "There is no ssh key for {engine}: neither in ~/.ssh nor in an ssh agent.",
-    "Private key file is encrypted": "The ssh key for {engine} has a passphrase, and no ssh agent holds it.",
-    "protocol banner": "What answers at {engine} does not speak ssh, or not within {seconds:g} seconds.",
-    "to an HTTPS server": "The Docker engine at {engine} speaks TLS only; "
-    "set tls_path to the folder of its certificates.",
-    "certificate has expired": "The TLS certificate of the Docker engine at {engine} has expired.",
-    "CERTIFICATE_VERIFY_FAILED": "The Docker engine at {engine} cannot be trusted: ca.pem did not sign its TLS "
-    "certificate, or that is for another name. Nothing was sent.",
-    "alert": "The Docker engine at {engine} does not accept the TLS certificate of this side (cert.pem): "
-    "it is missing, has expired, or another authority signed it.",
-    "[X509: KEY": "The TLS certificate or key for {engine} is damaged, or the two do not belong together.",
-    "not known": "The name of the Docker host in {engine} is not known.",
-    "No route to host": "There is no way to the host of {engine}; is it on, and on this network?",
-    "Network is unreachable": "There is no way to the host of {engine}; is this machine on a network?",
-}
-NO_ENGINE_BY_SSH = (
+TROUBLES = N_(
+    {
+        **dict.fromkeys(("timed out", "Timeout opening channel", "Authentication timeout"), NO_ANSWER),
+        **dict.fromkeys(("No existing session", "Channel closed", "session not active"), NO_ANSWER),  # silence, by ssh
+        "FileNotFoundError": "There is no Docker socket at {engine}. "
+        "Is Docker running, and is its socket mounted here?",
+        "PermissionError": "This user may not use the Docker socket at {engine}; "
+        "add it to the group that owns the socket.",
+        "Connection refused": "No Docker engine answers at {engine}: the connection was refused.",
+        "Unable to connect to port": "Nobody answers by ssh at {engine}: the connection was refused.",
+        "does not match: got": "The host of {engine} shows another ssh host key than the one in ~/.ssh/known_hosts. "
+        "It was set up again, or somebody is in between: nothing was sent. "
+        "If the new key is right, replace the old one there.",
+        "Authentication": "The host of {engine} accepts none of this user's ssh keys (~/.ssh or an ssh agent); add the "
+        "public key to the authorized_keys of that user.",
+        "authentication": "There is no ssh key for {engine}: neither in ~/.ssh nor in an ssh agent.",
+        "Private key file is encrypted": "The ssh key for {engine} has a passphrase, and no ssh agent holds it.",
+        "protocol banner": "What answers at {engine} does not speak ssh, or not within {seconds:g} seconds.",
+        "to an HTTPS server": "The Docker engine at {engine} speaks TLS only; "
+        "set tls_path to the folder of its certificates.",
+        "certificate has expired": "The TLS certificate of the Docker engine at {engine} has expired.",
+        "CERTIFICATE_VERIFY_FAILED": "The Docker engine at {engine} cannot be trusted: ca.pem did not sign its TLS "
+        "certificate, or that is for another name. Nothing was sent.",
+        "alert": "The Docker engine at {engine} does not accept the TLS certificate of this side (cert.pem): "
+        "it is missing, has expired, or another authority signed it.",
+        "[X509: KEY": "The TLS certificate or key for {engine} is damaged, or the two do not belong together.",
+        "not known": "The name of the Docker host in {engine} is not known.",
+        "No route to host": "There is no way to the host of {engine}; is it on, and on this network?",
+        "Network is unreachable": "There is no way to the host of {engine}; is this machine on a network?",
+    }
+)
+NO_ENGINE_BY_SSH = N_(
     "The host of {engine} lets us in by ssh, but no Docker engine answers there: “docker system dial-stdio” must work "
     "for that user. Is Docker running, and may the user use it?"
 )
@@ -190,4 +196,4 @@ def trouble_of(error: Exception, engine: str, seconds: float) -> str:
     for sign, sentence in TROUBLES.items():
         if sign in text:
             return sentence.format(engine=engine, seconds=seconds)
-    return f"The Docker engine at {engine} cannot be used: {text[:200]}."
+    return N_(f"The Docker engine at {engine} cannot be used: {text[:200]}.")

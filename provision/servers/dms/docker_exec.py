@@ -17,19 +17,22 @@ from typing import Any
 from docker.errors import APIError, NotFound
 
 from provision.core.errors import Unreachable
+from provision.core.texts import N_
 from provision.servers.dms.docker_engine import ENGINE_ERRORS, EngineClient, connect, engine_address, trouble_of
 
 KEPT_BYTES = 64 * 1024  # of each stream of a command; a snapshot asks for more
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 KILL_AFTER_SECONDS = 2
-STATE_TROUBLES = {
-    "created": "The container {name} was never started; start it with: docker start {name}",
-    "paused": "The container {name} is paused; continue it with: docker unpause {name}",
-    "restarting": "The container {name} keeps restarting (last exit code {code}); look at: docker logs {name}",
-    "dead": "The container {name} is dead and must be created again.",
-    "removing": "The container {name} is being removed.",
-}
-STOPPED = "The container {name} is stopped (exit code {code}{memory}); start it with: docker start {name}"
+STATE_TROUBLES = N_(
+    {
+        "created": "The container {name} was never started; start it with: docker start {name}",
+        "paused": "The container {name} is paused; continue it with: docker unpause {name}",
+        "restarting": "The container {name} keeps restarting (last exit code {code}); look at: docker logs {name}",
+        "dead": "The container {name} is dead and must be created again.",
+        "removing": "The container {name} is being removed.",
+    }
+)
+STOPPED = N_("The container {name} is stopped (exit code {code}{memory}); start it with: docker start {name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ class Container:
             found = self._api.containers(all=True, filters={"label": self.wanted})
         names = sorted(each["Names"][0].lstrip("/") for each in found)
         if len(names) != 1:
-            which = f"they are {', '.join(names)}" if names else "there is none"
+            which = N_(f"they are {', '.join(names)}") if names else N_("there is none")
             raise Unreachable(f"One container must have the label {self.wanted}; {which}.")
         return str(names[0])
 
@@ -139,7 +142,7 @@ class Container:
             raise Unreachable(f"The container {self.name} has no {argv[0]}: it is not a docker-mailserver.")
 
     def _unfinished(self, what: str) -> str:
-        return (
+        return N_(
             f"{what} in the container {self.name} did not finish within {self.timeout_seconds:g} seconds and was "
             "stopped; whether it did its work is found out by the next read."
         )
@@ -150,7 +153,7 @@ class Container:
             if trouble := self.trouble():
                 return trouble
             time.sleep(0.1)
-        return "Its process was killed (exit code 137), perhaps for want of memory."
+        return N_("Its process was killed (exit code 137), perhaps for want of memory.")
 
     # ---- what is wrong -----------------------------------------------------------------------
 
@@ -163,7 +166,7 @@ class Container:
             return error.message
         if state["Status"] == "running":
             return None
-        memory = ", out of memory" if state.get("OOMKilled") else ""
+        memory = N_(", out of memory") if state.get("OOMKilled") else ""
         sentence = STATE_TROUBLES.get(state["Status"], STOPPED)
         return sentence.format(name=self.name, code=state.get("ExitCode"), memory=memory)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from provision.core.errors import Unreachable
 from provision.core.state import Change, LiveReport, Outcome, ServerState
+from provision.core.texts import N_
 from provision.servers.dms.addresses import end_sessions, erase_mail
 from provision.servers.dms.config import FILES, DmsConfig
 from provision.servers.dms.docker_exec import Container, Ran
@@ -38,10 +39,10 @@ class Snapshot:
 
     def trouble(self, name: str) -> str | None:
         if self.single_files:
-            mounted = f"In the container {name} single files are mounted ({self.single_files})"
-            return f"{mounted}; mount the whole folder {FOLDER}."
+            mounted = N_(f"In the container {name} single files are mounted ({self.single_files})")
+            return N_(f"{mounted}; mount the whole folder {FOLDER}.")
         if not self.writable:
-            return f"The folder {FOLDER} in the container {name} is read-only; mount it without “:ro”."
+            return N_(f"The folder {FOLDER} in the container {name} is read-only; mount it without “:ro”.")
         return None
 
 
@@ -78,7 +79,7 @@ class DmsExec:
                 return [*problems, *self.live.problems()]
             return [
                 *problems,
-                f"There is no account in {FOLDER}/{FILES[0]}: docker-mailserver does not start without one.",
+                N_(f"There is no account in {FOLDER}/{FILES[0]}: docker-mailserver does not start without one."),
             ]
         except Unreachable as error:
             return [error.message]
@@ -98,7 +99,7 @@ class DmsExec:
         ran = self.container.run(["sh", "-c", READ_FILES, "read", mark, *FILES], keep_bytes=SNAPSHOT_BYTES)
         head, *bodies = _text(ran.stdout).split(f"\n{mark}\n")
         if ran.exit_code or len(bodies) != len(FILES) + 1:
-            why = ran.errors or "the answer was incomplete"
+            why = ran.errors or N_("the answer was incomplete")
             raise Unreachable(f"The files in {FOLDER} of the container {self.container.name} cannot be read: {why}.")
         provisioner, single_files, writable = head.split("\n")
         if provisioner != "FILE":

@@ -14,6 +14,7 @@ from typing import Any
 
 from provision.core.errors import Unreachable
 from provision.core.state import Change, Outcome, ServerState
+from provision.core.texts import N_
 from provision.servers.dms.config import FILES, DmsConfig
 from provision.servers.dms.swap import Changed, clean_up, swap_in
 
@@ -42,21 +43,28 @@ class DmsFiles:
             return [error.message]
         if not state.mailboxes:
             problems.append(
-                f"There is no account in {self.folder / FILES[0]}: docker-mailserver does not start without one. "
-                "If it should have accounts, this is the wrong folder."
+                N_(
+                    f"There is no account in {self.folder / FILES[0]}: docker-mailserver does not start without one. "
+                    "If it should have accounts, this is the wrong folder."
+                )
             )
         return problems
 
     def _folder_problems(self) -> Iterator[str]:
         if not self.folder.is_dir():
-            yield f"There is no folder {self.folder}; it should be the one mounted at /tmp/docker-mailserver."
+            yield N_(f"There is no folder {self.folder}; it should be the one mounted at /tmp/docker-mailserver.")
         elif not os.access(self.folder, os.W_OK | os.X_OK):
-            yield f"The folder {self.folder} cannot be written by this user (id {os.getuid()}); give it the right to."
+            yield N_(
+                f"The folder {self.folder} cannot be written by this user (id {os.getuid()}); give it the right to."
+            )
         else:
             for name in FILES:
                 if _is_mounted(self.folder / name):
                     yield (
-                        f"{name} is mounted as a single file, so it cannot be replaced; mount the whole folder instead."
+                        N_(
+                            f"{name} is mounted as a single file, so it cannot be replaced; "
+                            "mount the whole folder instead."
+                        )
                     )
 
     def recover(self) -> None:

@@ -15,6 +15,7 @@ from typing import Self
 
 from provision.core import address as addresses
 from provision.core.state import Unmanageable
+from provision.core.texts import N_
 from provision.servers.dms.order import FEW, find_pairs, first_hit, own_line_first
 
 HASH = re.compile(r"(\{[A-Za-z0-9.-]+\}|\$\w{1,12}\$)\S*")
@@ -125,7 +126,7 @@ class ConfigFile(ABC):
 
     def problems(self) -> Iterator[Unmanageable]:
         for line in self.garbage:
-            yield Unmanageable(self.name, shown(line.partition("|")[0]), "the line is no entry of this file")
+            yield Unmanageable(self.name, shown(line.partition("|")[0]), N_("the line is no entry of this file"))
 
 
 class AccountsFile(ConfigFile):

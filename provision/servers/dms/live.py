@@ -16,6 +16,7 @@ from typing import TypeVar, cast
 
 from provision.core.errors import MailServerError
 from provision.core.state import LiveReport, Usage
+from provision.core.texts import N_
 from provision.servers.dms.docker_exec import Container, Ran
 from provision.servers.dms.scripts import FACTS, SERVICES, USAGE
 
@@ -99,12 +100,14 @@ class DmsLive:
             if state == "RUNNING":
                 continue
             effect = (
-                "changes are delivered but never take effect" if service == "changedetector" else "mail stands still"
+                N_("changes are delivered but never take effect")
+                if service == "changedetector"
+                else N_("mail stands still")
             )
             advice = f"docker exec {name} supervisorctl restart {service}"
-            yield f"The service {service} is {state}, so {effect}; try: {advice}"
+            yield N_(f"The service {service} is {state}, so {effect}; try: {advice}")
         if facts.settings.get("ENABLE_QUOTAS") == "0":
-            yield "Quotas are switched off on the server (ENABLE_QUOTAS=0): they are stored there but not enforced."
+            yield N_("Quotas are switched off on the server (ENABLE_QUOTAS=0): they are stored there but not enforced.")
 
     def _key(self, what: str) -> tuple[str, str, str]:
         return (self.container.engine, self.container.wanted, what)
@@ -180,8 +183,8 @@ def _usage_of(kinds: Mapping[str, tuple[str, str]]) -> Usage:
 
 def _no_usage(ran: Ran) -> str:
     if "Unknown command" in ran.errors:
-        return "The mail server does not count space: quotas are switched off (ENABLE_QUOTAS=0)."
-    return f"Dovecot did not tell how much space is used (exit code {ran.exit_code}); is it running?"
+        return N_("The mail server does not count space: quotas are switched off (ENABLE_QUOTAS=0).")
+    return N_(f"Dovecot did not tell how much space is used (exit code {ran.exit_code}); is it running?")
 
 
 _MEMORY: dict[tuple[str, str, str], tuple[float, object]] = {}

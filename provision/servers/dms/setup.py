@@ -14,6 +14,7 @@ from provision.core.address import domain_of
 from provision.core.passwords import hash_passwords, is_hash
 from provision.core.secret import Secret
 from provision.core.state import Change, CreateMailbox, DeleteMailbox, Outcome, SetPassword, SetQuota
+from provision.core.texts import N_
 from provision.servers.dms.config import DmsConfig, quota_text
 
 # A rejected `update` prints the new hash in its error message.
@@ -132,7 +133,7 @@ def with_command(
         stdout="\n".join(filter(None, (so_far.stdout, stdout))),
         stderr="\n".join(filter(None, (so_far.stderr, stderr))),
         duration_ms=so_far.duration_ms + duration_ms,
-        error=f"{shown} failed: {_reason(stderr)}." if exit_code and not gone else None,
+        error=N_(f"{shown} failed: {_reason(stderr)}.") if exit_code and not gone else None,
     )
 
 
@@ -146,4 +147,4 @@ def _reason(errors: str) -> str:
     """The message of a failed `setup` without its decoration."""
     lines = [LOG_LINE.sub("", line).strip() for line in errors.splitlines()]
     told = [line.partition(": ")[2] or line for line in lines if line and not line.endswith("Aborting")]
-    return "; ".join(told)[:500] or "it gave no reason"
+    return "; ".join(told)[:500] or N_("it gave no reason")

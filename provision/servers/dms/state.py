@@ -12,6 +12,7 @@ from typing import overload
 from provision.core import address as addresses
 from provision.core.secret import Secret
 from provision.core.state import AliasState, MailboxState, Unmanageable
+from provision.core.texts import N_
 from provision.servers.dms.lines import AccountsFile, QuotasFile, VirtualFile, shown
 
 QUOTA = re.compile(r"([0-9]{1,20})([BkMGT]?)")
@@ -50,9 +51,9 @@ class MailboxEntries(Mapping[str, MailboxState]):
     def refusal(self, address: str, value: str) -> str | None:
         """Why this account is left alone, or None."""
         if address in self.accounts.doubled:
-            return "there are two lines for it; remove one by hand"
+            return N_("there are two lines for it; remove one by hand")
         if not value or value[0] == "|":
-            return addresses.refusal(address) or "it has no password hash"
+            return addresses.refusal(address) or N_("it has no password hash")
         return addresses.refusal(address)
 
     def problems(self) -> Iterator[Unmanageable]:
@@ -62,10 +63,12 @@ class MailboxEntries(Mapping[str, MailboxState]):
         for address, value in self.quotas.items():
             if quota_bytes(value) is None:
                 yield Unmanageable(
-                    self.quotas.name, shown(f"{address}:{value}"), "the quota is not a size such as 500M"
+                    self.quotas.name, shown(f"{address}:{value}"), N_("the quota is not a size such as 500M")
                 )
             elif address in self.quotas.doubled:
-                yield Unmanageable(self.quotas.name, shown(address), "there are two lines for it; the first one counts")
+                yield Unmanageable(
+                    self.quotas.name, shown(address), N_("there are two lines for it; the first one counts")
+                )
 
 
 class AliasEntries(Mapping[str, AliasState]):
@@ -90,14 +93,14 @@ class AliasEntries(Mapping[str, AliasState]):
     def refusal(self, alias: str, value: str) -> str | None:
         """Why this alias is left alone, or None."""
         if alias in self.virtual.doubled:
-            return "there are two lines for it; remove one by hand"
+            return N_("there are two lines for it; remove one by hand")
         if alias in self.mailboxes:
-            return "a mailbox has the same address (it forwards its own mail)"
+            return N_("a mailbox has the same address (it forwards its own mail)")
         if reason := addresses.domain_refusal(alias[1:]) if alias.startswith("@") else addresses.refusal(alias):
             return reason
         for destination in VirtualFile.destinations(value):
             if reason := addresses.refusal(destination):
-                return f"its destination {shown(destination)} cannot be used: {reason}"
+                return N_(f"its destination {shown(destination)} cannot be used: {reason}")
         return None
 
     def problems(self) -> Iterator[Unmanageable]:
