@@ -48,7 +48,7 @@ if page.total:
         if bar.button(_("Delete"), icon=":material/delete:", disabled=not chosen):
             parts.delete_dialog(chosen, listing)
         if len(chosen) > 1:
-            bar.caption(_("{n} selected", n=len(chosen)))
+            bar.caption(counted(len(chosen), "{n} selected", "{n} selected"))
 elif search or domain or sync:
     ui.empty(_("No alias matches. Widen the filters."), ":material/search_off:")
 elif may_write:

@@ -35,7 +35,11 @@ with left:
     unsynced = read.unsynced(who.actor, size=6)
     if unsynced.total:
         parts.attention(unsynced.rows)
-        ui.link("sync", _("All {n} on the sync page", n=f"{unsynced.total:,}"), icon=":material/arrow_forward:")
+        ui.link(
+            "sync",
+            counted(unsynced.total, "It is on the sync page", "All {n} on the sync page"),
+            icon=":material/arrow_forward:",
+        )
     else:
         ui.empty(_("Everything has reached the mail servers."), ":material/check_circle:")
 with right:

@@ -6,6 +6,7 @@ from provision.core.access import Permission
 from provision.storage.models import utc_now
 from webui.kit import ui
 from webui.kit.i18n import _, counted
+from webui.kit.problems import translated
 from webui.settings import operators, policy, servers, tokens
 
 who = ui.signed_in(Permission.SERVER_WRITE)
@@ -29,10 +30,10 @@ if part == "servers":
         servers.edit_dialog(server, kinds)
     if bar.button(_("Test connection"), icon=":material/network_check:", disabled=server is None) and server:
         with ui.attempt(), st.spinner(_("Asking {name} …", name=ui.plain(server.name))):
-            problems = app.provisioner.check_server(who.actor, server.uid)
-            for problem in problems:
-                st.error(ui.plain(problem), icon=":material/error:")
-            if not problems:
+            found = app.provisioner.check_server(who.actor, server.uid)
+            for problem in found:
+                st.error(ui.plain(translated(problem)), icon=":material/error:")
+            if not found:
                 st.success(_("{name} answers, and its settings are right.", name=ui.plain(server.name)))
     if bar.button(_("Delete"), icon=":material/delete:", disabled=server is None) and server:
         servers.delete_dialog(server)

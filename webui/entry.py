@@ -7,6 +7,7 @@ import streamlit as st
 from streamlit.delta_generator_singletons import context_dg_stack, get_default_dg_stack_value
 
 from provision.core.access import Permission
+from provision.core.texts import N_
 from provision.identity.sign_in import SignedIn
 from webui import login, sidebar
 from webui.http import sessions
@@ -16,16 +17,16 @@ from webui.kit.i18n import _, word
 ICON = Path(__file__).parent / "static" / "icon.png"
 # Section → (page, title, icon, the permission without which it does not exist).
 SECTIONS: dict[str, list[tuple[str, str, str, Permission]]] = {
-    "": [("overview", "Overview", "dashboard", Permission.SYNC_READ)],
-    "Directory": [
-        ("mailboxes", "Mailboxes", "mail", Permission.MAILBOX_READ),
-        ("aliases", "Aliases", "alternate_email", Permission.ALIAS_READ),
-        ("domains", "Domains", "language", Permission.DOMAIN_READ),
+    "": [("overview", N_("Overview"), "dashboard", Permission.SYNC_READ)],
+    N_("Directory"): [
+        ("mailboxes", N_("Mailboxes"), "mail", Permission.MAILBOX_READ),
+        ("aliases", N_("Aliases"), "alternate_email", Permission.ALIAS_READ),
+        ("domains", N_("Domains"), "language", Permission.DOMAIN_READ),
     ],
-    "Operations": [
-        ("sync", "Sync", "sync", Permission.SYNC_READ),
-        ("logs", "Logs", "history", Permission.LOG_READ),
-        ("settings", "Settings", "settings", Permission.SERVER_WRITE),
+    N_("Operations"): [
+        ("sync", N_("Sync"), "sync", Permission.SYNC_READ),
+        ("logs", N_("Logs"), "history", Permission.LOG_READ),
+        ("settings", N_("Settings"), "settings", Permission.SERVER_WRITE),
     ],
 }
 

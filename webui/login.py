@@ -19,7 +19,7 @@ from webui.http import sessions
 from webui.http.running import postroom
 from webui.kit import ui
 from webui.kit.hints import password_hint
-from webui.kit.i18n import _
+from webui.kit.i18n import _, counted
 from webui.kit.language import language_switch
 
 HERE = ("localhost", "127.0.0.1", "::1")
@@ -87,7 +87,11 @@ def _sign_in(username: str, password: str) -> None:
 
 def refusal(error: ProvisionError) -> str:
     if error.code == "LOCKED":
-        return _("Too many failed sign-ins. Try again in {minutes} minutes.", minutes=error.details["minutes"])
+        return counted(
+            error.details["minutes"],
+            "Too many failed sign-ins. Try again in {n} minute.",
+            "Too many failed sign-ins. Try again in {n} minutes.",
+        )
     return _("The user name or the password is wrong.")
 
 
@@ -120,7 +124,7 @@ def password_form(who: SignedIn, old_label: str, key: str = "") -> None:
     if sent:
         with ui.attempt():
             if new != again:
-                raise InvalidInput(_("The two new passwords are not the same."))
+                raise InvalidInput("The two new passwords are not the same.")
             try:
                 postroom().sign_in.change_password(who, Secret(old or ""), Secret(new or ""))
             except NotSignedIn as error:

@@ -82,7 +82,7 @@ def test_a_new_password_is_shown_once(alice: Page, company: Site) -> None:
     find(alice, company, f"ben.carter@{MAIN}")
     select_row(alice)
     press(alice, "Reset password")
-    click_twice(alice.get_by_role("button", name="Make one-time password"), 300)
+    click_twice(alice.get_by_role("button", name="Create new password"), 300)
     password = dialog(alice).get_by_test_id("stCode").inner_text().strip()
     assert verify_password(Secret(password), stored_hash(company, f"ben.carter@{MAIN}"))
     alice.keyboard.press("Escape")
@@ -147,7 +147,7 @@ def test_disable_and_enable(alice: Page, company: Site) -> None:
     find(alice, company, address)
     select_row(alice)
     press(alice, "Disable")
-    toast(alice, "disabled. All of it is on the mail server.")
+    toast(alice, "disabled. The change is on the mail server.")
     assert stored_hash(company, address) != before
     find(alice, company, address, status="DISABLED")
     select_row(alice)

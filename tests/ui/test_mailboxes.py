@@ -134,13 +134,13 @@ def test_many_hits_are_not_counted(company: Postroom, open_as: Open, monkeypatch
     assert "more than 5 mailboxes" in shown(test)
 
 
-@pytest.mark.parametrize("language", ["ja", "zh"])
+@pytest.mark.parametrize("language", ["de", "fr", "ja", "zh"])
 def test_in_other_languages(company: Postroom, open_as: Open, language: str) -> None:
     test = open_as(company, "alice", "mailboxes")
     test.session_state["language"] = language
     test.run()
     assert not test.exception
-    assert test.title[0].value in ("メールボックス", "邮箱")
+    assert test.title[0].value in ("Mailboxen", "Boîtes mail", "メールボックス", "邮箱")
 
 
 # ---- links ---------------------------------------------------------------------------------
@@ -378,7 +378,7 @@ def test_checking_a_password_without_imap_is_a_sentence(company: Postroom) -> No
     [
         ("edit", {"Name": "Hacked"}, "Save", "mailbox.edit"),
         ("quota", {"Quota (MB)": 1}, "Save", "mailbox.set_quota_many"),
-        ("reset", {}, "Make one-time password", "mailbox.reset_password"),
+        ("reset", {}, "Create new password", "mailbox.reset_password"),
         ("delete", {}, "Delete", "mailbox.delete_many"),
         ("verify", {"Password": "Correct-Horse-1"}, "Check", "mailbox.verify"),
     ],

@@ -131,7 +131,9 @@ def test_only_a_super_admin_sees_the_dialogs(own_company: Postroom, name: str) -
     assert not page.button
 
 
-@pytest.mark.parametrize(("language", "words"), [("ja", "12～32 文字"), ("zh", "12 至 32 个字符")])
+@pytest.mark.parametrize(
+    ("language", "words"), [("de", "12 bis 32 Zeichen"), ("ja", "12～32 文字"), ("zh", "12 至 32 个字符")]
+)
 def test_it_speaks_the_readers_language(own_company: Postroom, open_as: Open, language: str, words: str) -> None:
     own_company.policy.edit(SYSTEM, {"password_min_length": 12})
     page = rules_part(own_company, open_as, language)

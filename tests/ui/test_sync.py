@@ -157,12 +157,12 @@ def test_the_alarm_says_what_is_missing_and_offers_the_way_on(halted: Postroom, 
     test = open_as(halted, "alice", "sync")
     assert "are missing there" in said(test)
     assert "a volume that is not mounted" in said(test)
-    assert {"Send all the same …", "See what is missing"} <= labels(test)
+    assert {"Send anyway …", "See what is missing"} <= labels(test)
 
 
 def test_only_a_super_admin_may_send_all_the_same(halted: Postroom, open_as: Open) -> None:
     test = open_as(halted, "dora", "sync")
-    assert "Send all the same …" not in labels(test)
+    assert "Send anyway …" not in labels(test)
     assert "Only a super admin" in said(test)
 
 

@@ -75,6 +75,7 @@ PACKAGES = {
     "typer": ("provision.cli",),
     "imapclient": ("provision.servers.login_check",),
     "alembic": ("provision.storage.database",),
+    "babel": ("webui.kit.i18n", "webui.kit.format"),
     "cryptography": ("provision.storage.encryption",),
 }
 # Lists that keep their rows, by a comment to the formatter, in all Python files here: may only go down.

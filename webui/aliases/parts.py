@@ -11,8 +11,8 @@ from provision.core import address as addresses
 from provision.core.access import Permission
 from provision.queries import Page
 from provision.storage.models import Alias, SyncStatus
-from webui.kit import edit_conflict, format, ui
-from webui.kit.i18n import _
+from webui.kit import edit_conflict, format, problems, ui
+from webui.kit.i18n import _, counted
 
 Row = Mapping[str, Any]
 
@@ -35,7 +35,8 @@ def table(listing: ui.Listing, page: Page, *, selectable: bool) -> list[Row]:
             "destinations": ", ".join(map(addresses.readable, row["destinations"])),
             "sync": [format.label(row["sync_status"])],
             "last": row["last_synced_at"],
-            "problem": row["error"] or (_("Is being removed") if row["removing"] else None),
+            "problem": problems.of_row(row["error_code"], row["error"])
+            or (_("Is being removed") if row["removing"] else None),
         }
         for row in page.rows
     ]
@@ -195,7 +196,7 @@ def delete_dialog(rows: Sequence[Row], listing: ui.Listing) -> None:
         return _("Deleted: {names}", names=some(rows))
 
     ui.confirm(
-        _("Delete {n} aliases", n=len(rows)) if len(rows) > 1 else _("Delete alias"),
+        counted(len(rows), "Delete alias", "Delete {n} aliases"),
         _("Mail to {names} is refused from then on. The mailboxes behind stay as they are.", names=some(rows, "`")),
         _("Delete"),
         delete,
@@ -206,4 +207,8 @@ def delete_dialog(rows: Sequence[Row], listing: ui.Listing) -> None:
 def some(rows: Sequence[Row], quote: str = "", shown: int = 3) -> str:
     """The first few by name, and how many more there are."""
     names = ", ".join(quote + addresses.readable(row["address"]) + quote for row in rows[:shown])
-    return names if len(rows) <= shown else _("{names} and {n} more", names=names, n=len(rows) - shown)
+    return (
+        names
+        if len(rows) <= shown
+        else counted(len(rows) - shown, "{names} and {n} more", "{names} and {n} more", names=names)
+    )

@@ -10,7 +10,7 @@ from provision.core.access import Permission
 from provision.core.address import normalise_domain, readable
 from provision.queries import Page, kept_to_pages
 from webui.kit import edit_conflict, format, ui
-from webui.kit.i18n import _
+from webui.kit.i18n import _, written
 
 Row = Mapping[str, Any]
 MB = 1 << 20
@@ -59,7 +59,7 @@ def _cells(row: Row, standard: int) -> dict[str, Any]:
         "name": readable(row["name"]),
         "server": row["server"],
         "description": row["description"],
-        "mailboxes": f"{row['mailboxes']:,}",
+        "mailboxes": written(row["mailboxes"]),
         "aliases": _("Show"),
         "quota": total_quota(row),
         "used": format.size(row["used_bytes"]),

@@ -7,23 +7,26 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
+from babel.dates import format_timedelta
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from provision.core.access import Role
+from provision.core.texts import N_
 from provision.storage.models import LogStatus, Status, SyncStatus, utc_now
-from webui.kit.i18n import _, counted, word
+from webui.kit.i18n import _, counted, language, word, written
 from webui.kit.markup import plain
+from webui.kit.problems import translated
 
 Colour = Literal["green", "orange", "red", "gray"]
 Columns = dict[str, ColumnConfig | str]  # name of a cell → how its column looks, or its title alone
 
 SERVER_STATES: dict[str, tuple[str, Colour]] = {
-    "Reachable": (":material/check_circle:", "green"),
-    "Unreachable": (":material/cloud_off:", "red"),
-    "Halted": (":material/warning:", "orange"),
-    "Not read yet": (":material/schedule:", "gray"),
+    N_("Reachable"): (":material/check_circle:", "green"),
+    N_("Unreachable"): (":material/cloud_off:", "red"),
+    N_("Halted"): (":material/warning:", "orange"),
+    N_("Not read yet"): (":material/schedule:", "gray"),
 }
-UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
+UNITS = N_(("B", "KB", "MB", "GB", "TB", "PB"))
 SYNC_COLOURS: dict[SyncStatus, Colour] = {
     SyncStatus.SYNCED: "green",
     SyncStatus.PENDING: "orange",
@@ -35,6 +38,7 @@ LOG_COLOURS: dict[LogStatus, Colour] = {
     LogStatus.PENDING: "orange",
     LogStatus.FAILED: "red",
 }
+MOMENT = timedelta(seconds=45)
 ICONS = {
     SyncStatus.SYNCED: ":material/check_circle:",
     SyncStatus.PENDING: ":material/schedule:",
@@ -81,8 +85,8 @@ def size(amount: int | None) -> str:
     value, unit = float(amount), 0
     while value >= 1024 and unit < len(UNITS) - 1:
         value, unit = value / 1024, unit + 1
-    number = f"{value:.0f}" if unit == 0 or value >= 100 or value == int(value) else f"{value:.1f}"
-    return f"{number} {UNITS[unit]}"
+    places = 0 if unit == 0 or value >= 100 else 1
+    return f"{written(round(value, places), grouped=False)} {word(UNITS[unit])}"
 
 
 def quota(used: int | None, limit: int) -> str:
@@ -96,16 +100,10 @@ def ago(at: datetime | None) -> str:
     """How long it is since then, or until then."""
     if at is None:
         return _("never")
-    passed = (utc_now() - at).total_seconds()
-    seconds = int(passed)
-    if abs(seconds) < 45:
-        return _("just now") if passed >= 0 else _("in a moment")
-    minutes, hours, days = abs(seconds) // 60 or 1, abs(seconds) // 3600, abs(seconds) // 86400
-    if seconds < 0:
-        return _("in {n} min", n=minutes) if hours == 0 else _("in {n} h", n=hours)
-    if hours == 0:
-        return _("{n} min ago", n=minutes)
-    return _("{n} h ago", n=hours) if days == 0 else counted(days, "{n} day ago", "{n} days ago")
+    passed = at - utc_now()
+    if abs(passed) < MOMENT:
+        return _("in a moment") if passed > timedelta() else _("just now")
+    return format_timedelta(passed, granularity="minute", add_direction=True, format="short", locale=language())
 
 
 def due(at: datetime | None) -> str:
@@ -177,8 +175,8 @@ def live_report(report: dict[str, Any] | None) -> None:
         return
     since = report["in_effect_since"]
     effect = _("in effect since {ago}", ago=ago(datetime.fromisoformat(since))) if since else _("not in effect yet")
-    queue = _("{n} in the mail queue", n=f"{report['queue_length']:,}")
+    queue = _("{n} in the mail queue", n=report["queue_length"])
     free = _("{size} free on disk", size=size(report["disk_free_bytes"]))
     st.caption(" · ".join([plain(report["version"] or "docker-mailserver"), effect, queue, free]))
     for problem in report["problems"]:
-        st.caption(f":material/warning: {plain(problem)}")
+        st.caption(f":material/warning: {plain(translated(problem))}")

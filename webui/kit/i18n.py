@@ -1,27 +1,24 @@
-"""Every word on the screen in the reader's language. Texts are keyed by their English.
+"""Every word on the screen in the reader's language. Its key is the English; `webui/locale` has a folder per language.
 
-`_("…")` takes a literal; values go in as `{names}`. Each stands in `webui/kit/texts/`, with its Japanese and Chinese.
+`_("…")` takes a literal; values go in as `{names}`, whole numbers as the language writes them.
 """
 
-import pkgutil
 from functools import cache
-from importlib import import_module
+from gettext import GNUTranslations, NullTranslations
+from io import BytesIO
+from pathlib import Path
 
 import streamlit as st
+from babel import Locale
+from babel.messages import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
 
-import webui.kit.texts
-
-LANGUAGES = {"en": "English", "ja": "日本語", "zh": "中文"}
+LOCALE = Path(__file__).resolve().parent.parent / "locale"
+CODES = ["en", *sorted(file.parent.parent.name for file in LOCALE.glob("*/LC_MESSAGES/postroom.po"))]
+LANGUAGES = {code: str(Locale(code).get_display_name()).capitalize() for code in CODES}  # as each calls itself
 STATE = "language"
-
-
-@cache
-def catalogue() -> dict[str, tuple[str, str]]:
-    """English → (Japanese, Chinese), of all modules in webui/kit/texts."""
-    found: dict[str, tuple[str, str]] = {}
-    for module in pkgutil.iter_modules(webui.kit.texts.__path__):
-        found.update(import_module(f"webui.kit.texts.{module.name}").TEXTS)
-    return found
 
 
 def language() -> str:
@@ -36,24 +33,63 @@ def browser_language() -> str:
     return short if short in LANGUAGES else "en"
 
 
+# ---- saying it -----------------------------------------------------------------------------
+
+
 def _(text: str, **values: object) -> str:
     return say(text, language(), **values)
 
 
+def pgettext(context: str, text: str, **values: object) -> str:
+    """For an English word that has two meanings: `context` says which."""
+    return _filled(catalogue(language()).pgettext(context, text), language(), values)
+
+
 def counted(n: int, one: str, many: str, **values: object) -> str:
-    """For what is counted: `counted(n, "{n} mailbox", "{n} mailboxes")`. Japanese and Chinese know no plural."""
+    """For what is counted, with as many forms as the language has: `counted(n, "{n} mailbox", "{n} mailboxes")`."""
     spoken = language()
-    return say(one if n == 1 and spoken == "en" else many, spoken, n=f"{n:,}", **values)
+    return _filled(catalogue(spoken).ngettext(one, many, n), spoken, {"n": n, **values})
 
 
 def word(text: str) -> str:
-    """For a text that comes from a table of texts: as it is where no translation is known."""
+    """For a text that comes from a table, where `N_` marks it: as it is where no translation is known."""
     return say(text, language())
+
+
+def written(number: float, *, grouped: bool = True) -> str:
+    """`1,234.5` as the language writes it."""
+    return str(format_decimal(number, locale=language(), group_separator=grouped))
 
 
 def say(text: str, spoken: str, **values: object) -> str:
     """The text in one language; English where there is no other."""
-    if spoken != "en":
-        pair = catalogue().get(text)
-        text = (pair[0] if spoken == "ja" else pair[1]) if pair else text
-    return text.format(**values) if values else text
+    return _filled(catalogue(spoken).gettext(text) if text else "", spoken, values)
+
+
+def _filled(text: str, spoken: str, values: dict[str, object]) -> str:
+    shown = {name: format_decimal(v, locale=spoken) if type(v) is int else v for name, v in values.items()}
+    return text.format(**shown) if values else text
+
+
+# ---- the catalogues ------------------------------------------------------------------------
+
+
+@cache
+def catalogue(spoken: str) -> NullTranslations:
+    """Compiled when it is first needed, in memory: so nothing that is compiled can be older than its text."""
+    if spoken == "en":
+        return NullTranslations()
+    compiled = BytesIO()
+    write_mo(compiled, _read(spoken))
+    compiled.seek(0)
+    return GNUTranslations(compiled)
+
+
+def known_texts(spoken: str) -> list[str]:
+    """The English of all texts, without those that are counted."""
+    return [message.id for message in _read(spoken) if isinstance(message.id, str) and message.id]
+
+
+def _read(spoken: str) -> Catalog:
+    with (LOCALE / spoken / "LC_MESSAGES" / "postroom.po").open("rb") as file:
+        return read_po(file, locale=spoken)

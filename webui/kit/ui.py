@@ -236,10 +236,10 @@ class OneTime:
     done: str
 
 
-def one_time_password(whose: str, secret: Secret, done: str = "") -> NoReturn:
-    """Close the dialog, and show this in one of its own. `done`: what was done before."""
+def one_time_password(whose: str, secret: Secret) -> NoReturn:
+    """Of an operator: close the dialog, and show this in one of its own."""
     text = _("The one-time password of {name}:", name=f"**{plain(whose)}**")
-    show_once(OneTime(_("One-time password"), text, secret, done))
+    show_once(OneTime(_("One-time password"), text, secret, ""))
 
 
 def show_once(made: OneTime) -> NoReturn:

@@ -8,8 +8,8 @@ import streamlit as st
 
 from provision.core.access import Permission
 from provision.core.address import readable
-from webui.kit import format, ui
-from webui.kit.i18n import _, counted
+from webui.kit import format, problems, ui
+from webui.kit.i18n import _, counted, pgettext
 
 
 def resource_name(resource: str) -> str:
@@ -20,7 +20,7 @@ def resource_name(resource: str) -> str:
         "server": _("Mail server"),
         "operator": _("Operator"),
         "access": _("Denied access"),
-        "import": _("Import"),
+        "import": pgettext("noun", "Import"),
         "token": _("API token"),
         "policy": _("Rules"),
         "key": _("Key"),
@@ -50,7 +50,7 @@ def detail(row: Mapping[str, Any]) -> None:
             st.caption("  \n".join(lines))
         with right:
             if row["error"]:
-                st.error(ui.plain(row["error"]), icon=":material/error:")
+                st.error(ui.plain(problems.translated(row["error"])), icon=":material/error:")
             st.code(json.dumps(row["payload"], indent=1, ensure_ascii=False), language=None, wrap_lines=True)
             for name in ("command", "stdout", "stderr"):
                 if row[name]:
@@ -75,7 +75,11 @@ def verify_dialog() -> None:
                 st.caption(_("Keep this head outside: a later check against it notices a cut or rewritten end."))
                 st.code(json.dumps(head, indent=1), language=None, wrap_lines=True)
             else:
-                broken = _("Broken at link {n}: {reason}", n=report.broken_at, reason=ui.plain(report.reason or ""))
+                broken = _(
+                    "Broken at link {n}: {reason}",
+                    n=report.broken_at,
+                    reason=ui.plain(problems.translated(report.reason or "")),
+                )
                 st.error(broken, icon=":material/gpp_bad:")
 
     verify()

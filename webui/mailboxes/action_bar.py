@@ -31,7 +31,7 @@ def bar(
     if one and not deleted and one["sync_status"] != SyncStatus.SYNCED:
         format.sync_badge(one["sync_status"], ui.plain(delivery.reason_of(one, servers)))
     if rows:
-        st.caption(_("{n} selected", n=len(rows)), width="content")
+        st.caption(counted(len(rows), "{n} selected", "{n} selected"), width="content")
 
 
 def _deleted_bar(who: SignedIn, rows: Sequence[Row], listing: ui.Listing) -> None:

@@ -23,7 +23,7 @@ from provision.transfer.import_jobs import (
 )
 from webui.http.base_path import url_for
 from webui.kit import format, problems, ui
-from webui.kit.i18n import _, counted
+from webui.kit.i18n import _, counted, written
 
 PLAN, KEY = "mb_import_plan", "mb_import_key"
 SHOWN = 200
@@ -115,8 +115,8 @@ def _preview(file_id: str, result: ImportResult) -> Preview:
 
 def _show(plan: Preview) -> None:
     left, right = st.columns(2)
-    left.metric(_("To be created"), f"{plan.accepted:,}", border=True)
-    right.metric(_("Rows refused"), f"{plan.refused:,}", border=True)
+    left.metric(_("To be created"), written(plan.accepted), border=True)
+    right.metric(_("Rows refused"), written(plan.refused), border=True)
     if plan.errors:
         columns: format.Columns = {
             "row": st.column_config.NumberColumn(_("Row"), width="small"),
@@ -191,7 +191,7 @@ def _finished(who: SignedIn, job: ImportProgress) -> None:
     text = f"{ICONS[job.status]} **{headings[job.status]}**: " + _(
         "{created} created, {refused} refused", **_numbers(job)
     )
-    st.markdown(f"{text}. {ui.plain(job.error or '')}", width="stretch")
+    st.markdown(f"{text}. {ui.plain(problems.translated(job.error or ''))}", width="stretch")
     if job.has_rejected:
         st.link_button(
             _("Refused rows"), url_for(f"/export/import-rejected.csv?import={job.uid}"), icon=":material/download:"
@@ -201,5 +201,5 @@ def _finished(who: SignedIn, job: ImportProgress) -> None:
         st.rerun(scope="app")
 
 
-def _numbers(job: ImportProgress) -> dict[str, str]:
-    return {name: f"{getattr(job, name):,}" for name in ("done", "total", "created", "refused")}
+def _numbers(job: ImportProgress) -> dict[str, int]:
+    return {name: getattr(job, name) for name in ("done", "total", "created", "refused")}

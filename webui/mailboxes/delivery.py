@@ -28,7 +28,8 @@ def done_many(who: SignedIn, text: str, result: BulkResult, *, delivered: bool =
     """The same for several; what was left out, and why."""
     unsynced = ui.app().queries.unsynced_of(who.actor, Resource.MAILBOX, result.done) if delivered else []
     if delivered and result.done and not unsynced:
-        text = f"{text} {_('All of it is on the mail server.')}"
+        there = counted(len(result.done), "The change is on the mail server.", "All changes are on the mail server.")
+        text = f"{text} {there}"
     more = []
     if unsynced:
         some = counted(
@@ -40,14 +41,21 @@ def done_many(who: SignedIn, text: str, result: BulkResult, *, delivered: bool =
         first = result.errors[0]
         reason = problems.sentence(first.error.code, first.error.message)
         more.append(
-            _("{n} left out, e.g. {name}: {reason}", n=len(result.errors), name=readable(first.name), reason=reason)
+            counted(
+                len(result.errors),
+                "{n} left out, e.g. {name}: {reason}",
+                "{n} left out, e.g. {name}: {reason}",
+                name=readable(first.name),
+                reason=reason,
+            )
         )
     ui.done(text, " ".join(more))
 
 
 def done_with_password(who: SignedIn, text: str, row: Mailbox, secret: Secret) -> None:
     """The same, and the mailbox's new password, shown once."""
-    ui.one_time_password(readable(row.address), secret, f"{text} {outcome(who, row)[1]}")
+    whose = _("The new password of {name}:", name=f"**{ui.plain(readable(row.address))}**")
+    ui.show_once(ui.OneTime(_("New password"), whose, secret, f"{text} {outcome(who, row)[1]}"))
 
 
 def outcome(who: SignedIn, row: Mailbox) -> tuple[bool, str]:
@@ -78,7 +86,7 @@ def why_unsynced(server: Mapping[str, Any]) -> str:
     """Why changes for this mail server are not there yet."""
     name = server["name"]
     if server["alarm"]:
-        return _("It is kept, but {name} is halted: {reason}", name=name, reason=server["alarm"])
+        return _("It is kept, but {name} is halted: {reason}", name=name, reason=problems.translated(server["alarm"]))
     if server["error"]:
         when = format.due(server["next_attempt_at"])
         return _(
@@ -100,9 +108,11 @@ def banner(servers: Sequence[Mapping[str, Any]]) -> None:
         if not unsynced or not (server["error"] or server["alarm"]):
             continue
         if server["alarm"]:
-            text = _("{name} is halted: {reason}", name=server["name"], reason=server["alarm"])
+            text = _("{name} is halted: {reason}", name=server["name"], reason=problems.translated(server["alarm"]))
         else:
-            text = _("{name} cannot be reached: {reason}", name=server["name"], reason=server["error"])
+            text = _(
+                "{name} cannot be reached: {reason}", name=server["name"], reason=problems.translated(server["error"])
+            )
             text += " " + _("Next attempt {when}.", when=format.due(server["next_attempt_at"]))
         text += " " + counted(
             unsynced, "{n} change is kept and goes out by itself.", "{n} changes are kept and go out by themselves."
@@ -117,7 +127,7 @@ def reason_of(row: Mapping[str, Any], servers: Sequence[Mapping[str, Any]]) -> s
     if row["error"]:
         return problems.of_row(row.get("error_code"), row["error"])
     server = next((s for s in servers if s["id"] == row["server_id"]), None)
-    why = server and (server["alarm"] or problems.of_server(server["error"]))
+    why = server and (problems.translated(server["alarm"] or "") or problems.of_server(server["error"]))
     return str(why or _("Waits for its turn"))
 
 

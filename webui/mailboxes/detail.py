@@ -11,8 +11,8 @@ from provision.core.address import readable
 from provision.identity.sign_in import SignedIn
 from provision.queries import LogFilter
 from provision.storage.models import LogStatus, Mailbox, Status, SyncStatus
-from webui.kit import format, ui
-from webui.kit.i18n import _
+from webui.kit import format, problems, ui
+from webui.kit.i18n import _, written
 from webui.mailboxes import delivery
 
 OPEN = "mb_open"
@@ -48,7 +48,7 @@ def _show(who: SignedIn, row: Mailbox) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{ui.plain(readable(row.address))}** {ui.plain(row.display_name)}", width="content")
         if row.status != Status.DELETED or row.removing:
-            format.sync_badge(row.sync_status, ui.plain(row.error) if row.error else None)
+            format.sync_badge(row.sync_status, ui.plain(problems.of_row(row.error_code, row.error)) or None)
         if row.status != Status.ACTIVE:
             st.badge(format.label(Status(row.status)), color=format.STATUS_COLOURS[Status(row.status)])
     if row.sync_status != SyncStatus.SYNCED:
@@ -67,11 +67,11 @@ def _usage(row: Mailbox) -> None:
     with left:
         st.caption(_("Quota used"))
         st.progress(min((row.used_percent or 0) / 100, 1.0), text=format.quota(row.used_bytes, row.quota_bytes))
-        limit = f"{row.quota_messages:,}" if row.quota_messages else _("no limit")
+        limit = written(row.quota_messages) if row.quota_messages else _("no limit")
         st.caption(
             _(
                 "Messages: {used} / {limit}",
-                used="–" if row.used_messages is None else f"{row.used_messages:,}",
+                used="–" if row.used_messages is None else written(row.used_messages),
                 limit=limit,
             )
         )
@@ -123,7 +123,7 @@ def _log(who: SignedIn, row: Mailbox) -> None:
             "operator": r["operator"],
             "operation": r["operation"],
             "status": [format.label(LogStatus(r["status"]))],
-            "error": r["error"] or "",
+            "error": problems.translated(r["error"] or ""),
         }
         for r in found
     ]

@@ -15,7 +15,7 @@ from provision.services.new_mailbox import NewMailbox
 from provision.storage.models import Mailbox
 from webui.kit import edit_conflict, ui
 from webui.kit.hints import password_hint
-from webui.kit.i18n import _, counted
+from webui.kit.i18n import _, counted, written
 from webui.mailboxes import delivery
 
 MB = 1 << 20
@@ -41,7 +41,7 @@ def create_dialog(domains: Sequence[str]) -> None:
             typed = st.text_input(
                 _("Password"),
                 type="password",
-                placeholder=_("empty: one-time password"),
+                placeholder=_("empty: a new one is made and shown once"),
                 autocomplete="new-password",
                 help=password_hint(),
             )
@@ -75,7 +75,7 @@ def _create(who: SignedIn, new: NewMailbox) -> tuple[Mailbox, Secret | None]:
 def same(typed: str | None, again: str | None) -> Secret | None:
     """A password that was typed twice; None where nothing was typed. Raises: InvalidInput."""
     if (typed or "") != (again or ""):
-        raise InvalidInput(_("The two passwords are not the same."))
+        raise InvalidInput("The two passwords are not the same.")
     return Secret(typed) if typed else None
 
 
@@ -118,7 +118,7 @@ def _written() -> edit_conflict.Fields:
     return {
         "display_name": (_("Name"), str),
         "quota_bytes": (_("Quota (MB)"), lambda value: f"{value / MB:,.6g}" if value else _("no limit")),
-        "quota_messages": (_("Message quota"), lambda value: f"{value:,}" if value else _("no limit")),
+        "quota_messages": (_("Message quota"), lambda value: written(value) if value else _("no limit")),
     }
 
 

@@ -12,7 +12,7 @@ from provision.queries import FULL_PERCENT, MailboxFilter, Page
 from provision.storage.models import Status, SyncStatus
 from webui.http.base_path import url_for
 from webui.kit import format, ui
-from webui.kit.i18n import _, counted
+from webui.kit.i18n import _, counted, written
 from webui.mailboxes import delivery
 
 SIZE = 50
@@ -30,7 +30,7 @@ def cards(who: SignedIn) -> None:
     }
     with st.grid(4, min_column_width=140):
         for title, value in numbers.items():
-            st.metric(title, f"{value:,}", border=True, height="stretch")
+            st.metric(title, written(value), border=True, height="stretch")
 
 
 def filters(who: SignedIn, listing: ui.Listing) -> tuple[MailboxFilter, str, bool]:
@@ -118,5 +118,5 @@ def _state_column(width: Any) -> Any:
 
 def count(page: Page) -> str:
     if page.capped:
-        return _("more than {n} mailboxes", n=f"{page.total:,}")
+        return _("more than {n} mailboxes", n=page.total)
     return counted(page.total, "{n} mailbox", "{n} mailboxes")

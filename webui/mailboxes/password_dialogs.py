@@ -26,7 +26,7 @@ def reset_dialog(row: Row) -> None:
     @st.dialog(_("Reset password"), icon=":material/key:")
     def reset() -> None:
         who = ui.signed_in(Permission.MAILBOX_READ)
-        ways = {"once": _("One-time password"), "typed": _("Type a password")}
+        ways = {"once": _("New password (shown once)"), "typed": _("Type a password")}
         st.markdown(f"**{ui.plain(readable(row['address']))}**")
         way = st.radio(
             _("How"),
@@ -46,7 +46,7 @@ def reset_dialog(row: Row) -> None:
 
 def _generated(who: SignedIn, row: Row, once: ui.Once) -> None:
     st.write(_("A random password is made and shown once. The old password stops working."))
-    if ui.buttons(_("Make one-time password")):
+    if ui.buttons(_("Create new password")):
         with ui.attempt():
             made, secret = once(lambda: ui.app().provisioner.reset_password(who.actor, row["uid"]))
             if secret:
@@ -62,7 +62,7 @@ def _typed(who: SignedIn, row: Row, key: str) -> None:
         with ui.attempt():
             password = same(typed, again)
             if password is None:
-                raise InvalidInput(_("Type a password."))
+                raise InvalidInput("Type a password.")
             made, _none = ui.app().provisioner.reset_password(who.actor, row["uid"], password)
             delivery.done(who, _("The password of {address} is changed.", address=readable(made.address)), made)
 
@@ -86,7 +86,7 @@ def verify_dialog(row: Row) -> None:
         if sent:
             with ui.attempt(), st.spinner(_("Asking the mail server …")):
                 if not typed:
-                    raise InvalidInput(_("Type a password."))
+                    raise InvalidInput("Type a password.")
                 if ui.app().provisioner.verify_credentials(who.actor, row["uid"], Secret(typed)):
                     st.success(_("The mail server lets it in."), icon=":material/check_circle:")
                 else:

@@ -9,7 +9,7 @@ import streamlit as st
 from provision.core.address import readable
 from provision.storage.models import LogStatus, Server
 from webui.kit import format, problems, ui
-from webui.kit.i18n import _
+from webui.kit.i18n import _, written
 
 CHART_PIXELS = 210
 CHART_COLOURS = ("#3B7DDD", "#D9605C")  # legible on both themes
@@ -18,7 +18,7 @@ CHART_COLOURS = ("#3B7DDD", "#D9605C")  # legible on both themes
 def number(title: str, value: int, page: str, words: str, **filters: str | None) -> None:
     """One figure, and one click to what it counts."""
     with st.container(border=True, gap="xxsmall"):
-        st.metric(title, f"{value:,}")
+        st.metric(title, written(value))
         ui.link(page, words, icon=":material/arrow_forward:", **filters)
 
 
@@ -33,7 +33,7 @@ def server_row(server: Server) -> None:
         format.live_report(server.live)
         problem = server.alarm or server.error
         if problem:
-            st.caption(ui.plain(problem))
+            st.caption(ui.plain(problems.translated(problem)))
 
 
 def attention(rows: Sequence[Mapping[str, Any]]) -> None:

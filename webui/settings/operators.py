@@ -7,11 +7,12 @@ import streamlit as st
 
 from provision.core.access import Permission, Role
 from provision.core.address import readable
+from provision.core.texts import N_
 from provision.storage.models import utc_now
 from webui.kit import format, ui
 from webui.kit.i18n import _, word
 
-STATES = {"Active": "green", "Locked": "orange", "One-time password": "blue", "Disabled": "gray"}
+STATES = {N_("Active"): "green", N_("Locked"): "orange", N_("One-time password"): "blue", N_("Disabled"): "gray"}
 ROLES = [Role.SUPER_ADMIN, Role.DOMAIN_ADMIN, Role.VIEWER]
 
 

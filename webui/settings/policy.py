@@ -6,31 +6,38 @@ import pandas as pd
 import streamlit as st
 
 from provision.core.access import Permission
+from provision.core.texts import N_
 from provision.services.policy import Rule, Shown, Source, bounds, meaning
 from provision.settings.config import Settings, variables
 from provision.settings.policy import NAMES
 from webui.kit import format, ui
 from webui.kit.hints import password_hint
-from webui.kit.i18n import _, word
+from webui.kit.i18n import _, word, written
 
 MB = 1 << 20
 UNSHOWN = {"data_dir", "database_url", "secret_key_file"}  # places and secrets of the installation
-SOURCES = {Source.SET: "Set here", Source.ENVIRONMENT: "Environment", Source.DEFAULT: "Default"}
+SOURCES = {Source.SET: N_("Set here"), Source.ENVIRONMENT: N_("Environment"), Source.DEFAULT: N_("Default")}
 FIELD = "st_rule_"
 COLOURS = ["blue", "orange", "gray"]
 GROUPS = {
-    "Passwords": {
-        "password_min_length": "Fewest characters",
-        "password_max_length": "Most characters",
-        "password_classes": "Kinds of characters",
-    },
-    "New mailboxes": {"default_quota_mb": "Quota (MB)"},
-    "Failed changes": {
-        "max_attempts": "Tries",
-        "retry_base_seconds": "First pause (seconds)",
-        "retry_cap_seconds": "Longest pause (seconds)",
-    },
-    "Automatic import": {"enable_auto_import": "Import by itself", "auto_import_interval": "Interval (seconds)"},
+    N_("Passwords"): N_(
+        {
+            "password_min_length": "Fewest characters",
+            "password_max_length": "Most characters",
+            "password_classes": "Kinds of characters",
+        }
+    ),
+    N_("New mailboxes"): N_({"default_quota_mb": "Quota (MB)"}),
+    N_("Failed changes"): N_(
+        {
+            "max_attempts": "Tries",
+            "retry_base_seconds": "First pause (seconds)",
+            "retry_cap_seconds": "Longest pause (seconds)",
+        }
+    ),
+    N_("Automatic import"): N_(
+        {"enable_auto_import": "Import by itself", "auto_import_interval": "Interval (seconds)"}
+    ),
 }
 
 
@@ -47,7 +54,7 @@ def part(place: Any) -> None:
     st.caption(_("Passwords: {hint}", hint=password_hint()))
     st.subheader(_("Set in the environment"), anchor=False)
     _environment(ui.app().settings)
-    st.caption(_("These take effect when the server is started anew."))
+    st.caption(_("These take effect when Postroom is restarted."))
     st.caption(_("Your session ends at {time}.", time=format.local(who.expires_at)))
 
 
@@ -102,7 +109,7 @@ def _written(name: str, value: float | bool) -> str:
         return format.size(int(value) * MB) if value else _("no limit")
     if isinstance(value, bool):
         return _("on") if value else _("off")
-    return f"{value:,g} s" if "seconds" in name or "interval" in name else f"{value:,}"
+    return f"{written(value)} s" if "seconds" in name or "interval" in name else written(value)
 
 
 def _plain(value: object) -> str:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from provision.core.access import Permission
 from provision.storage.models import Server
-from webui.kit import format, ui
+from webui.kit import format, problems, ui
 from webui.kit.i18n import _, word
 
 Kinds = Mapping[str, tuple[str, dict[str, str]]]
@@ -35,7 +35,7 @@ def table(rows: Sequence[Server], kinds: Kinds) -> Server | None:
             "state": [word(format.server_state(row.alarm, row.error, row.last_read_at))],
             "read": row.last_read_at,
             "accounts": row.accounts,
-            "problem": row.alarm or row.error or "",
+            "problem": problems.translated(row.alarm or row.error or ""),
         }
         for row in rows
     ]

@@ -7,13 +7,14 @@ import streamlit as st
 
 from provision.core.access import Permission
 from provision.core.address import readable
+from provision.core.texts import N_
 from provision.services.tokens import SCOPES, in_days, state
 from webui.http.base_path import url_for
 from webui.kit import format, ui
 from webui.kit.i18n import _, word
 
-STATES = {"Active": "green", "Expired": "orange", "Revoked": "gray"}
-LIVES = {30: "30 days", 90: "90 days", 365: "A year", 0: "Until it is revoked"}
+STATES = {N_("Active"): "green", N_("Expired"): "orange", N_("Revoked"): "gray"}
+LIVES = N_({30: "30 days", 90: "90 days", 365: "A year", 0: "Until it is revoked"})
 Row = Mapping[str, Any]
 
 

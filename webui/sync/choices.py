@@ -37,7 +37,7 @@ def _of_differing() -> list[Choice]:
 
 def _of_clashing() -> list[Choice]:
     loses_login = _(
-        "The entry on the mail server becomes ours: whoever uses it loses his password and his settings, not his mail."
+        "The entry on the mail server becomes ours: whoever uses it loses their password and settings, not their mail."
     )
     loses_ours = _(
         "Our values are replaced by those of the mail server, and the password that was given here is dropped."
@@ -62,7 +62,7 @@ def _of_gone() -> list[Choice]:
         "Aliases are written again. A mailbox needs a new password for that: reset it on the mailboxes page."
     )
     loses_records = _("They are removed from the dashboard with name, quota and settings. Only the log remembers them.")
-    return [_ours(_("Make anew"), needs_passwords), _final(_("Forget here …"), Winner.SERVER, loses_records)]
+    return [_ours(_("Create again"), needs_passwords), _final(_("Forget here …"), Winner.SERVER, loses_records)]
 
 
 def _ours(name: str, loss: str) -> Choice:

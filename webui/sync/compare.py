@@ -13,7 +13,8 @@ from provision.queries import Page, kept_to_pages
 from provision.services.comparing import Comparison, Finding, Found, Side
 from provision.services.resolving import Winner
 from webui.kit import format, ui
-from webui.kit.i18n import _, counted
+from webui.kit.i18n import _, counted, written
+from webui.kit.problems import translated
 from webui.sync import sync_status
 from webui.sync.choices import Choice, choices
 
@@ -64,7 +65,7 @@ def kind_name(found: Found) -> str:
         Found.CLASHES: _("Clashes"),
         Found.DIFFERS: _("Differs"),
         Found.UNKNOWN: _("Unknown here"),
-        Found.GONE: _("Gone there"),
+        Found.GONE: _("Missing on the server"),
         Found.CREATE: _("To create"),
         Found.CHANGE: _("To change"),
         Found.DELETE: _("To delete"),
@@ -104,7 +105,7 @@ def choose_kind(found: Comparison) -> Found | None:
         _("Found"),
         there,
         key="sy_kind",
-        format_func=lambda kind: f"{kind_name(kind)}  {found.counts[kind]:,}",
+        format_func=lambda kind: f"{kind_name(kind)}  {written(found.counts[kind])}",
         horizontal=True,
         label_visibility="collapsed",
     )
@@ -124,9 +125,9 @@ def table(listing: ui.Listing, found: Comparison, kind: Found, *, selectable: bo
         page, cells, columns, alt=kind_name(kind), select="multi-row" if selectable else None, rows_shown=10
     )
     total = found.counts[kind]
-    noun = _("{n} in total", n=f"{total:,}")
+    noun = _("{n} in total", n=total)
     if total > len(entries):
-        noun = _("the first {n} of {total} entries; search to see others", n=len(entries), total=f"{total:,}")
+        noun = _("the first {n} of {total} entries; search to see others", n=len(entries), total=total)
     listing.pages(page, noun)
     return [row["entry"] for row in chosen]
 
@@ -160,7 +161,7 @@ def _plain_cells(part: Sequence[Finding]) -> tuple[dict[str, Any], list[dict[str
         "what": st.column_config.TextColumn(_("Entry"), width="large"),
         "reason": st.column_config.TextColumn(_("Reason"), width="large"),
     }
-    cells = [{"what": readable(e.key.address) if e.key else e.text, "reason": e.reason} for e in part]
+    cells = [{"what": readable(e.key.address) if e.key else e.text, "reason": translated(e.reason)} for e in part]
     return columns, cells
 
 
@@ -225,7 +226,11 @@ def decide(listing: ui.Listing, server: Row, kind: Found, chosen: Sequence[Findi
 
 def _names(keys: Sequence[Key], shown: int = 3) -> str:
     names = ", ".join(f"`{readable(key.address)}`" for key in keys[:shown])
-    return names if len(keys) <= shown else _("{names} and {n} more", names=names, n=len(keys) - shown)
+    return (
+        names
+        if len(keys) <= shown
+        else counted(len(keys) - shown, "{names} and {n} more", "{names} and {n} more", names=names)
+    )
 
 
 def decide_all(listing: ui.Listing, server: Row, found: Comparison, winner: Winner) -> None:
@@ -237,7 +242,7 @@ def decide_all(listing: ui.Listing, server: Row, found: Comparison, winner: Winn
         resolved = ui.app().provisioner.resolve_all(actor, server["uid"], winner)
         listing.clear_selection()
         forget()
-        return _("Settled: {n}.", n=f"{resolved:,}")
+        return _("Settled: {n}.", n=resolved)
 
     side = _("Dashboard wins") if winner is Winner.DASHBOARD else _("Server wins")
     loss = " ".join(c.loss for kind in VALUES if found.counts.get(kind) for c in choices(kind) if c.winner is winner)
@@ -302,14 +307,17 @@ def import_result(server: Row) -> None:
     if not known or known[0] != server["uid"]:
         return
     _server, imported, updated, errors, error_lines, missing, missing_lines = known
-    words = [_("Imported: {n}.", n=f"{imported:,}")]
-    words += [_("Took the server's values: {n}.", n=f"{updated:,}")] if updated else []
-    words += [_("Left alone: {n}.", n=f"{errors:,}")] if errors else []
-    words += [_("Gone from the mail server: {n}.", n=f"{missing:,}")] if missing else []
+    words = [_("Imported: {n}.", n=imported)]
+    words += [_("Took the server's values: {n}.", n=updated)] if updated else []
+    words += [_("Left alone: {n}.", n=errors)] if errors else []
+    words += [_("Gone from the mail server: {n}.", n=missing)] if missing else []
     (st.warning if errors else st.success)(" ".join(words), icon=":material/download_done:")
-    lines = [*error_lines, *(f"{readable(address)}: {_('Gone there')}" for address in missing_lines)]
+    lines = [
+        *map(translated, error_lines),
+        *(f"{readable(address)}: {_('Missing on the server')}" for address in missing_lines),
+    ]
     if lines:
         with st.expander(_("What was left alone, and why"), expanded=errors > 0):
             st.text("\n".join(lines))
             if errors + missing > len(lines):
-                st.caption(_("and {n} more", n=f"{errors + missing - len(lines):,}"))
+                st.caption(_("and {n} more", n=errors + missing - len(lines)))

@@ -16,9 +16,9 @@ from provision.services.comparing import Found
 from provision.storage.models import SyncStatus
 from provision.sync.result import PushResult, PushStatus
 from webui.kit import format, ui
-from webui.kit.i18n import _
+from webui.kit.i18n import _, counted
 from webui.kit.listing import Selection
-from webui.kit.problems import reason
+from webui.kit.problems import reason, translated
 
 Row = Mapping[str, Any]
 EVERY = "3s"
@@ -50,11 +50,11 @@ def server_card(row: Row) -> None:
             st.caption(format.last_read(row["last_read_at"], row["accounts"]))
         format.live_report(row["live"])
         if row["pending"] or row["failed"]:
-            pending = [_("{n} pending", n=f"{row['pending']:,}")] if row["pending"] else []
-            failed = [_("{n} failed", n=f"{row['failed']:,}")] if row["failed"] else []
+            pending = [_("{n} pending", n=row["pending"])] if row["pending"] else []
+            failed = [_("{n} failed", n=row["failed"])] if row["failed"] else []
             st.caption(" · ".join([*pending, *failed]))
         if row["error"] and not row["alarm"]:
-            st.caption(ui.plain(row["error"]))
+            st.caption(ui.plain(translated(row["error"])))
         if row["error"] and row["next_attempt_at"]:
             st.caption(_("Next attempt {ago}", ago=format.due(row["next_attempt_at"])))
         if row["gathering_until"]:
@@ -76,7 +76,7 @@ def unsynced(listing: ui.Listing, status: SyncStatus | None) -> None:
         may_push = who.may(Permission.SYNC_PUSH)
         bar = st.container(horizontal=True, vertical_alignment="center")
         chosen = _unsynced_table(listing, page, "multi-row" if may_push else "single-row")
-        listing.pages(page, _("{n} waiting", n=f"{page.total:,}"))
+        listing.pages(page, _("{n} waiting", n=page.total))
         if len(chosen) == 1:
             _why(chosen[0])
         if may_push:
@@ -143,7 +143,7 @@ def _retry_buttons(bar: Any, listing: ui.Listing, chosen: Sequence[Row]) -> None
             write.retry_all(actor)
             _say_left(listing)
     if chosen:
-        bar.caption(_("{n} selected", n=len(chosen)))
+        bar.caption(counted(len(chosen), "{n} selected", "{n} selected"))
 
 
 def _became(actor: Actor, chosen: Sequence[Row]) -> str:
@@ -155,8 +155,7 @@ def _became(actor: Actor, chosen: Sequence[Row]) -> str:
         for resource in Resource
     )
     if len(chosen) > 1:
-        done = f"{len(chosen) - unsynced:,}"
-        return _("{done} of {n} are done on the mail server.", done=done, n=f"{len(chosen):,}")
+        return _("{done} of {n} are done on the mail server.", done=len(chosen) - unsynced, n=len(chosen))
     name = readable(chosen[0]["address"])
     if unsynced:
         return _("{name} is not done yet; the list says why.", name=name)
@@ -167,7 +166,7 @@ def _say_left(listing: ui.Listing, became: str = "") -> None:
     actor = ui.signed_in(Permission.SYNC_READ).actor
     left = ui.app().queries.unsynced(actor, size=1).total
     listing.clear_selection()
-    said = _("Tried again; still waiting: {n}.", n=f"{left:,}") if left else _("Tried again; nothing waits any more.")
+    said = _("Tried again; still waiting: {n}.", n=left) if left else _("Tried again; nothing waits any more.")
     ui.done(f"{became} {said}".strip())
 
 
@@ -179,7 +178,7 @@ def alarm(row: Row, *, may_force: bool) -> None:
     name = ui.plain(row["name"])
     with st.container(border=True, gap="small"):
         st.markdown(f"### :orange[:material/warning:] {_('Halted: {name}', name=name)}")
-        st.markdown(ui.plain(row["alarm"]))
+        st.markdown(ui.plain(translated(row["alarm"])))
         st.markdown(
             _(
                 "So much missing at once is nearly always a wrong folder, a volume that is not mounted, "
@@ -197,10 +196,10 @@ def alarm(row: Row, *, may_force: bool) -> None:
                 kwargs={"sy_part": "compare", "sy_server": row["name"], "sy_kind": Found.GONE, "sy_again": True},
             )
             if may_force:
-                if st.button(_("Send all the same …"), icon=":material/lock_open:", key=f"sy_force_{row['uid']}"):
+                if st.button(_("Send anyway …"), icon=":material/lock_open:", key=f"sy_force_{row['uid']}"):
                     force_dialog(row)
             else:
-                st.caption(_("Only a super admin can send all the same."))
+                st.caption(_("Only a super admin can send anyway."))
 
 
 def force_dialog(row: Row) -> None:
@@ -212,13 +211,13 @@ def force_dialog(row: Row) -> None:
         return pushed(ui.app().provisioner.push_unsafe(actor, row["uid"], seconds=seconds))
 
     ui.confirm(
-        _("Send to {name} all the same", name=name),
+        _("Send to {name} anyway", name=name),
         _(
             "{reason}\n\nWhat waits to be deleted is deleted there, what waits to be written is written, over whatever "
             "is there now. Mailboxes that are missing there do not come back by this. It is recorded under your name.",
-            reason=ui.plain(row["alarm"]),
+            reason=ui.plain(translated(row["alarm"])),
         ),
-        _("Send all the same"),
+        _("Send anyway"),
         force,
         word=row["name"],
         permission=Permission.SYNC_FORCE,
@@ -228,7 +227,12 @@ def force_dialog(row: Row) -> None:
 def pushed(result: PushResult) -> str:
     """How a push ended, in a sentence."""
     if result.status is PushStatus.DONE and result.failed:
-        return _("{n} delivered, {failed} refused.", n=f"{result.delivered:,}", failed=f"{result.failed:,}")
+        return counted(
+            result.delivered,
+            "{n} delivered, {failed} refused.",
+            "{n} delivered, {failed} refused.",
+            failed=result.failed,
+        )
     if result.status is PushStatus.DONE:
-        return _("{n} delivered.", n=f"{result.delivered:,}")
-    return result.message
+        return counted(result.delivered, "{n} delivered.", "{n} delivered.")
+    return translated(result.message)
