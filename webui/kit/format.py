@@ -156,7 +156,8 @@ def log_column(title: str) -> ColumnConfig:
 
 def _badges(title: str, colours: Mapping[Any, str]) -> ColumnConfig:
     names: Sequence[str] = [label(value) for value in colours]
-    return st.column_config.MultiselectColumn(title, options=names, color=list(colours.values()), width="small")
+    pixels = max(75, 26 + 7 * max(map(len, names)))  # some languages have long words
+    return st.column_config.MultiselectColumn(title, options=names, color=list(colours.values()), width=pixels)
 
 
 def usage_column(title: str) -> ColumnConfig:
