@@ -25,6 +25,7 @@ from provision.audit.chain import Subject
 from provision.core.access import Actor, Permission, Role
 from provision.core.errors import AccessDenied, Conflict, InvalidInput, NotFound
 from provision.core.secret import Secret
+from provision.core.texts import N_
 from provision.identity.sign_in import actor_of
 from provision.services.provisioner import Provisioner
 from provision.storage.database import DatabaseUnavailable
@@ -95,7 +96,7 @@ def _refuse_too_many(session: Session, actor: Actor) -> None:
     is_open = ScheduledTask.finished_at.is_(None)
     waiting = session.scalar(_joined(func.count()).where(ImportJob.operator_id == actor.operator_id, is_open))
     if (waiting or 0) >= MAX_WAITING:
-        reason = f"{MAX_WAITING} imports of yours are still waiting; wait for them, or cancel one."
+        reason = N_(f"{MAX_WAITING} imports of yours are still waiting; wait for them, or cancel one.")
         raise Conflict(reason, code="TOO_MANY")
 
 
