@@ -29,8 +29,14 @@ def cases(report: Path) -> Iterator[Case]:
             if part.tag in ("failure", "error"):
                 outcome = "failed"
             elif part.tag == "skipped" and outcome == "passed":
-                outcome, reason = "skipped", part.get("message") or ""
+                outcome, reason = "skipped", _reason(part)
         yield Case(group, float(case.get("time") or 0), outcome, reason)
+
+
+def _reason(skipped: ElementTree.Element) -> str:
+    """Of a whole file pytest gives it in the text, as `(path, line, 'Skipped: …')`."""
+    message, text = skipped.get("message") or "", skipped.text or ""
+    return text.partition("Skipped: ")[2].rstrip("')\"") if message == "collection skipped" else message
 
 
 def summary(found: list[Case], warning: str = "") -> Iterator[str]:

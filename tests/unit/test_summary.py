@@ -9,7 +9,8 @@ REPORT = """<testsuites><testsuite>
 <testcase classname="tests.sync.test_push" name="test_b" time="0.4"><failure message="x">no</failure></testcase>
 <testcase classname="tests.mail.test_logins" name="test_c" time="1"><error message="x">no</error></testcase>
 <testcase classname="tests.servers.test_contract" name="test_d" time="0"><skipped message="no engine"/></testcase>
-<testcase classname="" name="tests.live.test_live_contract" time="0"><skipped message="no server named"/></testcase>
+<testcase classname="" name="tests.live.test_live_contract" time="0"><skipped message="collection skipped"
+>('tests/live/test_live_contract.py', 8, 'Skipped: no server named')</skipped></testcase>
 </testsuite></testsuites>"""
 
 
