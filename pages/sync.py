@@ -7,7 +7,7 @@ from provision.services.comparing import Found
 from provision.services.resolving import Winner
 from provision.storage.models import SyncStatus
 from webui.kit import ui
-from webui.kit.i18n import _
+from webui.kit.i18n import _, word
 from webui.sync import compare, sync_status
 from webui.sync.choices import choices
 
@@ -81,9 +81,5 @@ if part == "compare":
             ":material/compare_arrows:",
         )
 
-st.caption(
-    _(
-        "What a push costs: docker-mailserver ends open IMAP connections for a moment, and refuses logins "
-        "while it rebuilds its user list, about 20 seconds at 1,000 accounts. So changes are sent together."
-    )
-)
+for cost in dict.fromkeys(row["cost"] for row in servers if row["cost"]):
+    st.caption(word(cost))

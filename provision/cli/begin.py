@@ -7,8 +7,9 @@ import typer
 
 from provision.cli.session import Code, Session, session_of
 from provision.core.errors import Conflict, Unreachable
-from provision.ops.first_start import add_server, named_server
+from provision.ops.first_start import add_server
 from provision.ops.sample import is_sample, make_sample
+from provision.servers.kinds import named_server
 from provision.settings.config import Settings
 
 

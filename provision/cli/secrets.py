@@ -30,6 +30,13 @@ def ask_new_password(*, from_stdin: bool, generate: bool) -> Secret | None:
     return None if generate else ask_password(from_stdin=from_stdin)
 
 
+def ask_secret(name: str) -> Secret:
+    """A secret setting, typed, or the next line of stdin. Raises: InvalidInput when nothing came."""
+    if sys.stdin.isatty():
+        return Secret(typer.prompt(name, hide_input=True, err=True))
+    return Secret(_first_line())
+
+
 def _first_line() -> str:
     line = sys.stdin.readline().removesuffix("\n").removesuffix("\r")
     if not line:

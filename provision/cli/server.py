@@ -1,17 +1,29 @@
 """Mail servers: add, list, check, edit, delete."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
 from provision.cli.output import Json, card, cell, say, say_json, table
+from provision.cli.secrets import ask_secret
 from provision.cli.session import Code, session_of
 from provision.cli.views import view
 from provision.core.errors import InvalidInput
-from provision.servers.kinds import KINDS, LOGIN_SETTINGS
+from provision.core.secret import Secret
+from provision.servers.kinds import KINDS, LOGIN_SETTINGS, settings_of
+from provision.servers.setting import Setting
 
-KIND_HELP = "; ".join(f"{kind.name}: {kind.label} ({', '.join(kind.settings)})" for kind in KINDS.values())
-SETTING_HELP = f"A setting of its kind as name=value; also {', '.join(LOGIN_SETTINGS)}. Several times for several."
+
+def _names(settings: Iterable[Setting]) -> str:
+    return ", ".join(setting.name for setting in settings)
+
+
+KIND_HELP = "; ".join(f"{kind.name}: {kind.label} ({_names(kind.settings)})" for kind in KINDS.values())
+SETTING_HELP = (
+    f"A setting of its kind as name=value; also {_names(LOGIN_SETTINGS)}. Several times for several. "
+    "name=- for a secret one: it is asked for, or is the next line of stdin."
+)
 Name = Annotated[str, typer.Argument(help="What the server is called here.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=SETTING_HELP)]
 Quiet = Annotated[float | None, typer.Option("--quiet", help="Seconds for which changes are gathered; -1: automatic.")]
@@ -31,7 +43,7 @@ def add(
     session = session_of(context)
     quiet_seconds = None if quiet is None or quiet < 0 else quiet
     row = session.app.provisioner.create_server(
-        session.actor, name, kind, _pairs(settings), quiet_seconds=quiet_seconds
+        session.actor, name, kind, _pairs(kind, settings), quiet_seconds=quiet_seconds
     )
     if as_json:
         say_json(view(row))
@@ -86,7 +98,7 @@ def edit(
     """Change settings; those not named stay."""
     session = session_of(context)
     row = session.server(name)
-    changed = {**row.settings, **_pairs(settings)}
+    changed = {**row.settings, **_pairs(row.kind, settings)}
     for setting in unset or ():
         changed.pop(setting, None)
     row = session.app.provisioner.edit_server(
@@ -104,13 +116,14 @@ def edit(
     return Code.DONE
 
 
-def _pairs(settings: list[str] | None) -> dict[str, str]:
-    pairs = {}
+def _pairs(kind: str, settings: list[str] | None) -> dict[str, str | Secret]:
+    secret = {setting.name for setting in settings_of(kind) if setting.secret}
+    pairs: dict[str, str | Secret] = {}
     for text in settings or ():
         name, equals, value = text.partition("=")
         if not equals:
             raise InvalidInput(f"“{text}” is no setting; write name=value.", code="INVALID_SETTING")
-        pairs[name] = value
+        pairs[name] = ask_secret(name) if name in secret and value == "-" else value
     return pairs
 
 

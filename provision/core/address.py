@@ -1,9 +1,8 @@
 """Mail addresses and domains: check, normalise, show.
 
-Stored form: lower case, the domain as ASCII (`xn--`). The whitelist is narrower than the RFCs:
-docker-mailserver uses addresses as regular expressions, sed scripts and paths, so what could mean
-something there is refused, never cleaned.
-Source: docker-mailserver 15.1 and 16, `setup email add` and its helpers (address quoting).
+Stored form: lower case, the domain as ASCII (`xn--`). This is what any mail server may hold, narrower than the RFCs:
+what could mean something to a shell, a pattern, a path or a page is refused, never cleaned. What a kind of server can
+be given may be narrower still: `address_rule` of its traits.
 """
 
 import re
@@ -16,7 +15,7 @@ from email_validator import EmailNotValidError, validate_email
 from provision.core.errors import InvalidEmail
 from provision.core.texts import N_
 
-LOCAL = re.compile(r"[a-z0-9](?:[a-z0-9._+=-]*[a-z0-9_+=-])?")
+LOCAL = re.compile(r"[a-z0-9_](?:[a-z0-9._+=&'-]*[a-z0-9_+=&'-])?")
 LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 MAX_LOCAL = 64
 MAX_ADDRESS = 254
@@ -57,12 +56,8 @@ def normalise_alias(text: str) -> str:
     return normalise(stripped)
 
 
-@lru_cache(maxsize=1 << 18)
 def refusal(address: str) -> str | None:
-    """Why an address in stored form cannot be managed here, or None.
-
-    Pure, and remembered: it judges every line found on a server, several times in one comparison.
-    """
+    """Why an address in stored form cannot be managed here, or None."""
     local, at, domain = address.rpartition("@")
     if not at:
         return N_("it has no @")
@@ -81,7 +76,7 @@ def _local_refusal(local: str) -> str | None:
     if not local.isascii():
         return N_("the part before @ has letters outside a–z")
     return N_(
-        "the part before @ may hold a–z, 0–9 and . _ + = - only, begin with a letter or digit, "
+        "the part before @ may hold a–z, 0–9 and . _ + = - & ' only, begin with a letter, digit or _, "
         "and not end in a dot or hold two in a row"
     )
 
@@ -101,16 +96,6 @@ def domain_refusal(domain: str) -> str | None:
         idna.decode(domain)
     except (EmailNotValidError, idna.IDNAError) as error:
         return str(error).rstrip(".")
-    return None
-
-
-def login_refusal(address: str) -> str | None:
-    """Why nobody could log in with an address that is fine otherwise, or None.
-
-    Source: Dovecot, auth_username_chars, which docker-mailserver leaves at its default.
-    """
-    if set(address) & set("+="):
-        return N_("Dovecot accepts no + or = in the name of somebody who logs in; make it an alias")
     return None
 
 

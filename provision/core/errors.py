@@ -24,6 +24,11 @@ class ProvisionError(Exception):
         self.code = code or self.code
         self.details = details
 
+    def reword(self, message: str) -> None:
+        """Say it in other words."""
+        self.message = _fit_to_show(message)
+        self.args = (self.message,)
+
 
 def _fit_to_show(message: str) -> str:
     """It may quote what somebody typed: nothing in it steers a terminal, and it has an end."""
@@ -102,10 +107,19 @@ class MailServerError(ProvisionError):
 
 
 class Unreachable(MailServerError):
-    """Nothing reached the server: the server backs off, its rows keep their attempts."""
+    """Nothing reached the server: the server backs off, its rows keep their attempts.
+
+    `retry_after`: seconds before which the server wants to hear nothing more.
+    """
 
     code = "SERVER_UNREACHABLE"
     status = 503
+
+    def __init__(
+        self, message: str, *, code: str | None = None, retry_after: float | None = None, **details: Any
+    ) -> None:
+        super().__init__(message, code=code, **details)
+        self.retry_after = retry_after
 
 
 class Rejected(MailServerError):

@@ -31,7 +31,7 @@ TOO_FEW_CLASSES = N_(
     }
 )
 SCHEME = "{SHA512-CRYPT}"
-ROUNDS = 5000  # the default of $6$, and what docker-mailserver's own `doveadm pw` makes
+ROUNDS = 5000  # the default of $6$, and what Dovecot's own `doveadm pw` makes
 SALT = r"[^\x00-\x20\x7f-\U0010ffff$:|!*;\\]"  # visible ASCII, and what crypt(3) and the accounts file take
 # Each shape that Dovecot accepts in postfix-accounts.cf, found by logging in with it.
 HASH_SHAPES = {

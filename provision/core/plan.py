@@ -32,6 +32,7 @@ from provision.core.state import (
     Wish,
 )
 from provision.core.texts import N_
+from provision.core.traits import Feature, Traits
 
 UNSAFE_SHARE = 0.3  # deletes plus missing, as a share of what should be there …
 UNSAFE_FROM = 10  # … judged only from this many entries on
@@ -102,17 +103,23 @@ def _address_of(entry: Change | Key | Difference | Unmanageable | tuple[Key, str
 
 
 def make_plan(
-    desired: DesiredState, actual: ServerState, supports: Collection[str] = (), *, survey: bool = True
+    desired: DesiredState,
+    actual: ServerState,
+    traits: Traits = Traits(),
+    *,
+    survey: bool = True,
+    accepted: Collection[Key] = (),
 ) -> Plan:
-    """The plan for one server. `supports`: optional features of its kind (see servers.MailServer).
+    """The plan for one server of a kind with these traits.
 
-    Without `survey` only what is wanted is looked at, not what else the server holds.
+    Without `survey` only what is wanted is looked at, not what else the server holds. `accepted`: whose password the
+    server has just taken; that is the proof where it cannot be read back.
     """
     plan = Plan()
     for address, mailbox in desired.mailboxes.items():
-        _compare_mailbox(plan, address, mailbox, actual, supports)
+        _compare_mailbox(plan, address, mailbox, actual, traits, accepted)
     for address, alias in desired.aliases.items():
-        _compare_alias(plan, address, alias, actual)
+        _compare_alias(plan, address, alias, actual, traits)
     if survey:
         plan.unmanageable = actual.unmanageable
         _find_unknown(plan, Resource.MAILBOX, desired.mailboxes, actual.mailboxes, actual)
@@ -130,36 +137,56 @@ def _find_unknown(
 
 
 def _compare_mailbox(
-    plan: Plan, address: str, want: WantedMailbox, actual: ServerState, supports: Collection[str]
+    plan: Plan, address: str, want: WantedMailbox, actual: ServerState, traits: Traits, accepted: Collection[Key]
 ) -> None:
     key = Key(Resource.MAILBOX, address)
     have = actual.mailboxes.get(address)
     if want.wish is Wish.IGNORED:
         return
     if want.wish is Wish.ABSENT:
-        _compare_absent(plan, key, want, actual, DeleteMailbox(address, want.erase_mail))
+        _compare_absent(plan, key, want, actual, DeleteMailbox(address, want.erase_mail), traits)
         return
     plan.expected += want.owned
-    if want.quota_messages and "quota_messages" not in supports:
-        plan.unsupported.append((key, N_("a limit on the number of messages")))
-        want = want._replace(quota_messages=None)
+    want = _as_the_kind_can(plan, key, want, have, traits)
     if have is None and not want.owned and _has_alias(actual, address):
         plan.address_conflicts.append(key)
     elif have is None:
         _plan_absent_mailbox(plan, key, want, address in actual.addresses(Resource.MAILBOX))
     elif want.due:
-        _plan_due_mailbox(plan, key, want, have)
-    elif not want.owned:
+        _plan_due_mailbox(plan, key, want, have, traits, accepted)
+    elif not want.owned and not _is_marked(want, have):
         plan.conflicts.append(_foreign(key))
     else:
-        plan.differing += mailbox_differences(key, want, have)
+        plan.differing += mailbox_differences(key, want, have, traits)
+
+
+def _as_the_kind_can(
+    plan: Plan, key: Key, want: WantedMailbox, have: MailboxState | None, traits: Traits
+) -> WantedMailbox:
+    """What is wanted, as far as it can be kept; the rest is named."""
+    if want.quota_messages and not traits.can(Feature.MESSAGE_QUOTA):
+        plan.unsupported.append((key, N_("a limit on the number of messages")))
+        want = want._replace(quota_messages=None)
+    if Feature.QUOTA not in traits.features:
+        if want.quota_bytes:
+            plan.unsupported.append((key, N_("a quota")))
+        want = want._replace(quota_bytes=have.quota_bytes if have else 0)
+    if not want.enabled and not traits.can(Feature.DISABLE):
+        plan.unsupported.append((key, N_("a mailbox without login")))
+    return want if traits.quota_step_bytes == 1 else want._replace(quota_bytes=traits.quota(want.quota_bytes))
 
 
 def _compare_absent(
-    plan: Plan, key: Key, want: WantedMailbox | WantedAlias, actual: ServerState, delete: DeleteMailbox | DeleteAlias
+    plan: Plan,
+    key: Key,
+    want: WantedMailbox | WantedAlias,
+    actual: ServerState,
+    delete: DeleteMailbox | DeleteAlias,
+    traits: Traits,
 ) -> None:
     """A tombstone deletes only what is ours: an entry that somebody else made there in the meantime stays."""
-    ours = key.address in actual.addresses(key.resource) and (want.owned or _made_by_us(want, actual, key.address))
+    is_there = key.address in actual.addresses(key.resource)
+    ours = is_there and (want.owned or _made_by_us(want, actual, key.address, traits))
     plan.expected += ours
     if want.due and ours:
         plan.changes.append(delete)
@@ -167,14 +194,26 @@ def _compare_absent(
         plan.in_sync.append(key)
 
 
-def _made_by_us(want: WantedMailbox | WantedAlias, actual: ServerState, address: str) -> bool:
+def _made_by_us(want: WantedMailbox | WantedAlias, actual: ServerState, address: str, traits: Traits) -> bool:
     """Written just before a crash and not recorded: the entry there is the very one that was wanted here."""
     if isinstance(want, WantedAlias):
         alias = actual.aliases.get(address)
         return alias is not None and set(alias.destinations) == set(want.destinations)
     have = actual.mailboxes.get(address)
-    if want.password is None or have is None:
+    if have is None:
         return False
+    return _is_marked(want, have) or bool(_has_password(want, have, traits))
+
+
+def _is_marked(want: WantedMailbox, have: MailboxState) -> bool:
+    """Whether it carries the mark of this very row."""
+    return have.owner_uid is not None and have.owner_uid == want.uid
+
+
+def _has_password(want: WantedMailbox, have: MailboxState, traits: Traits) -> bool | None:
+    """Whether the server has the waiting password; None where that cannot be read."""
+    if want.password is None or have.password_hash is None or not traits.reads_password:
+        return None
     return same_password(want.password, have.password_hash)
 
 
@@ -191,7 +230,7 @@ def _plan_absent_mailbox(plan: Plan, key: Key, want: WantedMailbox, is_there: bo
     if want.due and want.password is not None:
         plan.recreated += want.owned
         plan.changes.append(
-            CreateMailbox(key.address, want.password, want.quota_bytes, want.enabled, want.quota_messages)
+            CreateMailbox(key.address, want.password, want.quota_bytes, want.enabled, want.quota_messages, want.uid)
         )
     elif want.due:
         plan.unrecoverable.append(key)
@@ -199,11 +238,16 @@ def _plan_absent_mailbox(plan: Plan, key: Key, want: WantedMailbox, is_there: bo
         plan.missing.append(key)
 
 
-def _plan_due_mailbox(plan: Plan, key: Key, want: WantedMailbox, have: MailboxState) -> None:
-    changes = list(_mailbox_changes(key.address, want, have))
+def _plan_due_mailbox(
+    plan: Plan, key: Key, want: WantedMailbox, have: MailboxState, traits: Traits, accepted: Collection[Key]
+) -> None:
+    same = _has_password(want, have, traits)
+    changes = list(_mailbox_changes(key.address, want, have, traits))
+    if want.password is not None and not same and not (same is None and key in accepted):
+        changes.insert(0, SetPassword(key.address, want.password))
     if not changes:
         plan.in_sync.append(key)
-    elif not want.owned and any(isinstance(change, SetPassword) for change in changes):
+    elif want.password is not None and not (want.owned or same or key in accepted or _is_marked(want, have)):
         plan.conflicts.append(_foreign(key))
     else:
         plan.changes += changes
@@ -213,18 +257,21 @@ def _foreign(key: Key) -> Difference:
     return Difference(key, "account", N_("to be created"), N_("made on the server by somebody else"))
 
 
-def _mailbox_changes(address: str, want: WantedMailbox, have: MailboxState) -> Iterator[Change]:
-    if want.password is not None and not same_password(want.password, have.password_hash):
-        yield SetPassword(address, want.password)
-    if (want.quota_bytes, want.quota_messages) != (have.quota_bytes, have.quota_messages):
+def _mailbox_changes(address: str, want: WantedMailbox, have: MailboxState, traits: Traits) -> Iterator[Change]:
+    """Beside the password."""
+    if not _same_quota(want, have, traits) or want.quota_messages != have.quota_messages:
         yield SetQuota(address, want.quota_bytes, want.quota_messages)
     if want.enabled != have.enabled:
         yield SetEnabled(address, want.enabled)
 
 
-def mailbox_differences(key: Key, want: WantedMailbox, have: MailboxState) -> list[Difference]:
+def _same_quota(want: WantedMailbox, have: MailboxState, traits: Traits) -> bool:
+    return want.quota_bytes == have.quota_bytes or want.quota_bytes == traits.quota(have.quota_bytes)
+
+
+def mailbox_differences(key: Key, want: WantedMailbox, have: MailboxState, traits: Traits) -> list[Difference]:
     found = []
-    if want.quota_bytes != have.quota_bytes:
+    if not _same_quota(want, have, traits):
         found.append(Difference(key, "quota", str(want.quota_bytes), str(have.quota_bytes)))
     if want.quota_messages != have.quota_messages:
         found.append(Difference(key, "message quota", str(want.quota_messages), str(have.quota_messages)))
@@ -237,13 +284,13 @@ def _login(enabled: bool) -> str:
     return "enabled" if enabled else "disabled"
 
 
-def _compare_alias(plan: Plan, address: str, want: WantedAlias, actual: ServerState) -> None:
+def _compare_alias(plan: Plan, address: str, want: WantedAlias, actual: ServerState, traits: Traits) -> None:
     key = Key(Resource.ALIAS, address)
     have = actual.aliases.get(address)
     if want.wish is Wish.IGNORED:
         return
     if want.wish is Wish.ABSENT:
-        _compare_absent(plan, key, want, actual, DeleteAlias(address))
+        _compare_absent(plan, key, want, actual, DeleteAlias(address), traits)
         return
     plan.expected += want.owned
     if have is not None and set(have.destinations) == set(want.destinations):

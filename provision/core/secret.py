@@ -1,6 +1,8 @@
 """A value that must not be seen: f-strings, logs, JSON and debuggers show `***`."""
 
 import hmac
+from collections.abc import Collection, Mapping
+from typing import Any
 
 
 class Secret:
@@ -29,3 +31,14 @@ class Secret:
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a Secret is never pickled")
+
+
+def secrets_in(values: Mapping[str, Any]) -> list[Secret]:
+    return [value for value in values.values() if isinstance(value, Secret) and value.reveal()]
+
+
+def hide(text: str, secrets: Collection[Secret]) -> str:
+    """Without these: what another program says may quote them."""
+    for secret in secrets:
+        text = text.replace(secret.reveal(), "***")
+    return text

@@ -28,10 +28,13 @@ class Key(NamedTuple):
 
 
 class MailboxState(NamedTuple):
-    password_hash: Secret
+    """`password_hash`: None where the server tells none. `owner_uid`: the mark that was left when it was created."""
+
+    password_hash: Secret | None = None
     quota_bytes: int = 0
     enabled: bool = True
     quota_messages: int | None = None
+    owner_uid: str | None = None
 
 
 class AliasState(NamedTuple):
@@ -98,6 +101,7 @@ class WantedMailbox(NamedTuple):
     due: bool = False  # to be delivered now; otherwise it is only compared
     erase_mail: bool = False
     generation: int = 0  # of the row that says so, where it matters whether that has moved on since
+    uid: str | None = None  # of the row: a mark for kinds that have a place for one
 
 
 class WantedAlias(NamedTuple):
@@ -124,12 +128,15 @@ class DesiredState:
 
 @dataclass(frozen=True, slots=True)
 class CreateMailbox:
+    """`owner_uid`: to be kept with the account where there is a place for it, and told by `read`."""
+
     order: ClassVar[int] = 2
     address: str
     password: Secret
     quota_bytes: int = 0
     enabled: bool = True
     quota_messages: int | None = None
+    owner_uid: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

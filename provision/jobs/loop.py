@@ -130,8 +130,9 @@ class Jobs:
     def _servers_with_work(session: Session, now: datetime) -> list[int]:
         """Servers that may be tried now and have rows that are due, or delivered a moment ago and not confirmed."""
         waiting = has_come(Server.next_attempt_at, now)
-        ids = session.scalars(select(Server.id).where(waiting, Server.alarm.is_(None)).order_by(Server.id)).all()
-        return [server_id for server_id in ids if has_work(session, server_id, now)]
+        free = select(Server.id, Server.kind).where(waiting, Server.alarm.is_(None)).order_by(Server.id)
+        found = session.execute(free).all()
+        return [server.id for server in found if has_work(session, server.id, server.kind, now)]
 
     def _claim(self, candidates: Sequence[int], column: str, now: datetime, every: timedelta) -> list[int]:
         """The servers whose turn it is, each given to one process only."""

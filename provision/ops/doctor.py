@@ -27,7 +27,10 @@ CLOCK_TOLERANCE = timedelta(seconds=5)
 
 
 WAITING = "waiting passwords"
-PUT_BACK = "Put the file back; if it is lost for good: python -m provision key new, then reset those passwords."
+PUT_BACK = (
+    "Put the file back; if it is lost for good: python -m provision key new, then reset those passwords and type the "
+    "secret settings of mail servers anew."
+)
 
 
 class Verdict(StrEnum):
@@ -201,7 +204,7 @@ def _mail_servers(app: Postroom) -> Iterator[Finding]:
 
 def _mail_server(app: Postroom, server: Server) -> Iterator[Finding]:
     about = f"mail server {server.name}"
-    problems = _sentences(lambda: app.sync.check(server.kind, server.settings))
+    problems = _sentences(lambda: app.sync.check_server(server.id))
     for problem in problems:
         yield _problem(about, problem, "Settings → Mail servers, or: python -m provision server edit")
     if server.alarm:

@@ -1,22 +1,13 @@
 """The first mail server, and what is on it: named on the command line or, where nobody types, by the environment."""
 
-from pathlib import Path
 from typing import Any
 
 from provision.app import Postroom
 from provision.core.access import Actor
-from provision.core.errors import Conflict, InvalidInput, ProvisionError
+from provision.core.errors import Conflict, ProvisionError
+from provision.servers.kinds import named_server
 
 NAME = "mail"
-
-
-def named_server(config_dir: Path | None, container: str | None) -> tuple[str, dict[str, Any]] | None:
-    """Kind and settings of the one that is named. Raises: InvalidInput for two."""
-    if config_dir and container:
-        raise InvalidInput("Give a config folder or a container, not both.")
-    if config_dir:
-        return "dms_files", {"path": str(config_dir.resolve())}
-    return ("dms_exec", {"container": container}) if container else None
 
 
 def add_server(app: Postroom, actor: Actor, kind: str, settings: dict[str, Any]) -> list[str]:

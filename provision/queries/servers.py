@@ -11,8 +11,10 @@ from sqlalchemy.orm import Session
 from provision.core.access import Actor, Permission
 from provision.core.errors import NotFound
 from provision.core.state import Resource
+from provision.core.traits import Feature
 from provision.queries.lists import PRESENT, Page, Reads, domain_id, kept_to_pages, scope, stored_domain
-from provision.servers.kinds import KINDS, LOGIN_SETTINGS, server_class
+from provision.servers.kinds import KINDS, settings_of, traits_of
+from provision.servers.setting import Setting
 from provision.storage.models import (
     TABLES,
     Alias,
@@ -113,10 +115,9 @@ class ServerReads(Reads):
             shown = {name: getattr(server, name) for name in HEALTH_COLUMNS}
             pending, failed = (unsynced.get((server.id, s), 0) for s in (SyncStatus.PENDING, SyncStatus.FAILED))
             gathering = _quiet_until(server) if pending else None
-            erases = "erase_mail" in server_class(server.kind).supports
-            found.append(
-                {**shown, "pending": pending, "failed": failed, "gathering_until": gathering, "erases_mail": erases}
-            )
+            traits = traits_of(server.kind)
+            shown |= {"erases_mail": traits.can(Feature.ERASE_MAIL), "cost": traits.cost}
+            found.append({**shown, "pending": pending, "failed": failed, "gathering_until": gathering})
         return found
 
     def server_by_name(self, actor: Actor, name: str) -> Server:
@@ -125,10 +126,10 @@ class ServerReads(Reads):
             raise NotFound(f"There is no mail server called {name}.", code="SERVER_NOT_FOUND")
         return found
 
-    def server_kinds(self, actor: Actor) -> dict[str, tuple[str, dict[str, str]]]:
-        """Kinds of mail server: name → label and settings with their meaning; the first setting is required."""
+    def server_kinds(self, actor: Actor) -> dict[str, tuple[str, tuple[Setting, ...]]]:
+        """Kinds of mail server: name → label and what each can be told."""
         actor.require(Permission.SERVER_READ)
-        return {kind.name: (kind.label, {**kind.settings, **LOGIN_SETTINGS}) for kind in KINDS.values()}
+        return {kind.name: (kind.label, settings_of(kind.name)) for kind in KINDS.values()}
 
     def operators(self, actor: Actor) -> list[Mapping[str, Any]]:
         """Everybody who may sign in, with role and domains; never a hash."""

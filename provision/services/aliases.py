@@ -9,8 +9,11 @@ from uuid6 import uuid7
 
 from provision.core import address as addresses
 from provision.core.access import Actor, Permission
-from provision.core.errors import Conflict, InvalidInput, NotFound, ProvisionError
+from provision.core.errors import Conflict, InvalidEmail, InvalidInput, NotFound, ProvisionError
+from provision.core.state import Resource
 from provision.core.texts import N_
+from provision.core.traits import Feature, Traits
+from provision.servers.kinds import traits_of
 from provision.services.base import Service, operation, subject_of, touch
 from provision.services.new_mailbox import NewMailbox, find_domains, taken_addresses
 from provision.storage.models import Alias, Domain, Mailbox
@@ -41,6 +44,7 @@ class AliasWrites(Service):
             actor.require(Permission.ALIAS_WRITE, domain.id, what=alias)
             _refuse_taken(session, alias)
             _refuse_loop(alias, targets)
+            _refuse_what_the_kind_cannot(session, domain, alias, targets)
             owner = self._owner(session, actor, mailbox_id, targets)
             row = Alias(
                 uid=uuid7(),
@@ -66,6 +70,7 @@ class AliasWrites(Service):
             row = self._writable_alias(session, actor, uid)
             self._check_version(row, expected_version, destinations=", ".join(row.destinations))
             _refuse_loop(row.address, targets)
+            _refuse_what_the_kind_cannot(session, row.domain, row.address, targets)
             if targets == row.destinations:
                 return row
             before, row.destinations = row.destinations, targets
@@ -166,6 +171,30 @@ def _refuse_loop(alias: str, targets: Sequence[str]) -> None:
         raise InvalidInput(f"{alias} would send its mail to itself.", code="ALIAS_LOOP")
 
 
+def _refuse_what_the_kind_cannot(session: Session, domain: Domain, alias: str, targets: Sequence[str]) -> None:
+    """Raises: InvalidInput."""
+    traits = traits_of(domain.server.kind)
+    if reason := kind_refusal(traits, alias):
+        raise reason
+    for target in targets:
+        if why := traits.address_rule(Resource.ALIAS, target):
+            raise InvalidEmail(f"{target} cannot be a destination: {why}.", value=target)
+    if not traits.can(Feature.EXTERNAL_DESTINATIONS):
+        here = set(session.scalars(select(Domain.name).where(Domain.server_id == domain.server_id)))
+        if elsewhere := [target for target in targets if addresses.domain_of(target) not in here]:
+            raise InvalidInput(f"This kind of mail server sends no mail on to other servers: {elsewhere[0]}.")
+
+
+def kind_refusal(traits: Traits, alias: str) -> InvalidInput | None:
+    """Why such an alias cannot be on this kind of mail server, or None."""
+    if alias.startswith("@"):
+        if traits.can(Feature.CATCH_ALL):
+            return None
+        return InvalidInput(f"{alias} cannot be made: this kind of mail server has no aliases for whole domains.")
+    reason = traits.address_rule(Resource.ALIAS, alias)
+    return InvalidEmail(f"{alias} cannot be an alias: {reason}.", value=alias) if reason else None
+
+
 def new_alias(owner: Mailbox, address: str, domain: Domain) -> Alias:
     """An alias of a new mailbox; its domain may be another one on the same server."""
     return Alias(
@@ -192,6 +221,8 @@ def refuse_taken_alias(
                 alias=alias,
             )
         actor.require(Permission.ALIAS_WRITE, domain.id, what=alias)
+        if reason := kind_refusal(traits_of(domain.server.kind), alias):
+            return reason
         if alias in taken or alias == new.address:
             return Conflict(
                 f"The alias {alias} cannot be made: {taken.get(alias, N_('it is the mailbox itself'))}.",

@@ -1,6 +1,6 @@
 """The bulk forms: thousands in one transaction and one push. What cannot be done is reported per item."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from provision.core.errors import ProvisionError
 from provision.core.passwords import PasswordRules, hash_passwords
 from provision.core.secret import Secret
 from provision.core.texts import N_
+from provision.servers.kinds import KINDS
 from provision.services.aliases import insert_aliases, refuse_taken_alias
 from provision.services.base import check_quota, operation, subject_of
 from provision.services.mailboxes import (
@@ -25,8 +26,15 @@ from provision.services.mailboxes import (
     restore_refusal,
     soft_delete,
 )
-from provision.services.new_mailbox import NewMailbox, find_domains, insert_mailboxes, refusal, taken_addresses
-from provision.storage.models import Mailbox, Status
+from provision.services.new_mailbox import (
+    NewMailbox,
+    disable_refusal,
+    find_domains,
+    insert_mailboxes,
+    refusal,
+    taken_addresses,
+)
+from provision.storage.models import Domain, Mailbox, Server, Status
 
 CHUNK = 5_000
 PART = 1_000
@@ -99,11 +107,11 @@ class BulkWrites(MailboxWrites):
                 refused = [ItemError.from_dict(stored) for stored in earlier.refusals]
                 return BulkResult([UUID(uid) for uid in earlier.resource_ids], errors=refused)
             checked = _checked(news, self._policy(session).passwords, foreign, result)
-            good = self._acceptable(session, actor, checked, result)
+            good, plain = self._acceptable(session, actor, checked, result), _domains_for_plain(session)
         if dry_run:
             return result
         servers: set[int] = set()
-        for part in _hashed(good, max(PART, len(good)) if idempotency_key else PART, progress):
+        for part in _hashed(good, max(PART, len(good)) if idempotency_key else PART, progress, plain):
             with self._writing() as session:
                 rows = self._insert_part(session, actor, part, result)
                 refusals = [error.to_dict() for error in result.errors]
@@ -118,7 +126,7 @@ class BulkWrites(MailboxWrites):
     ) -> list[Mailbox]:
         good = self._acceptable(session, actor, part, result)  # hashing took a while: look again
         newcomers = [new for _, new in good]
-        rows = insert_mailboxes(self, session, actor, newcomers, plain=False)
+        rows = insert_mailboxes(self, session, actor, newcomers)
         self._intend(session, actor, "mailbox.create", rows, [new.payload() for new in newcomers])
         aliases = insert_aliases(session, rows, newcomers)
         self._intend(session, actor, "alias.create", aliases, [{"destinations": a.destinations} for a in aliases])
@@ -144,7 +152,14 @@ class BulkWrites(MailboxWrites):
 
     @operation("mailbox.disable_many")
     def disable_mailboxes(self, actor: Actor, uids: Sequence[UUID]) -> BulkResult:
-        return self._change_many(actor, uids, "mailbox.disable", {"status": "DISABLED"}, _status(Status.DISABLED))
+        return self._change_many(
+            actor,
+            uids,
+            "mailbox.disable",
+            {"status": "DISABLED"},
+            _status(Status.DISABLED),
+            refusal=lambda row: disable_refusal(row.domain.server.kind),
+        )
 
     @operation("mailbox.enable_many")
     def enable_mailboxes(self, actor: Actor, uids: Sequence[UUID]) -> BulkResult:
@@ -271,16 +286,31 @@ def _checked(
 
 
 def _hashed(
-    items: Sequence[tuple[int, NewMailbox]], at_once: int, progress: Progress | None
+    items: Sequence[tuple[int, NewMailbox]], at_once: int, progress: Progress | None, kept_plain: Collection[str]
 ) -> Iterator[list[tuple[int, NewMailbox]]]:
-    """Readable passwords turned into hashes, on all cores; while one part is used the next ones are hashed."""
-    plain = [new.password for _, new in items if new.password is not None]
+    """Readable passwords turned into hashes, on all cores; while one part is used the next ones are hashed.
+
+    `kept_plain`: domains on servers that take no hash.
+    """
+
+    def to_hash(new: NewMailbox) -> bool:
+        return new.password is not None and addresses.domain_of(new.address) not in kept_plain
+
+    plain = [new.password for _, new in items if new.password is not None and to_hash(new)]
     hashes = _counted(hash_passwords(plain), len(plain), progress or (lambda done, of: None))
     for start in range(0, len(items), at_once):
         yield [
-            (index, new if new.password is None else replace(new, password=None, password_hash=next(hashes)))
+            (index, replace(new, password=None, password_hash=next(hashes)) if to_hash(new) else new)
             for index, new in items[start : start + at_once]
         ]
+
+
+def _domains_for_plain(session: Session) -> set[str]:
+    """Those on servers that take no hash."""
+    kinds = [name for name, kind in KINDS.items() if not kind.traits.takes_hash]
+    if not kinds:
+        return set()
+    return set(session.scalars(select(Domain.name).join(Server).where(Server.kind.in_(kinds))))
 
 
 def _counted(hashes: Iterator[Secret], of: int, progress: Progress) -> Iterator[Secret]:

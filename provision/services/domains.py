@@ -1,7 +1,6 @@
 """Mail servers and their domains."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,11 +10,14 @@ from sqlalchemy.orm import Session
 from provision.audit.chain import Subject
 from provision.core import address as addresses
 from provision.core.access import Actor, Permission, Role
-from provision.core.errors import Conflict, InvalidInput, NotFound
+from provision.core.errors import Conflict, InvalidInput, NotFound, ProvisionError
+from provision.core.secret import Secret
 from provision.core.texts import N_
-from provision.servers.kinds import LOGIN_SETTINGS, VALUES, kind_of
+from provision.servers.kinds import check_settings, settings_of
+from provision.servers.setting import split
 from provision.services.base import Service, check_description, check_quota, operation, touch
 from provision.storage.models import Alias, Domain, Mailbox, Operator, Server
+from provision.storage.sealed import seal_settings, secret_settings
 
 HAS_MAILBOXES = N_("{name} still has mailboxes (soft-deleted ones count); delete them first.")
 HAS_ALIASES = N_("{name} still has aliases; delete them first.")
@@ -35,7 +37,8 @@ class DomainWrites(Service):
     ) -> Server:
         """Add a mail server. It is not spoken to: see `check_server`."""
         actor.require(Permission.SERVER_WRITE)
-        request = {"name": name, "kind": kind, "settings": dict(settings)}
+        shown, secrets = split(settings_of(kind), settings, {})
+        request = {"name": name, "kind": kind, "settings": shown}
         with self._writing() as session:
             made = self._replayed(session, actor, "server.create", idempotency_key, request)
             if made:
@@ -43,9 +46,9 @@ class DomainWrites(Service):
                 return server
             if session.scalar(select(Server.id).where(Server.name == name)):
                 raise Conflict(f"A mail server called {name} exists already.", code="DUPLICATE_SERVER")
-            row = Server(
-                name=_check_name(name), kind=kind, settings=_check_settings(kind, settings), quiet_seconds=quiet_seconds
-            )
+            check_settings(kind, {**shown, **secrets})
+            row = Server(name=_check_name(name), kind=kind, settings=shown, quiet_seconds=quiet_seconds)
+            row.sealed_settings = seal_settings(self.sealer, secrets)
             session.add(row)
             session.flush()
             self._done(
@@ -64,20 +67,33 @@ class DomainWrites(Service):
         quiet_seconds: float | None = None,
         expected_version: int | None = None,
     ) -> Server:
-        """Change settings or the quiet time (negative: back to automatic)."""
+        """Change settings or the quiet time (negative: back to automatic). A secret that is empty stays as it is."""
         actor.require(Permission.SERVER_WRITE)
         with self._writing() as session:
             row: Server = self._find(session, Server, uid, "server")
             self._check_version(row, expected_version, settings=row.settings)
             if settings is not None:
-                row.settings = _check_settings(row.kind, settings)
-                row.attempts, row.next_attempt_at, row.error, row.alarm = 0, None, None, None
+                self._set_settings(row, settings)
+                row.attempts, row.next_attempt_at, row.silent_until, row.error, row.alarm = 0, None, None, None, None
             if quiet_seconds is not None:
                 row.quiet_seconds = None if quiet_seconds < 0 else quiet_seconds
             touch(row)
             payload = {"settings": row.settings, "quiet_seconds": row.quiet_seconds}
             self._done(session, actor, "server.edit", [_server_subject(row)], payload)
         return row
+
+    def _set_settings(self, row: Server, settings: Mapping[str, Any]) -> None:
+        shown, secrets = split(settings_of(row.kind), settings, self._stored_secrets(row))
+        check_settings(row.kind, {**shown, **secrets})
+        row.settings = shown
+        row.sealed_settings = seal_settings(self.sealer, secrets)
+
+    def _stored_secrets(self, row: Server) -> dict[str, Secret]:
+        """None where no key opens them: they have to be typed anew then."""
+        try:
+            return secret_settings(row, self.sealer)
+        except ProvisionError:
+            return {}
 
     @operation("server.delete")
     def delete_server(self, actor: Actor, uid: UUID) -> None:
@@ -98,13 +114,14 @@ class DomainWrites(Service):
         actor.require(Permission.SERVER_WRITE)
         with self.database.read() as session:
             row: Server = self._find(session, Server, uid, "server")
-        return self.sync.check(row.kind, row.settings)
+        return self.sync.check_server(row.id)
 
     @operation("server.check")
     def check_settings(self, actor: Actor, kind: str, settings: Mapping[str, Any]) -> list[str]:
         """The same for a mail server that is not added yet."""
         actor.require(Permission.SERVER_WRITE)
-        return self.sync.check(kind, dict(settings))
+        shown, secrets = split(settings_of(kind), settings, {})
+        return self.sync.check(kind, {**shown, **secrets})
 
     @operation("domain.create")
     def create_domain(
@@ -206,22 +223,3 @@ def _check_name(name: str) -> str:
     if not name.strip() or len(name) > 80 or not name.isprintable():
         raise InvalidInput("A name has 1 to 80 visible characters.", code="INVALID_NAME")
     return name.strip()
-
-
-def _check_settings(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Only settings this kind knows, plus those every kind has for the login check."""
-    known = {**kind_of(kind).settings, **LOGIN_SETTINGS}
-    unknown = settings.keys() - known.keys()
-    if unknown:
-        raise InvalidInput(
-            f"The setting {', '.join(sorted(unknown))} is not known for {kind}; there are: {', '.join(known)}."
-        )
-    required = next(iter(known))
-    if not settings.get(required):
-        raise InvalidInput(f"A server of kind {kind} needs the setting “{required}”: {known[required]}.")
-    if (path := settings.get("path")) and not Path(path).is_absolute():
-        raise InvalidInput(f"The path {path} must begin with /: each process has another folder to start from.")
-    for name, (fits, meaning) in VALUES.items():
-        if (value := settings.get(name)) not in (None, "") and not fits(str(value).lower()):
-            raise InvalidInput(f"The setting {name} is {meaning}, not “{value}”.")
-    return dict(settings)

@@ -9,13 +9,14 @@ from sqlalchemy.orm import Session
 
 from provision.core.access import Actor, Permission
 from provision.core.errors import Conflict, InvalidInput
-from provision.core.passwords import check_password, generate_password, hash_password
+from provision.core.passwords import check_password, generate_password
 from provision.core.secret import Secret
 from provision.core.texts import N_
-from provision.servers.kinds import server_class
+from provision.core.traits import Feature
+from provision.servers.kinds import traits_of
 from provision.services.aliases import insert_aliases, refuse_taken_aliases
 from provision.services.base import HIDDEN, Service, check_display_name, check_quota, operation, subject_of, touch
-from provision.services.new_mailbox import NewMailbox, insert_mailboxes
+from provision.services.new_mailbox import NewMailbox, disable_refusal, insert_mailboxes, seal_password
 from provision.storage.models import Alias, Mailbox, Status
 from provision.storage.search import leads_to
 
@@ -36,7 +37,7 @@ class MailboxWrites(Service):
                 return self._mailbox(session, UUID(made[0]))
             new = new.checked(self._policy(session).passwords)
             refuse_taken_aliases(session, actor, new)
-            (row,) = insert_mailboxes(self, session, actor, [new], plain=True)
+            (row,) = insert_mailboxes(self, session, actor, [new])
             self._intend(session, actor, "mailbox.create", [row], [new.payload()])
             aliases = insert_aliases(session, [row], [new])
             self._intend(session, actor, "alias.create", aliases, [{"destinations": a.destinations} for a in aliases])
@@ -120,7 +121,7 @@ class MailboxWrites(Service):
             rules = self._policy(session).passwords
             new = password or generate_password(rules)
             check_password(new, rules, address=row.address)
-            row.sealed_password = self._seal(row.domain.server.kind, new)
+            row.sealed_password = seal_password(self.sealer, row.domain.server.kind, new)
             self._want(row)
             self._intend(
                 session, actor, "mailbox.reset_password", [row], [{"password": HIDDEN, "generated": password is None}]
@@ -142,6 +143,8 @@ class MailboxWrites(Service):
             self._check_version(row, expected_version, status=row.status)
             if row.status == status:
                 return row
+            if status == Status.DISABLED and (reason := disable_refusal(row.domain.server.kind)):
+                raise reason
             row.status = status
             self._want(row)
             self._intend(session, actor, name, [row], [{"status": status}])
@@ -221,11 +224,6 @@ class MailboxWrites(Service):
             raise Conflict(f"{row.address} is deleted; restore it first.", code="MAILBOX_DELETED")
         return row
 
-    def _seal(self, kind: str, password: Secret) -> str:
-        """As the kind takes it: the password itself, or its hash."""
-        takes_plain = "plain_password" in server_class(kind).supports
-        return self.sealer.seal(password if takes_plain else hash_password(password))
-
 
 def require_force(force: bool, erase_mail: bool) -> None:
     """Raises: InvalidInput where mail should go and the account stay."""
@@ -235,9 +233,9 @@ def require_force(force: bool, erase_mail: bool) -> None:
 
 def erase_refusal(row: Mailbox) -> InvalidInput | None:
     """Why its mail cannot be erased, or None."""
-    if "erase_mail" in server_class(row.domain.server.kind).supports:
+    if traits_of(row.domain.server.kind).can(Feature.ERASE_MAIL):
         return None
-    return InvalidInput("This mail server is reached by its config files only; its mail cannot be erased from here.")
+    return InvalidInput("The mail on this kind of mail server cannot be erased from here.")
 
 
 def soft_delete(row: Mailbox) -> None:

@@ -13,9 +13,12 @@ from provision.core.access import Actor, Permission
 from provision.core.errors import Conflict, InvalidEmail, InvalidInput, NotFound, ProvisionError
 from provision.core.passwords import PasswordRules, check_hash, check_password, hash_password
 from provision.core.secret import Secret
+from provision.core.state import Resource
 from provision.core.texts import N_
-from provision.servers.kinds import server_class
+from provision.core.traits import Feature
+from provision.servers.kinds import traits_of
 from provision.services.base import HIDDEN, Service, check_display_name, check_quota
+from provision.storage.encryption import Sealer
 from provision.storage.models import Alias, Domain, Mailbox, Status
 
 CHUNK = 5_000
@@ -40,8 +43,6 @@ class NewMailbox:
     def checked(self, rules: PasswordRules) -> "NewMailbox":
         """Normalised. Raises: InvalidEmail, WeakPassword, InvalidInput."""
         address = addresses.normalise(self.address)
-        if reason := addresses.login_refusal(address):
-            raise InvalidEmail(f"{address} cannot be a mailbox: {reason}.", value=address)
         if (self.password is None) == (self.password_hash is None):
             raise InvalidInput("A new mailbox needs a password or a password hash, not both.", code="PASSWORD_NEEDED")
         if self.password is not None:
@@ -73,13 +74,8 @@ class NewMailbox:
         }
 
 
-def insert_mailboxes(
-    service: Service, session: Session, actor: Actor, news: Sequence[NewMailbox], *, plain: bool
-) -> list[Mailbox]:
-    """Rows for checked newcomers; the first that cannot be made raises.
-
-    `plain`: kinds that take the plain password get it sealed; in bulk a hash serves every kind.
-    """
+def insert_mailboxes(service: Service, session: Session, actor: Actor, news: Sequence[NewMailbox]) -> list[Mailbox]:
+    """Rows for checked newcomers; the first that cannot be made raises."""
     domains = find_domains(session, {addresses.domain_of(new.address) for new in news})
     taken = taken_addresses(session, [new.address for new in news])
     standard_quota = service._policy(session).default_quota_mb << 20
@@ -90,7 +86,7 @@ def insert_mailboxes(
         taken[new.address] = N_("it comes twice")
         domain = domains[addresses.domain_of(new.address)]
         quota = standard_quota if domain.default_quota_bytes is None else domain.default_quota_bytes
-        rows.append(_row(service, new, domain, quota, plain))
+        rows.append(_row(service, new, domain, quota))
     session.add_all(rows)
     session.flush()
     return rows
@@ -103,9 +99,33 @@ def refusal(actor: Actor, new: NewMailbox, domains: dict[str, Domain], taken: di
     if domain is None:
         return NotFound(f"The domain {name} is not set up here; add it first.", code="DOMAIN_NOT_FOUND", domain=name)
     actor.require(Permission.MAILBOX_WRITE, domain.id, what=new.address)
-    if reason := taken.get(new.address):
-        return Conflict(f"{new.address} cannot be made: {reason}.", code="DUPLICATE_MAILBOX", address=new.address)
+    if reason := _kind_refusal(domain.server.kind, new):
+        return reason
+    if in_use := taken.get(new.address):
+        return Conflict(f"{new.address} cannot be made: {in_use}.", code="DUPLICATE_MAILBOX", address=new.address)
     return None
+
+
+def _kind_refusal(kind: str, new: NewMailbox) -> InvalidInput | None:
+    """Why this kind of mail server could not be given it, or None."""
+    traits = traits_of(kind)
+    if reason := traits.address_rule(Resource.MAILBOX, new.address):
+        return InvalidEmail(f"{new.address} cannot be a mailbox: {reason}.", value=new.address)
+    if new.password_hash is not None and not traits.takes_hash:
+        return InvalidInput("This kind of mail server takes no password hashes; give the password itself.")
+    return None if new.enabled else disable_refusal(kind)
+
+
+def disable_refusal(kind: str) -> InvalidInput | None:
+    """Why no mailbox there can be without login, or None."""
+    if traits_of(kind).can(Feature.DISABLE):
+        return None
+    return InvalidInput("This kind of mail server has no mailboxes that cannot log in.")
+
+
+def seal_password(sealer: Sealer, kind: str, password: Secret) -> str:
+    """As the kind takes it: the password itself, or its hash."""
+    return sealer.seal(password if traits_of(kind).password == "plain" else hash_password(password))
 
 
 def find_domains(session: Session, names: Iterable[str]) -> dict[str, Domain]:
@@ -134,11 +154,10 @@ def _in_use(row: Any) -> str:
     return N_("it exists already")
 
 
-def _row(service: Service, new: NewMailbox, domain: Domain, default_quota: int, plain: bool) -> Mailbox:
-    secret = new.password_hash
-    if secret is None and new.password is not None:
-        takes_plain = plain and "plain_password" in server_class(domain.server.kind).supports
-        secret = new.password if takes_plain else hash_password(new.password)
+def _row(service: Service, new: NewMailbox, domain: Domain, default_quota: int) -> Mailbox:
+    sealed = service.sealer.seal(new.password_hash) if new.password_hash else None
+    if new.password is not None:
+        sealed = seal_password(service.sealer, domain.server.kind, new.password)
     return Mailbox(
         uid=uuid7(),
         address=new.address,
@@ -148,6 +167,6 @@ def _row(service: Service, new: NewMailbox, domain: Domain, default_quota: int, 
         status=Status.ACTIVE if new.enabled else Status.DISABLED,
         quota_bytes=default_quota if new.quota_bytes is None else new.quota_bytes,
         quota_messages=new.quota_messages,
-        sealed_password=service.sealer.seal(secret) if secret else None,
+        sealed_password=sealed,
         generation=1,
     )

@@ -1,18 +1,21 @@
 """What is sealed in the database, and the key file that opens it."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select, update
 
-from provision.core.errors import ProvisionError
+from provision.core.errors import ProvisionError, Unreachable
+from provision.core.secret import Secret
 from provision.storage.database import Database
 from provision.storage.encryption import Sealer
-from provision.storage.models import ApiAnswer, ImportJob, Mailbox
+from provision.storage.models import ApiAnswer, ImportJob, Mailbox, Server
 
 SEALED: tuple[tuple[Any, Any, str], ...] = (
     (Mailbox, Mailbox.id, "sealed_password"),
+    (Server, Server.id, "sealed_settings"),
     (ApiAnswer, ApiAnswer.key, "sealed_body"),
     (ImportJob, ImportJob.id, "sealed_upload"),
     (ImportJob, ImportJob.id, "sealed_rejected"),
@@ -29,6 +32,32 @@ def open_sealer(path: Path, database: Database) -> Sealer:
             code="KEY_UNUSABLE",
         )
     return Sealer.from_file(path)
+
+
+def seal_settings(sealer: Sealer, secrets: Mapping[str, Secret]) -> str | None:
+    """The secret settings of a mail server, for its row."""
+    if not secrets:
+        return None
+    return sealer.seal(Secret(json.dumps({name: secret.reveal() for name, secret in secrets.items()})))
+
+
+def secret_settings(server: Server, sealer: Sealer) -> dict[str, Secret]:
+    """Raises: ProvisionError where they were sealed with a key that is gone."""
+    if not server.sealed_settings:
+        return {}
+    opened = json.loads(sealer.unseal(server.sealed_settings).reveal())
+    return {name: Secret(value) for name, value in opened.items()}
+
+
+def open_settings(server: Server, sealer: Sealer) -> dict[str, Any]:
+    """All settings, for its driver. Raises: Unreachable, because without them it cannot be."""
+    try:
+        return {**server.settings, **secret_settings(server, sealer)}
+    except ProvisionError:
+        raise Unreachable(
+            f"The secret settings of {server.name} were sealed with a key that is gone. Put the old key back into the "
+            "key file, or type them anew.",
+        ) from None
 
 
 def is_needed(database: Database) -> bool:

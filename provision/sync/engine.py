@@ -6,9 +6,9 @@ that was read back. No transaction is open while a server is spoken to.
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, contextmanager
 from contextvars import copy_context
 from datetime import datetime, timedelta
 from threading import Thread
@@ -16,29 +16,43 @@ from typing import Any
 
 import structlog
 from sqlalchemy import update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
 from provision.core.errors import MailServerError, NotFound, Unreachable, UnsafePlan
 from provision.core.plan import Plan, make_plan
-from provision.core.state import DesiredState, Key, LiveReport, Outcome, Resource, ServerState, key_of
+from provision.core.secret import hide, secrets_in
+from provision.core.state import DesiredState, LiveReport, Resource, ServerState
 from provision.core.texts import N_
-from provision.servers.kinds import MailServer, open_server
+from provision.core.traits import Traits
+from provision.servers.kinds import open_server, traits_of
+from provision.servers.protocol import MailServer, TellsLive
 from provision.settings.config import Settings
 from provision.settings.policy import in_force
 from provision.storage.database import Database
 from provision.storage.encryption import Sealer
 from provision.storage.models import Server, utc_now
+from provision.storage.sealed import open_settings
+from provision.sync.delivery import deliver
 from provision.sync.progress import end_stale_confirmations, note_usage
-from provision.sync.recording import PushAttempt, note, pause, record
+from provision.sync.recording import PushAttempt, pause, record
 from provision.sync.result import PushResult, PushStatus
-from provision.sync.work import LONGEST_PAUSE, Work, has_pending, has_unconfirmed, load_whole, load_work
+from provision.sync.work import (
+    LONGEST_PAUSE,
+    Work,
+    has_pending,
+    has_unconfirmed,
+    load_whole,
+    load_work,
+    other_addresses,
+)
 from provision.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
 REPEATS = 3  # rounds for what another writer overwrote while we were at it
-QUIET_FROM_ACCOUNTS, QUIET_SECONDS = 200, 10.0
 LOCK_SHARE = 0.5  # of the budget is spent on waiting for another push at most
+
+Chunks = Generator[tuple[Work, PushAttempt], None, None]
 
 
 class Sync:
@@ -101,11 +115,7 @@ class Sync:
         total = PushResult(server_id, PushStatus.IDLE)
         for left in reversed(range(REPEATS)):
             result, again = self._push_once(server_id, ignore_backoff, force, deadline, is_last=left == 0)
-            total.delivered += result.delivered
-            total.failed += result.failed
-            total.failures += result.failures
-            if result.status is not PushStatus.IDLE or total.status is PushStatus.IDLE:
-                total.status, total.message, total.retry_at = result.status, result.message, result.retry_at
+            total.add(result)
             if not again or time.monotonic() > deadline:
                 break
         return total
@@ -126,13 +136,17 @@ class Sync:
             if not (ignore_backoff or force) and (wait := self._must_wait(server, is_pending, now)):
                 return wait, False
             work = load_work(session, self.sealer, server_id, now, ignore_backoff)
+        total, again = PushResult(server_id, PushStatus.IDLE), False
         try:
-            done = self._deliver(server, work, force, deadline)
+            with closing(self._deliver(server, work, force, deadline)) as chunks:
+                for part, done in chunks:
+                    total.add(self._record(server, part, done, is_last or time.monotonic() > deadline))
+                    again = again or (bool(done.vanished) and not done.unreachable)
         except Unreachable as error:
-            return self._back_off(server, error.message), False
+            total.add(self._back_off(server, error))
         except UnsafePlan as error:
-            return self._raise_alarm(server, error), False
-        return self._record(server, work, done, is_last or time.monotonic() > deadline)
+            total.add(self._raise_alarm(server, error))
+        return total, again and total.status is PushStatus.DONE
 
     @staticmethod
     def _must_wait(server: Server, is_pending: bool, now: datetime) -> PushResult | None:
@@ -146,67 +160,57 @@ class Sync:
             return PushResult(server.id, PushStatus.GATHERING, message=message, retry_at=quiet_until)
         return None
 
-    def _deliver(self, server: Server, work: Work, force: bool, deadline: float) -> PushAttempt:
+    def _deliver(self, server: Server, work: Work, force: bool, deadline: float) -> Chunks:
         """Raises: Unreachable before anything was written, UnsafePlan."""
-        timeout = max(1.0, deadline - time.monotonic())
-        with closing(self.open_kind(server.kind, server.settings, timeout)) as mail_server:
-            mail_server.recover()
-            actual = mail_server.read()
-            plan = make_plan(work.desired, actual, mail_server.supports, survey=False)
-            plan.expected += sum(map(len, work.others.values()))
-            plan.missing += _missing(work.others, actual)
-            if not force:
-                plan.require_safe()
-            unreachable = None
-            outcomes: dict[Key, Outcome] = {}
-            if plan.changes:
-                try:
-                    for outcome in mail_server.apply(plan.changes):
-                        note(outcomes, outcome)
-                except Unreachable as error:
-                    unreachable = error.message
-                try:
-                    actual = mail_server.read()
-                except Unreachable as error:
-                    accounts = len(actual.addresses(Resource.MAILBOX))
-                    return PushAttempt(plan, outcomes, set(plan.in_sync), set(), accounts, error.message)
-            left = make_plan(work.desired, actual, mail_server.supports, survey=False)
-        wanting = {key_of(change) for change in left.changes} | {d.key for d in left.conflicts}
-        wanting |= {*left.address_conflicts, *left.unrecoverable}
-        verified = work.items.keys() - wanting - set(work.unreadable)
-        vanished = {key for key, outcome in outcomes.items() if key in wanting and not outcome.error}
-        return PushAttempt(plan, outcomes, verified, vanished, len(actual.addresses(Resource.MAILBOX)), unreachable)
+
+        def others() -> dict[Resource, list[str]]:
+            with self.database.read() as session:
+                return other_addresses(session, server.id, work.items)
+
+        settings = open_settings(server, self.sealer)
+        with self._opened(server.kind, settings, max(1.0, deadline - time.monotonic())) as mail_server:
+            for part, done in deliver(mail_server, work, server.accounts, others, force=force):
+                done.hide(secrets_in(settings))
+                yield part, done
+
+    @contextmanager
+    def _opened(
+        self, kind: str, settings: Mapping[str, Any], timeout_seconds: float | None = None
+    ) -> Iterator[MailServer]:
+        """The driver. What it says of its trouble holds none of its secret settings. Raises: MailServerError."""
+        opened = self.open_kind(kind, dict(settings), timeout_seconds or self.settings.page_budget_seconds)
+        try:
+            with closing(opened) as mail_server:
+                yield mail_server
+        except MailServerError as error:
+            error.reword(hide(error.message, secrets_in(settings)))
+            raise
 
     # ---- recording -------------------------------------------------------------------------
 
-    def _record(self, server: Server, work: Work, done: PushAttempt, is_last: bool) -> tuple[PushResult, bool]:
+    def _record(self, server: Server, work: Work, done: PushAttempt, is_last: bool) -> PushResult:
         now = utc_now()
         result = PushResult(server.id, PushStatus.DONE)
         with self.database.write() as session:
             wrote = {"last_write_at": now} if done.outcomes else {}
-            values = {"last_read_at": now, "accounts": done.accounts, "error": None, "alarm": None, "attempts": 0}
-            session.execute(
-                update(Server).where(Server.id == server.id).values(next_attempt_at=None, **values, **wrote)
-            )
+            counted = {} if done.accounts is None else {"last_read_at": now, "accounts": done.accounts}
+            well = {"error": None, "alarm": None, "attempts": 0, "next_attempt_at": None, "silent_until": None}
+            session.execute(update(Server).where(Server.id == server.id).values(**well, **counted, **wrote))
             record(session, work, done, in_force(session, self.settings), now, result, is_last=is_last)
         if done.unreachable:
-            backed_off = self._back_off(server, done.unreachable)
-            result.status, result.message, result.retry_at = backed_off.status, backed_off.message, backed_off.retry_at
-            return result, False
-        return result, bool(done.vanished)
+            result.add(self._back_off(server, done.unreachable))
+        return result
 
-    def _back_off(self, server: Server, reason: str) -> PushResult:
+    def _back_off(self, server: Server, error: Unreachable) -> PushResult:
         """Nothing reached the server: it waits, its rows keep their attempts."""
-        attempts = server.attempts + 1
+        attempts, now, silent_until = server.attempts + 1, utc_now(), _silent_until(error)
         with self.database.write() as session:
-            retry_at = utc_now() + timedelta(seconds=pause(attempts, in_force(session, self.settings)))
-            session.execute(
-                update(Server)
-                .where(Server.id == server.id)
-                .values(attempts=attempts, next_attempt_at=retry_at, error=reason)
-            )
-        log.warning("mail server unreachable", server=server.name, attempts=attempts, reason=reason)
-        return PushResult(server.id, PushStatus.UNREACHABLE, message=reason, retry_at=retry_at)
+            retry_at = now + timedelta(seconds=pause(attempts, in_force(session, self.settings)))
+            retry_at = max(retry_at, silent_until or retry_at)
+            values = {"attempts": attempts, "next_attempt_at": retry_at, "silent_until": silent_until}
+            session.execute(update(Server).where(Server.id == server.id).values(error=error.message, **values))
+        log.warning("mail server unreachable", server=server.name, attempts=attempts, reason=error.message)
+        return PushResult(server.id, PushStatus.UNREACHABLE, message=error.message, retry_at=retry_at)
 
     def _raise_alarm(self, server: Server, unsafe: UnsafePlan) -> PushResult:
         with self.database.write() as session:
@@ -218,42 +222,42 @@ class Sync:
 
     # ---- reading ---------------------------------------------------------------------------
 
-    def read(self, server_id: int) -> tuple[ServerState, frozenset[str]]:
-        """What the server holds, and what its kind supports. Raises: Unreachable."""
+    def read(self, server_id: int) -> tuple[ServerState, Traits]:
+        """What the server holds, and what its kind can. Raises: Unreachable."""
         with self.database.read() as session:
             server = _get_server(session, server_id)
-        timeout = self.settings.page_budget_seconds
-        with closing(self.open_kind(server.kind, server.settings, timeout)) as mail_server:
-            return mail_server.read(), frozenset(mail_server.supports)
+        with self._opened(server.kind, open_settings(server, self.sealer)) as mail_server:
+            return mail_server.read(), mail_server.traits
 
     def probe(self, server_id: int) -> None:
         """Read the server and note its health; a running one also says how much space each mailbox uses."""
         with self.database.read() as session:
             server = _get_server(session, server_id)
+        if server.silent_until and utc_now() < server.silent_until:
+            return
         report: LiveReport | None = None
         values: dict[str, Any]
-        timeout = self.settings.page_budget_seconds
         try:
-            with closing(self.open_kind(server.kind, server.settings, timeout)) as mail_server:
+            with self._opened(server.kind, open_settings(server, self.sealer)) as mail_server:
                 actual = mail_server.read()
                 values = {"last_read_at": utc_now(), "accounts": len(actual.addresses(Resource.MAILBOX))}
                 if not server.attempts or not mail_server.check():  # what can be read can still refuse to be written
                     values |= {"error": None, "attempts": 0, "next_attempt_at": None}
-                if server.alarm and self._is_safe(server_id, actual, mail_server.supports):
+                if server.alarm and self._is_safe(server_id, actual, mail_server.traits):
                     values["alarm"] = None
-                if "live" in mail_server.supports:
-                    report = mail_server.report()  # type: ignore[attr-defined]
+                if isinstance(mail_server, TellsLive):
+                    report = mail_server.report()
         except MailServerError as error:
-            values = {"error": error.message}
+            values = {"error": error.message, "silent_until": _silent_until(error)}
         with self.database.write() as session:
             if report:
                 values["live"] = note_usage(session, server_id, report)
             session.execute(update(Server).where(Server.id == server_id).values(values))
 
-    def _is_safe(self, server_id: int, actual: ServerState, supports: Collection[str]) -> bool:
+    def _is_safe(self, server_id: int, actual: ServerState, traits: Traits) -> bool:
         """Whether what raised an alarm has come back."""
         try:
-            self._compare(server_id, actual, supports)[0].require_safe()
+            self._compare(server_id, actual, traits)[0].require_safe()
         except UnsafePlan:
             return False
         return True
@@ -265,38 +269,41 @@ class Sync:
 
     def survey(self, server_id: int) -> tuple[Plan, DesiredState, ServerState]:
         """The same, with the side that is wanted."""
-        actual, supports = self.read(server_id)
-        return *self._compare(server_id, actual, supports), actual
+        actual, traits = self.read(server_id)
+        return *self._compare(server_id, actual, traits), actual
 
-    def _compare(self, server_id: int, actual: ServerState, supports: Collection[str]) -> tuple[Plan, DesiredState]:
+    def _compare(self, server_id: int, actual: ServerState, traits: Traits) -> tuple[Plan, DesiredState]:
         with self.database.read() as session:
             wanted = load_whole(session, self.sealer, server_id, utc_now())
-        return make_plan(wanted, actual, supports), wanted
+        return make_plan(wanted, actual, traits), wanted
 
-    def check(self, kind: str, settings: dict[str, Any]) -> list[str]:
-        """What is wrong with a server's settings, as sentences."""
-        with closing(self.open_kind(kind, settings, self.settings.page_budget_seconds)) as mail_server:
-            return mail_server.check()
+    def check(self, kind: str, settings: Mapping[str, Any]) -> list[str]:
+        """What is wrong with settings that are not stored yet, as sentences."""
+        with self._opened(kind, settings) as mail_server:
+            return [hide(problem, secrets_in(settings)) for problem in mail_server.check()]
+
+    def check_server(self, server_id: int) -> list[str]:
+        """What is wrong with a server or its settings, as sentences."""
+        with self.database.read() as session:
+            server = _get_server(session, server_id)
+        return self.check(server.kind, open_settings(server, self.sealer))
 
 
 def quiet_seconds(server: Server) -> float:
-    """How long changes are gathered: a write makes a large docker-mailserver refuse logins for a while."""
+    """How long changes are gathered after a write."""
     if server.quiet_seconds is not None:
         return server.quiet_seconds
-    return QUIET_SECONDS if server.accounts >= QUIET_FROM_ACCOUNTS else 0.0
+    return traits_of(server.kind).quiet.seconds_for(server.accounts)
+
+
+def _silent_until(error: MailServerError) -> datetime | None:
+    """Until when the server wants to hear nothing, where it said so."""
+    asked = error.retry_after if isinstance(error, Unreachable) else None
+    return utc_now() + min(timedelta(seconds=asked), LONGEST_PAUSE) if asked else None
 
 
 def _get_server(session: Session, server_id: int) -> Server:
-    server = session.get(Server, server_id)
+    server = session.get(Server, server_id, options=[undefer(Server.sealed_settings)])
     if server is None:
         raise NotFound("This mail server is not known here.", code="SERVER_NOT_FOUND")
     return server
-
-
-def _missing(others: Mapping[Resource, list[str]], actual: ServerState) -> list[Key]:
-    return [
-        Key(resource, address)
-        for resource, addresses in others.items()
-        for address in addresses
-        if address not in actual.addresses(resource)
-    ]

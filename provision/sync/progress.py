@@ -62,6 +62,13 @@ def mark_delivered(session: Session, items: Iterable[Item], now: datetime) -> No
         )
 
 
+def mark_owned(session: Session, items: Iterable[Item]) -> None:
+    """The account there was made by us, whatever else is still to come."""
+    for table, _, removing, ids in _groups(items):
+        if not removing:
+            session.execute(update(table).where(table.id.in_(ids), table.owned.is_(False)).values(owned=True))
+
+
 def mark_confirmed(session: Session, items: Iterable[Item]) -> None:
     """Looked at once more and still there: the waiting password is not needed any longer."""
     for table, generation, _, ids in _groups(items):

@@ -1,8 +1,8 @@
 """What one attempt of a push came to, and how that is written into the rows and the log."""
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -12,16 +12,19 @@ from sqlalchemy.orm import Session
 from provision.audit import chain
 from provision.audit.chain import Finish, Subject
 from provision.core.access import Actor
+from provision.core.errors import Unreachable
 from provision.core.plan import Plan
+from provision.core.secret import Secret, hide
 from provision.core.state import Key, Outcome, key_of
 from provision.core.texts import N_
+from provision.core.traits import Traits
 from provision.settings.policy import Policy
 from provision.storage.models import LogStatus, ProvisionLog
-from provision.sync.progress import FailedAttempt, mark_confirmed, mark_delivered, mark_failed, pending_logs
+from provision.sync.progress import FailedAttempt, mark_confirmed, mark_delivered, mark_failed, mark_owned, pending_logs
 from provision.sync.result import PushResult, RejectedChange
-from provision.sync.work import CONFIRM_AFTER, Item, Work
+from provision.sync.work import Item, Work
 
-VANISHED = N_("Written, but gone when read back: something else keeps rewriting the file.")
+VANISHED = N_("Written, but gone when read back: something else keeps changing it there.")
 FOREIGN = N_("An entry with this address was made on the mail server by somebody else; choose which one counts.")
 ADDRESS_CONFLICT = N_(
     "The mail server has an alias where a mailbox is wanted, or the reverse; import that or remove it, then retry."
@@ -38,14 +41,31 @@ class Rejection(NamedTuple):
 
 @dataclass(slots=True)
 class PushAttempt:
-    """What one read → plan → apply → read back came to."""
+    """What one chunk of read → plan → apply → read back came to."""
 
     plan: Plan
     outcomes: dict[Key, Outcome]
     verified: set[Key]  # due, and on the server as wanted
     vanished: set[Key]  # applied without error, and not there when read back
-    accounts: int
-    unreachable: str | None = None
+    traits: Traits
+    accounts: int | None = None  # on the server; None where not all was read
+    owned: Collection[Key] = ()  # made by us in this chunk
+    unreachable: Unreachable | None = None
+
+    def hide(self, secrets: Collection[Secret]) -> None:
+        """Without the secret settings of the server, should its driver have quoted them."""
+        if not secrets:
+            return
+        for key, outcome in self.outcomes.items():
+            self.outcomes[key] = replace(
+                outcome,
+                command=hide(outcome.command, secrets),
+                stdout=hide(outcome.stdout, secrets),
+                stderr=hide(outcome.stderr, secrets),
+                error=hide(outcome.error, secrets) if outcome.error else None,
+            )
+        if self.unreachable:
+            self.unreachable.reword(hide(self.unreachable.message, secrets))
 
 
 def record(
@@ -53,6 +73,7 @@ def record(
 ) -> None:
     """Write down how far each row has come. Rows, their records, then the chain: in another order than everybody else's
     this and somebody who edits could wait for each other."""
+    mark_owned(session, [work.items[key] for key in done.owned if key not in done.verified])
     fresh, repaired = _mark_verified(session, work, done, now)
     failures = _mark_rejected(session, work, done, policy, now, is_last)
     finishes = [
@@ -74,7 +95,11 @@ def _mark_verified(session: Session, work: Work, done: PushAttempt, now: datetim
     repaired = [item for item in verified if item.confirming and item.key in done.outcomes]
     confirmed = [item for item in verified if item.confirming and item.key not in done.outcomes]
     mark_delivered(session, [*fresh, *repaired], now)
-    mark_confirmed(session, [i for i in confirmed if i.last_synced_at and now - i.last_synced_at >= CONFIRM_AFTER])
+    if done.traits.confirm_after_seconds is None:  # nothing else writes there
+        mark_confirmed(session, verified)
+        return fresh, repaired
+    confirm_after = timedelta(seconds=done.traits.confirm_after_seconds)
+    mark_confirmed(session, [i for i in confirmed if i.last_synced_at and now - i.last_synced_at >= confirm_after])
     return fresh, repaired
 
 
@@ -123,13 +148,13 @@ def pause(attempts: int, policy: Policy) -> float:
     return min(policy.retry_cap_seconds, doubled) * random.uniform(0.5, 1.0)
 
 
-def note(outcomes: dict[Key, Outcome], outcome: Outcome) -> None:
-    """Several changes of one entry are one record: the commands joined, the first error kept."""
+def note(outcomes: dict[Key, Outcome], outcome: Outcome) -> Key:
+    """Several changes of one entry are one record: the commands joined, the first error kept. Returns which entry."""
     key = key_of(outcome.change)
     before = outcomes.get(key)
     if before is None:
         outcomes[key] = outcome
-        return
+        return key
     outcomes[key] = Outcome(
         outcome.change,
         f"{before.command}; {outcome.command}",
@@ -139,6 +164,7 @@ def note(outcomes: dict[Key, Outcome], outcome: Outcome) -> None:
         before.duration_ms + outcome.duration_ms,
         before.error or outcome.error,
     )
+    return key
 
 
 def _rejections(work: Work, done: PushAttempt, is_last: bool) -> dict[Key, Rejection]:

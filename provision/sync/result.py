@@ -37,3 +37,11 @@ class PushResult:
     message: str = ""
     retry_at: datetime | None = None
     failures: list[RejectedChange] = field(default_factory=list)
+
+    def add(self, part: "PushResult") -> None:
+        """What one more part of it came to; how it ended is said by the last part in which something did."""
+        self.delivered += part.delivered
+        self.failed += part.failed
+        self.failures += part.failures
+        if part.status is not PushStatus.IDLE or self.status is PushStatus.IDLE:
+            self.status, self.message, self.retry_at = part.status, part.message, part.retry_at

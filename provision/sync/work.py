@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session
 from provision.core.errors import ProvisionError
 from provision.core.secret import Secret
 from provision.core.state import DesiredState, Key, Resource, WantedAlias, WantedMailbox, Wish
+from provision.servers.kinds import KINDS
 from provision.storage.encryption import Sealer
 from provision.storage.models import TABLES, Alias, Mailbox, Status, SyncStatus
 
-CONFIRM_AFTER = timedelta(seconds=3)  # a concurrent `setup` has overwritten our line by then, or never will
 LONGEST_PAUSE = timedelta(days=1)  # that can be set between two tries
 
 OWN_COLUMNS: dict[type[Mailbox] | type[Alias], tuple[str, ...]] = {
@@ -42,12 +42,15 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a push has to look at: the due rows, and the addresses of all others that should be there."""
+    """What a push has to look at: the due rows."""
 
     items: dict[Key, Item]
     desired: DesiredState
-    others: dict[Resource, list[str]]
     unreadable: list[Key]  # their waiting password cannot be unsealed
+
+    def accepted_before(self) -> set[Key]:
+        """Delivered by an earlier push: where a password cannot be read back, that is its proof."""
+        return {key for key, item in self.items.items() if item.confirming}
 
 
 def has_come(moment: Any, now: datetime) -> ColumnElement[bool]:
@@ -88,9 +91,15 @@ def has_unconfirmed(session: Session, server_id: int, before: datetime | None = 
     )
 
 
-def has_work(session: Session, server_id: int, now: datetime) -> bool:
+def has_work(session: Session, server_id: int, kind: str, now: datetime) -> bool:
     """Whether a push would find something to deliver, or to confirm."""
-    return has_pending(session, server_id, now) or has_unconfirmed(session, server_id, now - CONFIRM_AFTER)
+    return has_pending(session, server_id, now) or has_unconfirmed(session, server_id, now - confirm_after(kind))
+
+
+def confirm_after(kind: str) -> timedelta:
+    """After which another writer on such a server has overwritten what we wrote, or never will."""
+    known = KINDS.get(kind)
+    return timedelta(seconds=(known.traits.confirm_after_seconds or 0.0) if known else 0.0)
 
 
 def has_row(
@@ -122,18 +131,18 @@ def load_work(session: Session, sealer: Sealer, server_id: int, now: datetime, i
             row.owned,
             True,
             row.erase_mail,
+            uid=None if row.owned else str(row.uid),
         )
     for row in session.execute(_columns(Alias, server_id).where(_due(Alias, now, ignore_backoff))):
         item = _item(Resource.ALIAS, row)
         items[item.key] = item
         aliases[row.address] = WantedAlias(_wish(row.removing), tuple(row.destinations), row.owned, due=True)
-    others = _other_addresses(session, server_id, items) if items else {}
-    return Work(items, DesiredState(mailboxes, aliases), others, unreadable)
+    return Work(items, DesiredState(mailboxes, aliases), unreadable)
 
 
 def load_whole(session: Session, sealer: Sealer, server_id: int, now: datetime) -> DesiredState:
     """Every row of a server, for a preview or a pull; what a person gave up on (FAILED) is not due."""
-    mailboxes = {}
+    mailboxes, uids = {}, _uids_not_owned(session, server_id)
     for row in _stream(session, Mailbox, server_id):
         address, removing, owned, sync_status, generation, status, *quotas, sealed, erase_mail = row
         is_due = sync_status == SyncStatus.PENDING
@@ -148,12 +157,20 @@ def load_whole(session: Session, sealer: Sealer, server_id: int, now: datetime) 
             is_due,
             erase_mail,
             generation,
+            uids.get(address),
         )
     aliases = {}
     for address, removing, owned, sync_status, generation, destinations in _stream(session, Alias, server_id):
         is_due = sync_status == SyncStatus.PENDING
         aliases[address] = WantedAlias(_wish(removing), tuple(destinations), owned, is_due, generation)
     return DesiredState(mailboxes, aliases)
+
+
+def _uids_not_owned(session: Session, server_id: int) -> dict[str, str]:
+    """Of the mailboxes whose account, if there is one, could carry their mark."""
+    waiting = Mailbox.sync_status != SyncStatus.SYNCED, Mailbox.owned.is_(False)
+    found = session.execute(select(Mailbox.address, Mailbox.uid).where(Mailbox.server_id == server_id, *waiting))
+    return {address: str(uid) for address, uid in found}
 
 
 def _stream(session: Session, table: type[Mailbox] | type[Alias], server_id: int) -> Any:
@@ -204,7 +221,7 @@ def _item(resource: Resource, row: Any) -> Item:
     return Item(key, row.id, row.uid, row.generation, row.attempts, row.removing, confirming, row.last_synced_at)
 
 
-def _other_addresses(session: Session, server_id: int, items: dict[Key, Item]) -> dict[Resource, list[str]]:
+def other_addresses(session: Session, server_id: int, items: dict[Key, Item]) -> dict[Resource, list[str]]:
     """Entries that should be on the server already: a server that lost many of them is not written to."""
     others = {}
     for resource, table in TABLES.items():

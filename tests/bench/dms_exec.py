@@ -13,7 +13,7 @@ from pathlib import Path
 from provision.core.passwords import hash_password
 from provision.core.secret import Secret
 from provision.core.state import Change, CreateMailbox, SetPassword
-from provision.servers.kinds import MailServer
+from provision.servers.protocol import MailServer
 from tests.bench.world import few, table
 from tests.servers.engine import Engine
 from tests.servers.rig import ACCOUNTS, QUOTAS, ContainerRig

@@ -181,9 +181,9 @@ class SlowFiles(DmsFiles):
         super().__init__(settings, timeout_seconds)
         self.delay_seconds = delay_seconds
 
-    def read(self) -> ServerState:
+    def read(self, keys: Any = None) -> ServerState:
         time.sleep(self.delay_seconds)
-        return super().read()
+        return super().read(keys)
 
 
 def half_written(app: Postroom, tries: int) -> Result:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from provision.servers.dms.docker_exec import Container, Ran
-from provision.servers.kinds import MailServer, open_server
+from provision.servers.kinds import open_server
+from provision.servers.protocol import MailServer
 from tests.servers.engine import IMAGE, LABEL, Engine
 
 FOLDER = "/tmp/docker-mailserver"

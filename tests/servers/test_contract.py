@@ -288,7 +288,7 @@ def test_outcomes_say_what_was_done_and_hold_no_secret(rig: Rig) -> None:
 
 
 def test_plain_passwords_are_taken_where_the_kind_says_so(rig: Rig) -> None:
-    if "plain_password" not in rig.open().supports:
+    if rig.open().traits.password != "plain":
         pytest.skip("this kind takes hashes only")
     rig.put({ACCOUNTS: BOB})
     outcomes = apply(rig, CreateMailbox("ann@example.com", OLD, MB))

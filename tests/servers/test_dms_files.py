@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from provision.core.errors import Unreachable
-from provision.core.state import Change, CreateMailbox, Outcome, SetAlias, SetPassword, SetQuota
+from provision.core.state import Change, CreateMailbox, MailboxState, Outcome, SetAlias, SetPassword, SetQuota
 from provision.servers.dms.files import DmsFiles
 from tests.conftest import HASH, OTHER_HASH
 
@@ -111,7 +111,7 @@ def test_it_lives_with_garbage_and_keeps_it(volume: Path, content: bytes) -> Non
         (volume / name).write_bytes(content)
     apply(volume, CreateMailbox("b@x.io", HASH, 5 << 20), SetAlias("s@x.io", ("b@x.io",)))
     state = DmsFiles({"path": str(volume)}, 10).read()
-    assert state.mailboxes["b@x.io"] == (HASH, 5 << 20, True, None)
+    assert state.mailboxes["b@x.io"] == MailboxState(HASH, 5 << 20)
     assert state.aliases["s@x.io"].destinations == ("b@x.io",)
     for name in (ACCOUNTS, VIRTUAL, QUOTAS):
         assert (volume / name).read_bytes().startswith(content)

@@ -168,11 +168,11 @@ def test_files_changed_by_hand_during_a_push_keep_both_hands_work(waiting: World
     class ByHand(DmsFiles):
         """Somebody types on the server whenever it is read."""
 
-        def read(self):  # type: ignore[no-untyped-def]
+        def read(self, keys=None):  # type: ignore[no-untyped-def]
             if theirs:
                 with path.open("a") as file:
                     file.write(theirs.pop() + "\n")
-            return super().read()
+            return super().read(keys)
 
     world.app.sync.open_kind = lambda kind, settings, timeout: ByHand(settings, timeout)
     for number in range(5):

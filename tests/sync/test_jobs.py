@@ -175,8 +175,6 @@ def test_it_stops_at_once(world: World) -> None:
 class Running(DmsFiles):
     """The config volume, as if the server that runs on it could be asked."""
 
-    supports = frozenset({"live"})
-
     def report(self) -> LiveReport:
         now = datetime.now(UTC).isoformat()
         return LiveReport(

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from provision.core import address
 from provision.core.errors import InvalidEmail
+from provision.core.state import Resource
+from provision.servers.dms.rule import address_rule
 
-SAFE = re.compile(r"[a-z0-9][a-z0-9._+=-]*@[a-z0-9.-]+")
+SAFE = re.compile(r"[a-z0-9_][a-z0-9._+=&'-]*@[a-z0-9.-]+")
 
-# What docker-mailserver takes for a regular expression, a sed script, a path, an option or a second record.
+# What may be taken for a pattern, a script, a path, an option or a second record.
 DANGEROUS = [
     "a|b@example.com",
     "a b@example.com",
@@ -32,8 +34,6 @@ DANGEROUS = [
     "a:b@example.com",
     "a,b@example.com",
     "a;b@example.com",
-    "a&b@example.com",
-    "a'b@example.com",
     'a"b@example.com',
     "a%b@example.com",
     "a!b@example.com",
@@ -82,6 +82,19 @@ def test_it_refuses_what_means_something_else_on_the_server(text: str) -> None:
         address.normalise(text)
     assert caught.value.code == "INVALID_EMAIL"
     assert caught.value.message.isprintable()
+
+
+@pytest.mark.parametrize("text", ["a&b@example.com", "o'brien@example.com", "_anna@example.com"])
+def test_docker_mailserver_is_given_less_than_others(text: str) -> None:
+    assert address.normalise(text) == text
+    for resource in Resource:
+        assert "docker-mailserver takes" in (address_rule(resource, text) or "")
+
+
+@pytest.mark.parametrize("text", ["anna+sales@example.com", "anna=sales@example.com"])
+def test_nobody_logs_in_at_docker_mailserver_with_a_plus_and_an_alias_may_have_one(text: str) -> None:
+    assert "make it an alias" in (address_rule(Resource.MAILBOX, text) or "")
+    assert address_rule(Resource.ALIAS, text) is None
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from provision.core.state import (
     CreateMailbox,
     DeleteAlias,
     DeleteMailbox,
+    MailboxState,
     SetAlias,
     SetEnabled,
     SetPassword,
@@ -259,7 +260,7 @@ def test_what_was_wanted_is_then_read(before: dict[str, str], change: Change) ->
     mailbox, alias = state.mailboxes.get(change.address), state.aliases.get(change.address)
     match change:
         case CreateMailbox(_, password, quota, enabled, _):
-            assert mailbox == (password, quota, enabled, None)
+            assert mailbox == MailboxState(password, quota, enabled)
         case SetPassword(_, password):
             assert mailbox is not None
             assert mailbox.password_hash == password
@@ -331,7 +332,7 @@ def test_the_third_column_keeps_every_other_attribute(text: str, column: str, en
     words = attributes_of(after, "new@x.io")
     assert [w for w in words if w[:4] != "fail"] == [w for w in column.split() if w[:4] != "fail"]
     assert any(w in ("fail", "fail=y") for w in words) is not enabled
-    assert DmsConfig(after).state().mailboxes["new@x.io"] == (OTHER_HASH, 0, enabled, None)
+    assert DmsConfig(after).state().mailboxes["new@x.io"] == MailboxState(OTHER_HASH, 0, enabled)
 
 
 @given(likely_files, changes)

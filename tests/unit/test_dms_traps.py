@@ -9,6 +9,7 @@ from provision.core.state import (
     CreateMailbox,
     DeleteAlias,
     DeleteMailbox,
+    MailboxState,
     SetAlias,
     SetEnabled,
     SetPassword,
@@ -311,7 +312,7 @@ def test_a_mailbox_that_forwards_its_own_mail_stays_a_mailbox() -> None:
 def test_windows_line_ends_are_read_and_others_keep_theirs() -> None:
     before = {ACCOUNTS: f"a@x.io|{H}|fail=y\r\nb@x.io|{H}\r\n", VIRTUAL: "s@x.io a@x.io\r\n", QUOTAS: "a@x.io:5M\r\n"}
     state = DmsConfig(before).state()
-    assert state.mailboxes["a@x.io"] == (HASH, 5 * MEGABYTE, False, None)
+    assert state.mailboxes["a@x.io"] == MailboxState(HASH, 5 * MEGABYTE, False)
     assert state.mailboxes["b@x.io"].password_hash == HASH
     assert state.aliases["s@x.io"].destinations == ("a@x.io",)
     assert edited(before, SetPassword("a@x.io", OTHER_HASH))[ACCOUNTS] == f"a@x.io|{O}|fail=y\nb@x.io|{H}\r\n"

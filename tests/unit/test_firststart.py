@@ -8,7 +8,8 @@ import pytest
 from provision.app import Postroom, open_postroom
 from provision.core.access import Actor
 from provision.core.errors import InvalidInput
-from provision.ops.first_start import add_named_server, named_server
+from provision.ops.first_start import add_named_server
+from provision.servers.kinds import named_server
 from provision.settings.config import Settings
 from tests.conftest import HASH
 

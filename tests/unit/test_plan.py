@@ -28,6 +28,7 @@ from provision.core.state import (
     WantedMailbox,
     Wish,
 )
+from provision.core.traits import USUAL, Feature, Traits
 from tests.conftest import HASH, OTHER_HASH, PASSWORD
 
 A = "anna@example.com"
@@ -37,9 +38,9 @@ WANTED = WantedMailbox(Wish.PRESENT, 500, True, password=HASH, owned=False, due=
 THERE = MailboxState(HASH, 500)
 
 
-def plan_mailbox(want: WantedMailbox | None, have: MailboxState | None, supports: frozenset[str] = frozenset()) -> Plan:
+def plan_mailbox(want: WantedMailbox | None, have: MailboxState | None, traits: Traits = Traits()) -> Plan:
     desired = DesiredState({A: want} if want else {})
-    return make_plan(desired, ServerState({A: have} if have else {}, {}), supports)
+    return make_plan(desired, ServerState({A: have} if have else {}, {}), traits)
 
 
 def plan_alias(want: WantedAlias | None, have: tuple[str, ...] | None) -> Plan:
@@ -123,7 +124,7 @@ def test_it_says_what_a_kind_cannot_do_and_does_the_rest() -> None:
     plan = plan_mailbox(want, None)
     assert plan.changes == [CreateMailbox(A, HASH, 500)]
     assert [key for key, _ in plan.unsupported] == [ANNA]
-    assert plan_mailbox(want, None, frozenset({"quota_messages"})).changes == [
+    assert plan_mailbox(want, None, Traits(features=USUAL | {Feature.MESSAGE_QUOTA})).changes == [
         CreateMailbox(A, HASH, 500, quota_messages=10)
     ]
 

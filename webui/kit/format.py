@@ -178,6 +178,6 @@ def live_report(report: dict[str, Any] | None) -> None:
     effect = _("in effect since {ago}", ago=ago(datetime.fromisoformat(since))) if since else _("not in effect yet")
     queue = _("{n} in the mail queue", n=report["queue_length"])
     free = _("{size} free on disk", size=size(report["disk_free_bytes"]))
-    st.caption(" · ".join([plain(report["version"] or "docker-mailserver"), effect, queue, free]))
+    st.caption(" · ".join(filter(None, [plain(report["version"]), effect, queue, free])))
     for problem in report["problems"]:
         st.caption(f":material/warning: {plain(translated(problem))}")

@@ -75,7 +75,7 @@ def _for_good(who: SignedIn, rows: Sequence[Row], listing: ui.Listing, touched: 
         _("Erase the mail, too. Nobody can bring it back."), disabled=not possible, key=f"mb_erase_{key}"
     )
     if not possible:
-        st.caption(_("This mail server is reached by its config files only; its mail cannot be erased from here."))
+        st.caption(_("The mail on this kind of mail server cannot be erased from here."))
     sure = ui.typed(WORD, key)
     if ui.buttons(_("Delete for good"), disabled=not sure) and sure:
         with ui.attempt():

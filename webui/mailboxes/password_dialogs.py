@@ -91,11 +91,6 @@ def verify_dialog(row: Row) -> None:
                     st.success(_("The mail server lets it in."), icon=":material/check_circle:")
                 else:
                     st.error(_("The mail server refuses this password."), icon=":material/cancel:")
-                    st.caption(
-                        _(
-                            "After a change of any account docker-mailserver refuses logins for a moment: "
-                            "try again then."
-                        )
-                    )
+                    st.caption(_("A change that was just made may take a moment to come into effect: try again then."))
 
     verify()

@@ -7,12 +7,12 @@ from uuid import uuid4
 import streamlit as st
 
 from provision.core.access import Permission
+from provision.servers.setting import KEPT, Setting
 from provision.storage.models import Server
 from webui.kit import format, problems, ui
 from webui.kit.i18n import _, word
 
-Kinds = Mapping[str, tuple[str, dict[str, str]]]
-SECRET_WORDS = ("key", "password", "token", "secret")
+Kinds = Mapping[str, tuple[str, tuple[Setting, ...]]]
 
 
 def table(rows: Sequence[Server], kinds: Kinds) -> Server | None:
@@ -117,26 +117,30 @@ def delete_dialog(server: Server) -> None:
     )
 
 
-def _fields(known: Mapping[str, str], values: Mapping[str, Any], form: str) -> dict[str, Any]:
-    """One field per setting; the first is required, the others in a fold."""
+def _fields(known: Sequence[Setting], values: Mapping[str, Any], form: str) -> dict[str, Any]:
+    """One field per setting; those that are not required in a fold. An empty secret stays as it is."""
     found: dict[str, Any] = {}
-    names = list(known)
-    for name in names[:1]:
-        found[name] = _field(name, known[name], values, form)
-    with st.expander(_("More settings"), expanded=any(name in values for name in names[1:])):
-        for name in names[1:]:
-            found[name] = _field(name, known[name], values, form)
+    required = [setting for setting in known if setting.required]
+    optional = [setting for setting in known if not setting.required]
+    for setting in required:
+        found[setting.name] = _field(setting, values, form)
+    with st.expander(_("More settings"), expanded=any(setting.name in values for setting in optional)):
+        for setting in optional:
+            found[setting.name] = _field(setting, values, form)
     return {name: value for name, value in found.items() if value != ""}
 
 
-def _field(name: str, meaning: str, values: Mapping[str, Any], form: str) -> str:
-    kind: Any = "password" if any(part in name for part in SECRET_WORDS) else "default"
-    title = word(meaning)
+def _field(setting: Setting, values: Mapping[str, Any], form: str) -> str:
+    title = word(setting.label)
+    stored = str(values.get(setting.name, setting.default))
     typed = st.text_input(
         title[:1].upper() + title[1:],
-        str(values.get(name, "")),
-        type=kind,
-        help=name,
-        key=f"server_setting_{form}_{name}",
+        "" if setting.secret else stored,
+        type="password" if setting.secret else "default",
+        placeholder=_("stored; empty: unchanged") if setting.secret and stored else None,
+        autocomplete="off" if setting.secret else None,
+        help=setting.name,
+        key=f"server_setting_{form}_{setting.name}",
     )
-    return (typed or "").strip()
+    value = (typed or "").strip()
+    return KEPT if setting.secret and stored and not value else value

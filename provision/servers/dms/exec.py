@@ -7,14 +7,15 @@ the new text arrived, before the two files change places. Source: docker-mailser
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from provision.core.errors import Unreachable
-from provision.core.state import Change, LiveReport, Outcome, ServerState
+from provision.core.state import Change, Key, LiveReport, Outcome, ServerState
 from provision.core.texts import N_
+from provision.servers import dms
 from provision.servers.dms.addresses import end_sessions, erase_mail
 from provision.servers.dms.config import FILES, DmsConfig
 from provision.servers.dms.docker_exec import Container, Ran
@@ -47,9 +48,9 @@ class Snapshot:
 
 
 class DmsExec:
-    """`settings`: see KINDS. Nothing is done in the constructor."""
+    """`settings`: see KINDS of the package. Nothing is done in the constructor."""
 
-    supports: frozenset[str] = frozenset({"erase_mail", "plain_password", "live"})
+    traits = dms.EXEC_TRAITS
 
     def __init__(self, settings: Mapping[str, Any], timeout_seconds: float) -> None:
         self.container = Container(settings, timeout_seconds)
@@ -77,16 +78,14 @@ class DmsExec:
             problems = [trouble] if (trouble := snapshot.trouble(self.container.name)) else []
             if self._parse(snapshot.texts).accounts.entries:
                 return [*problems, *self.live.problems()]
-            return [
-                *problems,
-                N_(f"There is no account in {FOLDER}/{FILES[0]}: docker-mailserver does not start without one."),
-            ]
+            nobody = N_(f"There is no account in {FOLDER}/{FILES[0]}: docker-mailserver does not start without one.")
+            return [*problems, nobody]
         except Unreachable as error:
             return [error.message]
 
     # ---- reading ---------------------------------------------------------------------------
 
-    def read(self) -> ServerState:
+    def read(self, keys: Collection[Key] | None = None) -> ServerState:
         return self._parse(self._snapshot().texts).state()
 
     def _parse(self, texts: Mapping[str, str]) -> DmsConfig:

@@ -8,13 +8,14 @@ Source: docker-mailserver docs, config volume; renameat2(2).
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from provision.core.errors import Unreachable
-from provision.core.state import Change, Outcome, ServerState
+from provision.core.state import Change, Key, Outcome, ServerState
 from provision.core.texts import N_
+from provision.servers import dms
 from provision.servers.dms.config import FILES, DmsConfig
 from provision.servers.dms.swap import Changed, clean_up, swap_in
 
@@ -24,7 +25,7 @@ TRIES = 20
 class DmsFiles:
     """The config volume at `settings["path"]`."""
 
-    supports: frozenset[str] = frozenset()
+    traits = dms.FILES_TRAITS
 
     def __init__(self, settings: Mapping[str, Any], timeout_seconds: float) -> None:
         self.folder = Path(settings["path"])
@@ -78,7 +79,7 @@ class DmsFiles:
 
     # ---- reading ---------------------------------------------------------------------------
 
-    def read(self) -> ServerState:
+    def read(self, keys: Collection[Key] | None = None) -> ServerState:
         return self._parse(self._texts()).state()
 
     def _parse(self, texts: Mapping[str, str]) -> DmsConfig:

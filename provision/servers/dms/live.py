@@ -80,7 +80,12 @@ class DmsLive:
         since = facts.in_effect_since
         in_effect_since = since.isoformat() if since else None
         return LiveReport(
-            facts.release, in_effect_since, facts.queue_length, facts.disk_free_bytes, tuple(problems), usage
+            facts.release or "docker-mailserver",
+            in_effect_since,
+            facts.queue_length,
+            facts.disk_free_bytes,
+            tuple(problems),
+            usage,
         )
 
     def connected(self) -> Mapping[str, int]:

@@ -9,10 +9,11 @@ from functools import cached_property, lru_cache
 from itertools import chain
 from typing import overload
 
-from provision.core import address as addresses
+from provision.core.address import domain_refusal
 from provision.core.secret import Secret
 from provision.core.state import AliasState, MailboxState, Unmanageable
 from provision.core.texts import N_
+from provision.servers.dms import rule
 from provision.servers.dms.lines import AccountsFile, QuotasFile, VirtualFile, shown
 
 QUOTA = re.compile(r"([0-9]{1,20})([BkMGT]?)")
@@ -53,8 +54,8 @@ class MailboxEntries(Mapping[str, MailboxState]):
         if address in self.accounts.doubled:
             return N_("there are two lines for it; remove one by hand")
         if not value or value[0] == "|":
-            return addresses.refusal(address) or N_("it has no password hash")
-        return addresses.refusal(address)
+            return rule.refusal(address) or N_("it has no password hash")
+        return rule.refusal(address)
 
     def problems(self) -> Iterator[Unmanageable]:
         for address, value in self.accounts.items():
@@ -96,10 +97,10 @@ class AliasEntries(Mapping[str, AliasState]):
             return N_("there are two lines for it; remove one by hand")
         if alias in self.mailboxes:
             return N_("a mailbox has the same address (it forwards its own mail)")
-        if reason := addresses.domain_refusal(alias[1:]) if alias.startswith("@") else addresses.refusal(alias):
+        if reason := domain_refusal(alias[1:]) if alias.startswith("@") else rule.refusal(alias):
             return reason
         for destination in VirtualFile.destinations(value):
-            if reason := addresses.refusal(destination):
+            if reason := rule.refusal(destination):
                 return N_(f"its destination {shown(destination)} cannot be used: {reason}")
         return None
 

@@ -16,10 +16,12 @@ class Server(Row, Base):
     name: Mapped[str] = mapped_column(String(80), unique=True)
     kind: Mapped[str] = mapped_column(String(20))
     settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    quiet_seconds: Mapped[float | None]  # None: 0 s below 200 accounts, 10 s above
+    sealed_settings: Mapped[str | None] = mapped_column(Text, deferred=True)  # the secret ones; `***` in `settings`
+    quiet_seconds: Mapped[float | None]  # None: as its kind says
     accounts: Mapped[int] = mapped_column(default=0)  # on the server when last read
     attempts: Mapped[int] = mapped_column(default=0)
     next_attempt_at: Mapped[datetime | None]
+    silent_until: Mapped[datetime | None]  # the server asked to hear nothing before
     last_read_at: Mapped[datetime | None]
     last_write_at: Mapped[datetime | None]
     last_probe_at: Mapped[datetime | None]  # when a process last took on to look after it
