@@ -17,6 +17,9 @@ CODE = [*(path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 FRONT = ("pages", "webui", "api", "provision.cli", "dashboard")
 PURE = ("provision.core",)
+# What knows all kinds of mail server and no single one.
+KINDLESS = tuple(f"provision.{name}" for name in ["core", "storage", "sync", "services", "queries", "audit"])
+OF_A_KIND = re.compile(r"docker.?mailserver|\bdms|_dms", re.IGNORECASE)
 
 # Layers from the top: a module imports from its own layer or below.
 LAYERS = [
@@ -205,6 +208,12 @@ def test_only_sync_opens_a_mail_server() -> None:
 def test_every_module_of_the_core_has_a_layer() -> None:
     unknown = {name_of(path) for path in CODE if layer_of(name_of(path)) is None}
     require_none(unknown - {"provision"})
+
+
+def test_what_is_of_one_kind_of_mail_server_stays_with_it() -> None:
+    """Pauses, race windows, rules for addresses and sentences come from the kind's traits, by no name."""
+    kept = [path for path in CODE if within(name_of(path), KINDLESS)]
+    require_none([name_of(path) for path in kept if OF_A_KIND.search(text_of(path))])
 
 
 # ---- budgets -------------------------------------------------------------------------------
