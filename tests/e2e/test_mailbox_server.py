@@ -124,7 +124,7 @@ def test_a_server_of_files_cannot_erase(alice: Page, company: Site) -> None:
     press(alice, "Delete")
     dialog(alice).get_by_text("Delete for good").first.click()
     expect(dialog(alice).get_by_role("checkbox")).to_be_disabled()
-    expect(dialog(alice).get_by_text("its mail cannot be erased from here")).to_be_visible()
+    expect(dialog(alice).get_by_text("cannot be erased from here")).to_be_visible()
 
 
 # ---- why not yet ---------------------------------------------------------------------------
