@@ -33,12 +33,15 @@ def open_app(database_url: str, data_dir: str) -> Any:
 
 
 def main(database_url: str, data_dir: str, server_id: str, notes: str = "", times: str = "1") -> None:
+    """`times`: how often, but no more once there is a file `stop` beside the notes."""
     app = open_app(database_url, data_dir)
     if notes:
         Noted.notes = Path(notes)
         app.sync.open_kind = lambda kind, settings, timeout: Noted(settings, timeout)
     print("ready", flush=True)
     for _ in range(int(times)):
+        if notes and Path(notes).with_name("stop").exists():
+            break
         app.sync.push(int(server_id), ignore_backoff=True)
     app.close()
 
