@@ -210,7 +210,7 @@ def test_what_was_not_checked_is_said_at_the_end(checkout: Path) -> None:
     for name in ("python", "ruff", "mypy"):
         program(programs, name, AWAY)
     pinned = "sha256sum requirements*.txt | sha256sum | cut -c1-16"
-    wanted = subprocess.run(pinned, shell=True, cwd=checkout, capture_output=True, text=True).stdout
+    wanted = subprocess.run(["bash", "-c", pinned], cwd=checkout, capture_output=True, text=True).stdout
     (checkout / ".venv/.installed").write_text(f"requirements-dev.txt {wanted}")
     done = subprocess.run(
         ["scripts/test", "quick"], cwd=checkout, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60
