@@ -64,7 +64,7 @@ async def create_alias(
 
     def create() -> Alias:
         _refuse_foreign_owner(product, actor, new.mailbox_id)
-        return product.provisioner.create_alias(
+        return product.services.aliases.create(
             actor, new.alias_address, new.destinations, mailbox_id=new.mailbox_id, idempotency_key=key
         )
 
@@ -90,14 +90,14 @@ async def edit_alias(
 ) -> Any:
     """Replace the destinations."""
     changed = await run_in_threadpool(
-        product.provisioner.edit_alias, actor, found.uid, edit.destinations, expected_version=found.expected
+        product.services.aliases.edit, actor, found.uid, edit.destinations, expected_version=found.expected
     )
     return await _after(product, actor, changed, wait, response)
 
 
 @router.delete("/{id}", response_model=models.Deleted)
 async def delete_alias(product: Product, actor: MayWriteAliases, found: FoundAlias, wait: Wait = 0) -> Any:
-    gone = await run_in_threadpool(product.provisioner.delete_alias, actor, found.uid, expected_version=found.expected)
+    gone = await run_in_threadpool(product.services.aliases.delete, actor, found.uid, expected_version=found.expected)
     read = lambda: product.queries.alias_row(actor, found.uid)  # noqa: E731
     return await after_delete(gone, read, wait)
 

@@ -61,7 +61,7 @@ class Guard:
         ip, product = address(scope), self.product()
         self.limits.spend("address", ip, product.settings.api_calls_per_minute)
         token = bearer(Request(scope).headers)
-        caller = await run_in_threadpool(product.tokens.caller, token, ip)
+        caller = await run_in_threadpool(product.services.tokens.caller, token, ip)
         self.limits.spend("token", caller.actor.name, product.settings.api_calls_per_minute)
         scope["token"] = token
         serverlog.add(operator=caller.actor.name)
@@ -108,7 +108,7 @@ def needs(permission: Permission) -> Any:
         try:
             actor.require(permission)
         except AccessDenied as denial:
-            await run_in_threadpool(product_of(request).tokens.record_denial, actor, denial)
+            await run_in_threadpool(product_of(request).services.tokens.record_denial, actor, denial)
             raise
         return actor
 

@@ -30,7 +30,7 @@ def create_mailboxes(
     wanted = [asked(one) for one in new.mailboxes]
     items = {index: _refused(index, n.address, _foreign(actor)) for index, n in _outside(product, actor, wanted)}
     kept = [index for index in range(len(wanted)) if index not in items]
-    result = product.provisioner.create_mailboxes(
+    result = product.services.bulk.create(
         actor, [wanted[index] for index in kept], dry_run=new.dry_run, idempotency_key=key
     )
     for error in result.errors:
@@ -47,14 +47,14 @@ def create_mailboxes(
 def disable_mailboxes(
     product: Product, actor: MayWriteMailboxes, several: models.Several, key: IdempotencyKey = None
 ) -> Any:
-    return _change(product, actor, several.ids, lambda ids: product.provisioner.disable_mailboxes(actor, ids))
+    return _change(product, actor, several.ids, lambda ids: product.services.bulk.disable(actor, ids))
 
 
 @router.post("/enable", response_model=models.BulkAnswer)
 def enable_mailboxes(
     product: Product, actor: MayWriteMailboxes, several: models.Several, key: IdempotencyKey = None
 ) -> Any:
-    return _change(product, actor, several.ids, lambda ids: product.provisioner.enable_mailboxes(actor, ids))
+    return _change(product, actor, several.ids, lambda ids: product.services.bulk.enable(actor, ids))
 
 
 @router.post("/quota", response_model=models.BulkAnswer)
@@ -62,7 +62,7 @@ def set_quotas(
     product: Product, actor: MayWriteMailboxes, several: models.SeveralQuotas, key: IdempotencyKey = None
 ) -> Any:
     quota = rows.in_bytes(several.storage_quota) or 0
-    return _change(product, actor, several.ids, lambda ids: product.provisioner.set_quotas(actor, ids, quota))
+    return _change(product, actor, several.ids, lambda ids: product.services.bulk.set_quota(actor, ids, quota))
 
 
 @router.post("/delete", response_model=models.BulkAnswer)
@@ -72,7 +72,7 @@ def delete_mailboxes(
     """Mark as deleted; with `force` remove them on the mail server."""
 
     def delete(ids: Sequence[UUID]) -> BulkResult:
-        return product.provisioner.delete_mailboxes(actor, ids, force=several.force, erase_mail=several.erase_mail)
+        return product.services.bulk.delete(actor, ids, force=several.force, erase_mail=several.erase_mail)
 
     return _change(product, actor, several.ids, delete)
 

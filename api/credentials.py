@@ -29,7 +29,7 @@ def verify_credentials(
     password = rows.secret(given.password)
     if password is None:
         raise InvalidInput("Give a password.")
-    return {"valid": product.provisioner.verify_credentials(actor, row.uid, password)}
+    return {"valid": product.services.mailboxes.verify_password(actor, row.uid, password)}
 
 
 @router.get("/token", response_model=reports.TokenInfo)

@@ -31,7 +31,7 @@ def create_domain(
     key: IdempotencyKey = None,
 ) -> Any:
     quota = rows.in_bytes(new.default_quota)
-    made = product.provisioner.create_domain(
+    made = product.services.domains.create(
         actor, new.name, new.server, description=new.description, default_quota_bytes=quota, idempotency_key=key
     )
     response.headers["Location"] = location(request, made.name)
@@ -55,7 +55,7 @@ def edit_domain(
     row = product.queries.domain_row(actor, name)
     to_default = "default_quota" in edit.model_fields_set and edit.default_quota is None
     quota = -1 if to_default else rows.in_bytes(edit.default_quota)
-    product.provisioner.edit_domain(
+    product.services.domains.edit(
         actor,
         row["uid"],
         description=edit.description,
@@ -69,7 +69,7 @@ def edit_domain(
 def delete_domain(product: Product, actor: MayWriteDomains, name: Name, if_match: IfMatch = None) -> None:
     """Remove a domain that nothing is left in."""
     it = found(product.queries.domain_row(actor, name), if_match)
-    product.provisioner.delete_domain(actor, it.uid, expected_version=it.expected)
+    product.services.domains.delete(actor, it.uid, expected_version=it.expected)
 
 
 @router.get("/servers", response_model=list[models.Server], tags=["sync"])

@@ -42,7 +42,7 @@ def auto_import(product: Product, actor: MayPull) -> Any:
     """Import from every mail server that was not imported from within AUTO_IMPORT_INTERVAL."""
     claimed = set(Jobs(product).auto_import(actor=actor))
     servers = [row["name"] for row in product.queries.health(Actor.system("cron")) if row["id"] in claimed]
-    return {"servers": servers, "enabled": product.policy.now().enable_auto_import}
+    return {"servers": servers, "enabled": product.services.policy.now().enable_auto_import}
 
 
 @router.post("/cron/auto-import", response_model=reports.AutoImport, operation_id="auto_import_by_post")
@@ -113,7 +113,7 @@ def metrics_endpoint(product: Callable[[], Postroom]) -> Callable[[Request], Any
         try:
             if not product().settings.networks:
                 caller = await run_in_threadpool(
-                    product().tokens.caller, bearer(request.headers), address(request.scope)
+                    product().services.tokens.caller, bearer(request.headers), address(request.scope)
                 )
                 caller.actor.require(Permission.SYNC_READ)
                 if caller.actor.domains is not None:

@@ -9,8 +9,8 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import product_of
+from provision.core.access import Actor
 from provision.core.errors import InvalidInput
-from provision.core.secret import Secret
 from provision.services.idempotency import IdempotencyStore
 
 MAX_KEY = 100
@@ -45,10 +45,10 @@ class OnceRoute(APIRoute):
 
 
 async def _once(request: Request, key: str, handle: Callable[[Request], Coroutine[Any, Any, Response]]) -> Response:
-    store: IdempotencyStore = product_of(request).idempotency
-    token: Secret = request.scope["token"]
+    store: IdempotencyStore = product_of(request).services.idempotency
+    actor: Actor = request.scope["caller"].actor
     asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode() + await request.body()
-    known = await run_in_threadpool(store.claim, token, key, asked)
+    known = await run_in_threadpool(store.claim, actor, request.scope["token"], key, asked)
     if known is not None:
         return _again(*known)
     response = None
@@ -56,9 +56,9 @@ async def _once(request: Request, key: str, handle: Callable[[Request], Coroutin
         response = await handle(request)
     finally:
         if response is None or response.status_code >= 400:
-            await run_in_threadpool(store.release, token, key)
+            await run_in_threadpool(store.release, actor, key)
     if response.status_code < 400:
-        await run_in_threadpool(store.keep, token, key, response.status_code, _stored(response))
+        await run_in_threadpool(store.keep, actor, key, response.status_code, _stored(response))
     return response
 
 

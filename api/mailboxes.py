@@ -58,7 +58,7 @@ async def create_mailbox(
 ) -> Any:
     """Make a mailbox. It is made even if the mail server is down: `syncStatus` tells how far it has come."""
     wanted = asked(new)
-    made = await run_in_threadpool(product.provisioner.create_mailbox, actor, wanted, idempotency_key=key)
+    made = await run_in_threadpool(product.services.mailboxes.create, actor, wanted, idempotency_key=key)
     response.headers["Location"] = location(request, made.uid)
     return await after_mailbox(product, actor, made, wait, response)
 
@@ -80,7 +80,7 @@ async def edit_mailbox(
 ) -> Any:
     """Change the name and the quotas."""
     row = await run_in_threadpool(
-        product.provisioner.edit_mailbox,
+        product.services.mailboxes.edit,
         actor,
         found.uid,
         display_name=edit.display_name,
@@ -102,7 +102,7 @@ async def delete_mailbox(
 ) -> Any:
     """Mark as deleted, which `restore` takes back; with `force` remove it on the mail server."""
     gone = await run_in_threadpool(
-        product.provisioner.delete_mailbox,
+        product.services.mailboxes.delete,
         actor,
         found.uid,
         force=force,
@@ -118,9 +118,7 @@ async def disable_mailbox(
     product: Product, actor: MayWriteMailboxes, found: FoundMailbox, response: Response, wait: Wait = 0
 ) -> Any:
     """Nobody can log in any more; password, mail and delivery stay."""
-    row = await run_in_threadpool(
-        product.provisioner.disable_mailbox, actor, found.uid, expected_version=found.expected
-    )
+    row = await run_in_threadpool(product.services.mailboxes.disable, actor, found.uid, expected_version=found.expected)
     return await after_mailbox(product, actor, row, wait, response)
 
 
@@ -129,7 +127,7 @@ async def enable_mailbox(
     product: Product, actor: MayWriteMailboxes, found: FoundMailbox, response: Response, wait: Wait = 0
 ) -> Any:
     """Let people log in again, with the same password."""
-    row = await run_in_threadpool(product.provisioner.enable_mailbox, actor, found.uid, expected_version=found.expected)
+    row = await run_in_threadpool(product.services.mailboxes.enable, actor, found.uid, expected_version=found.expected)
     return await after_mailbox(product, actor, row, wait, response)
 
 
@@ -143,9 +141,7 @@ async def restore_mailbox(
     wait: Wait = 0,
 ) -> Any:
     """Take a delete without force back."""
-    row = await run_in_threadpool(
-        product.provisioner.restore_mailbox, actor, found.uid, expected_version=found.expected
-    )
+    row = await run_in_threadpool(product.services.mailboxes.restore, actor, found.uid, expected_version=found.expected)
     return await after_mailbox(product, actor, row, wait, response)
 
 
@@ -162,7 +158,7 @@ async def reset_password(
     """Set a password, or have one made, which this answer shows and nothing later."""
     password = rows.secret(new.password) if new else None
     row, made = await run_in_threadpool(
-        product.provisioner.reset_password, actor, found.uid, password, expected_version=found.expected
+        product.services.mailboxes.reset_password, actor, found.uid, password, expected_version=found.expected
     )
     response.headers["Cache-Control"] = "no-store"
     shown = made.reveal() if made else None
@@ -180,7 +176,7 @@ async def set_quota(
 ) -> Any:
     """Set the quotas; 0 clears one."""
     row = await run_in_threadpool(
-        product.provisioner.edit_mailbox,
+        product.services.mailboxes.edit,
         actor,
         found.uid,
         quota_bytes=rows.in_bytes(quota.storage_quota),
@@ -191,7 +187,7 @@ async def set_quota(
 
 
 def asked(new: models.NewMailbox) -> NewMailbox:
-    """As the Provisioner takes it."""
+    """As the services take it."""
     return NewMailbox(
         new.email,
         rows.secret(new.password),

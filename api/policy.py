@@ -26,13 +26,13 @@ def edit_policy(
     product: Product, actor: MayWritePolicy, edit: reports.PolicyEdit, response: Response, if_match: IfMatch = None
 ) -> Any:
     """Set what is named; null takes a rule back to its default. It holds at once, for everybody."""
-    version = found({"version": product.policy.show(actor).version}, if_match).expected
-    product.policy.edit(actor, edit.model_dump(exclude_unset=True), expected_version=version)
+    version = found({"version": product.services.policy.show(actor).version}, if_match).expected
+    product.services.policy.edit(actor, edit.model_dump(exclude_unset=True), expected_version=version)
     return _answer(product, actor, response)
 
 
 def _answer(product: Postroom, actor: Actor, response: Response) -> dict[str, Any]:
-    shown = product.policy.show(actor)
+    shown = product.services.policy.show(actor)
     response.headers["ETag"] = etag({"version": shown.version})
     return {
         **{rule.name: rule.value for rule in shown.rules},

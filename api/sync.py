@@ -52,7 +52,7 @@ def pull(
     total, failed = PullResult(), None
     for server in servers:
         try:
-            result = product.provisioner.pull(actor, server.uid, force=wanted.force)
+            result = product.services.sync.pull(actor, server.uid, force=wanted.force)
         except MailServerError as error:
             failed = error
             total.errors.append(f"{server.name}: {error.message}")
@@ -74,7 +74,7 @@ def pull(
 def push_all(product: Product, actor: MayPush, server: ServerName = None, key: IdempotencyKey = None) -> Any:
     """Try everything again that is FAILED or waits, of one mail server or of all."""
     only = one_server(product, actor, server).uid if server else None
-    retried = product.provisioner.retry_all(actor, only)
+    retried = product.services.sync.retry_all(actor, only)
     counts = product.queries.counts(actor)
     left = {word.lower(): sum(counts.get(f"{kind}.{word}", 0) for kind in Resource) for word in ("PENDING", "FAILED")}
     return {"retried": retried, **left}
@@ -84,7 +84,7 @@ def push_all(product: Product, actor: MayPush, server: ServerName = None, key: I
 async def push_one(product: Product, actor: MayPush, id: UUID, key: IdempotencyKey = None, wait: Wait = 0) -> Any:
     """Send one mailbox or alias again."""
     resource = await run_in_threadpool(_resource, product, actor, id)
-    await run_in_threadpool(product.provisioner.retry, actor, resource, id)
+    await run_in_threadpool(product.services.sync.retry, actor, resource, id)
     row = await wait_until_synced(lambda: _row(product, actor, resource, id), wait)
     status, error = (row["sync_status"], row["error"]) if row else (SyncStatus.SYNCED, None)
     return {"id": id, "resource_type": resource, "sync_status": status, "sync_error": error}
@@ -100,7 +100,7 @@ def preview(
 ) -> Any:
     """What a push would do, and everything on which the two sides differ."""
     row = one_server(product, actor, server)
-    seen = product.provisioner.compare(actor, row.uid, search=search, limit=limit)
+    seen = product.services.sync.compare(actor, row.uid, search=search, limit=limit)
     entries = {kind: [_finding(entry) for entry in entries] for kind, entries in seen.entries.items()}
     return {"server": row.name, "read_at": seen.read_at, "counts": dict(seen.counts), "entries": entries}
 
@@ -110,13 +110,13 @@ def resolve(product: Product, actor: MayPush, wanted: reports.ResolveRequest, ke
     """Resolve differences either way: those named, or all differences of values."""
     server, winner = one_server(product, actor, wanted.server), Winner(wanted.winner)
     if wanted.items is None:
-        return {"resolved": product.provisioner.resolve_all(actor, server.uid, winner)}
+        return {"resolved": product.services.sync.resolve_all(actor, server.uid, winner)}
     keys = [Key(item.resource_type, _normal(item)) for item in wanted.items]
     keys = list(dict.fromkeys(keys))
     own = own_domains(product, actor)
     if own is not None and any(addresses.domain_of(key.address) not in own for key in keys):
         raise ForeignDomain("This is in a domain that is not yours.")
-    product.provisioner.resolve_many(actor, server.uid, keys, winner)
+    product.services.sync.resolve_many(actor, server.uid, keys, winner)
     return {"resolved": len(keys)}
 
 

@@ -42,7 +42,7 @@ if page.total:
             parts.assign_dialog(one)
         if bar.button(_("Retry"), icon=":material/refresh:", disabled=not chosen):
             with ui.attempt():
-                app.provisioner.retry_many(who.actor, [(Resource.ALIAS, row["uid"]) for row in chosen])
+                app.services.sync.retry_many(who.actor, [(Resource.ALIAS, row["uid"]) for row in chosen])
                 listing.clear_selection()
                 ui.done(_("Tried again."))
         if bar.button(_("Delete"), icon=":material/delete:", disabled=not chosen):

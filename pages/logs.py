@@ -5,14 +5,14 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from provision.audit.events import OPERATIONS, RESOURCES
+from provision.audit.events import RESOURCES, Operation
 from provision.core.access import Permission
 from provision.core.address import readable
 from provision.queries import LogFilter
 from provision.storage.models import LogStatus, utc_now
 from webui.http.base_path import url_for
 from webui.kit import format, ui
-from webui.kit.i18n import _, counted
+from webui.kit.i18n import _, counted, word
 from webui.logs import parts
 
 who = ui.signed_in(Permission.LOG_READ)
@@ -24,7 +24,7 @@ find, narrow, kind, result, period, person = st.columns([4, 3, 2, 2, 2, 2], vert
 with find:
     search = listing.search(_("Search"), _("address or name begins with"))
 with narrow:
-    operation = listing.choice("operation", _("Operation"), OPERATIONS, words=str)
+    operation = listing.choice("operation", _("Operation"), list(Operation), words=lambda one: word(one.words))
 with kind:
     resource = listing.choice("resource", _("Resource"), RESOURCES, words=parts.resource_name)
 with result:

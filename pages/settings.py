@@ -30,7 +30,7 @@ if part == "servers":
         servers.edit_dialog(server, kinds)
     if bar.button(_("Test connection"), icon=":material/network_check:", disabled=server is None) and server:
         with ui.attempt(), st.spinner(_("Asking {name} …", name=ui.plain(server.name))):
-            found = app.provisioner.check_server(who.actor, server.uid)
+            found = app.services.servers.check(who.actor, server.uid)
             for problem in found:
                 st.error(ui.plain(translated(problem)), icon=":material/error:")
             if not found:
@@ -52,16 +52,16 @@ if part == "operators":
         operators.reset_dialog(person)
     if bar.button(_("Unlock"), icon=":material/lock_open:", disabled=not locked) and person:
         with ui.attempt():
-            app.provisioner.unlock_operator(who.actor, person["uid"])
+            app.services.operators.unlock(who.actor, person["uid"])
             ui.done(_("{name} may try again.", name=person["username"]))
     if bar.button(_("End sessions"), icon=":material/logout:", disabled=nobody) and person:
         with ui.attempt():
-            app.provisioner.end_operator_sessions(who.actor, person["uid"])
+            app.services.operators.end_sessions(who.actor, person["uid"])
             ui.done(_("{name} is signed out everywhere.", name=person["username"]))
     turn = _("Enable") if person and not person["enabled"] else _("Disable")
     if bar.button(turn, icon=":material/block:", disabled=nobody) and person:
         with ui.attempt():
-            app.provisioner.edit_operator(who.actor, person["uid"], enabled=not person["enabled"])
+            app.services.operators.edit(who.actor, person["uid"], enabled=not person["enabled"])
             state = _("Disabled") if person["enabled"] else _("Active")
             ui.done(f"{person['username']}: {state}")
     st.caption(counted(len(people), "{n} operator", "{n} operators"))

@@ -1,4 +1,4 @@
-"""Wire the product together: settings → database, key, sync, the two front doors."""
+"""Wire the product together: settings → database, key, sync, services to write and queries to read."""
 
 import gc
 from dataclasses import dataclass
@@ -10,12 +10,10 @@ from provision.core.errors import Conflict
 from provision.core.secret import Secret
 from provision.identity.sign_in import FIRST_ADMIN, SignIn
 from provision.queries import Queries
-from provision.services.idempotency import IdempotencyStore
-from provision.services.policy import Policies
-from provision.services.provisioner import Provisioner
-from provision.services.tokens import Tokens
+from provision.services import Services, open_services
 from provision.settings.config import Settings, get_settings
 from provision.storage.database import Database
+from provision.storage.encryption import Sealer
 from provision.storage.models import Operator
 from provision.storage.sealed import open_sealer
 from provision.sync.engine import Sync
@@ -27,20 +25,18 @@ class Postroom:
 
     settings: Settings
     database: Database
+    sealer: Sealer
     sync: Sync
-    provisioner: Provisioner
+    services: Services
     queries: Queries
     sign_in: SignIn
-    tokens: Tokens
-    idempotency: IdempotencyStore
-    policy: Policies
 
     def close(self) -> None:
         self.database.close()
 
 
 def open_postroom(settings: Settings | None = None, *, migrate: bool = True, deliver: bool = True) -> Postroom:
-    """Open the database, bring it up to date, make the key at first start. `deliver`: see Provisioner."""
+    """Open the database, bring it up to date, make the key at first start. `deliver`: see Services."""
     settings = settings or get_settings()
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = Database(settings.url)
@@ -48,18 +44,8 @@ def open_postroom(settings: Settings | None = None, *, migrate: bool = True, del
         database.migrate()
     sealer = open_sealer(settings.key_file, database)
     sync = Sync(database, sealer, settings)
-    provisioner = Provisioner(database, sealer, settings, sync, deliver=deliver)
-    return Postroom(
-        settings,
-        database,
-        sync,
-        provisioner,
-        Queries(database),
-        SignIn(database, settings),
-        Tokens(database, sealer, settings, sync),
-        IdempotencyStore(database, sealer),
-        Policies(database, sealer, settings, sync),
-    )
+    services = open_services(database, sealer, settings, sync, deliver=deliver)
+    return Postroom(settings, database, sealer, sync, services, Queries(database), SignIn(database, settings))
 
 
 def create_first_admin(app: Postroom) -> Secret | None:
@@ -68,7 +54,7 @@ def create_first_admin(app: Postroom) -> Secret | None:
         if session.scalar(select(exists().select_from(Operator))):
             return None
     try:
-        return app.provisioner.create_operator(Actor.system("first start"), FIRST_ADMIN, Role.SUPER_ADMIN)[1]
+        return app.services.operators.create(Actor.system("first start"), FIRST_ADMIN, Role.SUPER_ADMIN)[1]
     except Conflict:  # another process was faster
         return None
 

@@ -33,14 +33,12 @@ def main() -> None:
     password, actor, app = Secret(os.environ["DEV_PASSWORD"]), Actor.system("dev"), open_postroom()
     make_sample(app, app.settings.data_dir.resolve().parent / "mail-config")
     missing = MAILBOXES - app.queries.mailboxes(actor).total
-    result = app.provisioner.create_mailboxes(actor, list(islice(newcomers(password), missing)))
+    result = app.services.bulk.create(actor, list(islice(newcomers(password), missing)))
     if result.errors:
         raise result.errors[0].error
     pretend_usage(app)
     for name, display_name, role, domains in OPERATORS:
-        app.provisioner.create_operator(
-            actor, name, role, display_name=display_name, domains=domains, password=password
-        )
+        app.services.operators.create(actor, name, role, display_name=display_name, domains=domains, password=password)
     app.close()
 
 

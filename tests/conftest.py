@@ -153,7 +153,7 @@ class World:
     def add(self, address: str, **more: object) -> Mailbox:
         """A mailbox made by Alice, with a known hash."""
         more.setdefault("password_hash", HASH)
-        return self.app.provisioner.create_mailbox(self.alice, NewMailbox(address, **more))  # type: ignore[arg-type]
+        return self.app.services.mailboxes.create(self.alice, NewMailbox(address, **more))  # type: ignore[arg-type]
 
     def text(self, name: str = "postfix-accounts.cf") -> str:
         path = self.volume / name
@@ -169,9 +169,9 @@ class World:
 
 def make_world(app: Postroom, volume: Path) -> World:
     system = Actor.system("set-up")
-    server = app.provisioner.create_server(system, "main", "dms_files", {"path": str(volume)}, quiet_seconds=0)
-    com = app.provisioner.create_domain(system, "example.com", "main")
-    org = app.provisioner.create_domain(system, "example.org", "main")
+    server = app.services.servers.create(system, "main", "dms_files", {"path": str(volume)}, quiet_seconds=0)
+    com = app.services.domains.create(system, "example.com", "main")
+    org = app.services.domains.create(system, "example.org", "main")
     alice = Actor("alice", Role.SUPER_ADMIN, operator_id=1, ip="192.0.2.1")
     dora = Actor("dora", Role.DOMAIN_ADMIN, operator_id=2, domains=frozenset({com.id}), ip="192.0.2.2")
     vera = Actor("vera", Role.VIEWER, operator_id=3, ip="192.0.2.3")

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from provision.audit import chain as audit
@@ -27,18 +27,21 @@ from provision.storage.models import AuditCheckpoint, AuditLink, IdempotencyKey,
 from provision.storage.models import ImportJob as Job
 from provision.storage.models import ScheduledTask as Task
 
-KEPT_KEYS = timedelta(days=7)  # of creating calls
+KEPT_ANSWERS = timedelta(days=1)  # of calls of the API; they may hold a password
+KEPT_KEYS = timedelta(days=7)  # of calls that happen once
 KEPT_TASKS = timedelta(days=90)
 BATCH = 20_000  # links of one file: writers wait while they are taken out
 FOLDER = "archive"
 
 
 def prune(database: Database) -> int:
-    """Remove what nobody asks for any more; how many rows. The provision log is not touched."""
+    """Remove what nobody asks for any more; from how many rows. The provision log is not touched."""
     now = utc_now()
     over = Task.finished_at < now - KEPT_TASKS
+    answered = (IdempotencyKey.sealed_body.is_not(None), IdempotencyKey.created_at < now - KEPT_ANSWERS)
     old = (
         delete(IdempotencyKey).where(IdempotencyKey.created_at < now - KEPT_KEYS),
+        update(IdempotencyKey).where(*answered).values(request_mac=None, status=None, sealed_body=None),
         delete(Job).where(Job.uid.in_(select(Task.subject).where(over))),
         delete(Task).where(over),
     )

@@ -20,6 +20,7 @@ from sqlalchemy import bindparam, insert, select, text, update
 from sqlalchemy.orm import Session
 from uuid6 import uuid7
 
+from provision.audit.events import Operation
 from provision.core.access import Actor
 from provision.core.errors import AccessDenied
 from provision.core.texts import N_
@@ -27,7 +28,7 @@ from provision.storage.database import Database
 from provision.storage.models import AuditCheckpoint, AuditLink, LogStatus, ProvisionLog, utc_now
 
 GENESIS = "0" * 64
-ARCHIVE = "log.archive"
+ARCHIVE = Operation.LOG_ARCHIVE
 CHAIN_LOCK = 0x706F7374726F6F6D  # a fixed number for PostgreSQL's advisory lock
 OUTPUT_LIMIT = 20_000  # characters of stdout and stderr that are kept
 INTENT_FIELDS = (
@@ -90,7 +91,7 @@ class ChainReport:
 
 
 def record_intents(
-    session: Session, actor: Actor, operation: str, items: Iterable[tuple[Subject, Mapping[str, Any]]]
+    session: Session, actor: Actor, operation: Operation, items: Iterable[tuple[Subject, Mapping[str, Any]]]
 ) -> list[UUID]:
     """Write one PENDING log row and its link per item; the payload's secrets are `***` already."""
     now = utc_now()
@@ -145,7 +146,7 @@ def record_outcomes(session: Session, finishes: Sequence[Finish]) -> None:
 def record_done(
     session: Session,
     actor: Actor,
-    operation: str,
+    operation: Operation,
     subjects: Iterable[Subject],
     payload: Mapping[str, Any],
     error: str | None = None,
@@ -157,13 +158,13 @@ def record_done(
     return uids
 
 
-def record_denial(database: Database, actor: Actor, operation: str, denial: AccessDenied) -> None:
+def record_denial(database: Database, actor: Actor, operation: Operation, denial: AccessDenied) -> None:
     with database.write() as session:
         record_done(session, actor, operation, [Subject("access")], {"reason": denial.message}, error=denial.code)
 
 
 @contextmanager
-def denials(database: Database, actor: Actor, operation: str) -> Iterator[None]:
+def denials(database: Database, actor: Actor, operation: Operation) -> Iterator[None]:
     """A denial is recorded under this name before it is raised on."""
     try:
         yield

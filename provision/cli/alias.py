@@ -27,7 +27,7 @@ def add(
     """Make an alias."""
     session = session_of(context)
     owner = session.mailbox(mailbox).uid if mailbox else None
-    row = session.app.provisioner.create_alias(session.actor, address, destinations, mailbox_id=owner)
+    row = session.app.services.aliases.create(session.actor, address, destinations, mailbox_id=owner)
     return report(session, "Created", row, as_json=as_json)
 
 
@@ -72,7 +72,7 @@ def list_(
 def edit(context: typer.Context, address: Address, destinations: Destinations, as_json: Json = False) -> int:
     """Replace the destinations."""
     session = session_of(context)
-    row = session.app.provisioner.edit_alias(session.actor, session.alias(address).uid, destinations)
+    row = session.app.services.aliases.edit(session.actor, session.alias(address).uid, destinations)
     return report(session, "Changed", row, as_json=as_json)
 
 
@@ -91,7 +91,7 @@ def assign(
     if no_mailbox == (mailbox is not None):
         raise InvalidInput("Either --mailbox or --no-mailbox.", code="WHICH_MAILBOX")
     owner = session.mailbox(mailbox) if mailbox is not None else None
-    row = session.app.provisioner.assign_alias(session.actor, session.alias(address).uid, owner.uid if owner else None)
+    row = session.app.services.aliases.assign(session.actor, session.alias(address).uid, owner.uid if owner else None)
     if as_json:
         say_json({**view(row), "mailbox": owner.address if owner else None})
     else:
@@ -103,5 +103,5 @@ def assign(
 def delete(context: typer.Context, address: Address, as_json: Json = False) -> int:
     """Remove an alias."""
     session = session_of(context)
-    row = session.app.provisioner.delete_alias(session.actor, session.alias(address).uid)
+    row = session.app.services.aliases.delete(session.actor, session.alias(address).uid)
     return report(session, "Removed", row, as_json=as_json)

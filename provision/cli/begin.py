@@ -51,7 +51,7 @@ def _instead_of_the_sample(settings: Settings) -> str:
 
 
 def _real_server(session: Session, kind: str, settings: dict[str, Any]) -> int:
-    if problems := session.app.provisioner.check_settings(session.actor, kind, settings):
+    if problems := session.app.services.servers.check_settings(session.actor, kind, settings):
         print("\n".join(problems))
         return Code.DIFFERENT
     try:

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,7 +35,8 @@ def import_(
     if dry_run:
         result = plan_import(session.app, session.actor, data)
     else:
-        result = import_csv(session.app, session.actor, data, _show_progress if sys.stderr.isatty() else None)
+        progress: dict[str, Any] = {"progress": _show_progress} if sys.stderr.isatty() else {}
+        result = import_csv(session.app, session.actor, data, **progress)
     if rejected and result.errors:
         write_rejected(rejected, result)
     unsynced = 0 if dry_run or not result.created else session.app.queries.unsynced_count(session.actor, result.created)

@@ -28,7 +28,7 @@ def add(
 ) -> int:
     """Add a domain to a mail server."""
     session = session_of(context)
-    row = session.app.provisioner.create_domain(
+    row = session.app.services.domains.create(
         session.actor,
         name,
         session.server(server).name,
@@ -73,7 +73,7 @@ def edit(
     session = session_of(context)
     row = session.app.queries.domain_by_name(session.actor, addresses.normalise_domain(name))
     quota_bytes = None if quota is None else parse_size(quota)
-    row = session.app.provisioner.edit_domain(
+    row = session.app.services.domains.edit(
         session.actor, row.uid, description=description, default_quota_bytes=quota_bytes
     )
     if as_json:
@@ -89,7 +89,7 @@ def delete(context: typer.Context, name: Name, as_json: Json = False) -> int:
     """Remove a domain that nothing is left in."""
     session = session_of(context)
     row = session.app.queries.domain_by_name(session.actor, addresses.normalise_domain(name))
-    session.app.provisioner.delete_domain(session.actor, row.uid)
+    session.app.services.domains.delete(session.actor, row.uid)
     if as_json:
         say_json({"deleted": row.name})
     else:

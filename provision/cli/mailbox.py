@@ -45,7 +45,7 @@ def add(
     """Make a mailbox. The quota is the domain's default where none is given."""
     session = session_of(context)
     given = ask_new_password(from_stdin=from_stdin or hash_from_stdin, generate=generate)
-    made = None if given else session.app.policy.new_password()
+    made = None if given else session.app.services.policy.new_password()
     new = NewMailbox(
         address,
         None if hash_from_stdin else given or made,
@@ -55,7 +55,7 @@ def add(
         messages,
         enabled=not disabled,
     )
-    row = session.app.provisioner.create_mailbox(session.actor, new)
+    row = session.app.services.mailboxes.create(session.actor, new)
     return _report_password(session, "Created", row, made, as_json)
 
 
@@ -135,7 +135,7 @@ def edit(
     session = session_of(context)
     if name is None and quota is None and messages is None:
         raise InvalidInput("Say what to change: --name, --quota or --messages.", code="NOTHING_TO_CHANGE")
-    row = session.app.provisioner.edit_mailbox(
+    row = session.app.services.mailboxes.edit(
         session.actor,
         session.mailbox(address).uid,
         display_name=name,
@@ -157,7 +157,7 @@ def passwd(
     session = session_of(context)
     found = session.mailbox(address)
     password = ask_new_password(from_stdin=from_stdin, generate=generate)
-    row, made = session.app.provisioner.reset_password(session.actor, found.uid, password)
+    row, made = session.app.services.mailboxes.reset_password(session.actor, found.uid, password)
     return _report_password(session, "New password for", row, made, as_json)
 
 
@@ -165,14 +165,14 @@ def passwd(
 def disable(context: typer.Context, names: Addresses, as_json: Json = False) -> int:
     """Nobody can log in any more; password, mail and delivery stay."""
     session = session_of(context)
-    return _many(session, names, "Disabled", session.app.provisioner.disable_mailboxes, as_json)
+    return _many(session, names, "Disabled", session.app.services.bulk.disable, as_json)
 
 
 @app.command()
 def enable(context: typer.Context, names: Addresses, as_json: Json = False) -> int:
     """Let people log in again, with the same password."""
     session = session_of(context)
-    return _many(session, names, "Enabled", session.app.provisioner.enable_mailboxes, as_json)
+    return _many(session, names, "Enabled", session.app.services.bulk.enable, as_json)
 
 
 @app.command()
@@ -192,7 +192,7 @@ def delete(
         _confirm(f"Remove {', '.join(names)} on the mail server{' with all mail' if erase_mail else ''}?")
 
     def remove(actor: Any, uids: Sequence[UUID]) -> BulkResult:
-        return session.app.provisioner.delete_mailboxes(actor, uids, force=force, erase_mail=erase_mail)
+        return session.app.services.bulk.delete(actor, uids, force=force, erase_mail=erase_mail)
 
     return _many(session, names, "Removed" if force else "Deleted", remove, as_json)
 
@@ -201,7 +201,7 @@ def delete(
 def restore(context: typer.Context, address: Address, as_json: Json = False) -> int:
     """Take a `delete` without --force back."""
     session = session_of(context)
-    row = session.app.provisioner.restore_mailbox(session.actor, session.mailbox(address).uid)
+    row = session.app.services.mailboxes.restore(session.actor, session.mailbox(address).uid)
     return report(session, "Restored", row, as_json=as_json)
 
 
@@ -211,7 +211,7 @@ def verify(context: typer.Context, address: Address, from_stdin: FromStdin = Fal
     session = session_of(context)
     row = session.mailbox(address)
     password = ask_password(from_stdin=from_stdin, twice=False)
-    accepted = session.app.provisioner.verify_credentials(session.actor, row.uid, password)
+    accepted = session.app.services.mailboxes.verify_password(session.actor, row.uid, password)
     if as_json:
         say_json({"address": row.address, "accepted": accepted})
     else:

@@ -35,7 +35,7 @@ def add(
     """Add an operator."""
     session = session_of(context)
     password = ask_new_password(from_stdin=from_stdin, generate=generate)
-    row, made = session.app.provisioner.create_operator(
+    row, made = session.app.services.operators.create(
         session.actor, username, role, display_name=name or "", email=email, domains=domains or (), password=password
     )
     return _report("Added the operator", row, made, as_json)
@@ -66,7 +66,7 @@ def passwd(
     session = session_of(context)
     uid = _find(session, username)["uid"]
     password = ask_new_password(from_stdin=from_stdin, generate=generate)
-    row, made = session.app.provisioner.set_operator_password(session.actor, uid, password)
+    row, made = session.app.services.operators.set_password(session.actor, uid, password)
     return _report("New password for", row, made, as_json)
 
 
@@ -86,7 +86,7 @@ def edit(
     session = session_of(context)
     if domains and no_domains:
         raise InvalidInput("Either --domain or --no-domains, not both.", code="WHICH_DOMAINS")
-    row = session.app.provisioner.edit_operator(
+    row = session.app.services.operators.edit(
         session.actor,
         _find(session, username)["uid"],
         role=role,
@@ -102,7 +102,7 @@ def edit(
 def unlock(context: typer.Context, username: Username, as_json: Json = False) -> int:
     """End a lock that wrong passwords made."""
     session = session_of(context)
-    row = session.app.provisioner.unlock_operator(session.actor, _find(session, username)["uid"])
+    row = session.app.services.operators.unlock(session.actor, _find(session, username)["uid"])
     return _report("Unlocked", row, None, as_json)
 
 
@@ -110,7 +110,7 @@ def unlock(context: typer.Context, username: Username, as_json: Json = False) ->
 def end_sessions(context: typer.Context, username: Username, as_json: Json = False) -> int:
     """Sign an operator out everywhere."""
     session = session_of(context)
-    row = session.app.provisioner.end_operator_sessions(session.actor, _find(session, username)["uid"])
+    row = session.app.services.operators.end_sessions(session.actor, _find(session, username)["uid"])
     return _report("Signed out everywhere:", row, None, as_json)
 
 

@@ -18,7 +18,7 @@ app = typer.Typer(no_args_is_help=True)
 def show(context: typer.Context, as_json: Json = False) -> int:
     """The rules in force, where each comes from, and what it is when nothing is set here."""
     session = session_of(context)
-    shown = session.app.policy.show(session.actor)
+    shown = session.app.services.policy.show(session.actor)
     if as_json:
         return _print(shown, NAMES, as_json)
     rows: list[tuple[Any, ...]] = [
@@ -47,7 +47,7 @@ def set_(
     """Set rules; they hold at once in every process. All of them or, if one cannot be, none."""
     session = session_of(context)
     changes = _parse(given)
-    return _print(session.app.policy.edit(session.actor, changes), changes, as_json)
+    return _print(session.app.services.policy.edit(session.actor, changes), changes, as_json)
 
 
 @app.command()
@@ -59,7 +59,7 @@ def reset(
     """Take rules back to what the environment or the product says."""
     session = session_of(context)
     changes = dict.fromkeys(names or NAMES)
-    return _print(session.app.policy.edit(session.actor, changes), changes, as_json)
+    return _print(session.app.services.policy.edit(session.actor, changes), changes, as_json)
 
 
 def _parse(given: list[str]) -> dict[str, str]:

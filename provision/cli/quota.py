@@ -23,7 +23,8 @@ def set_(
     """Set the quota of a mailbox."""
     session = session_of(context)
     quota_bytes = parse_size(amount)
-    row = session.app.provisioner.set_quota(session.actor, session.mailbox(address).uid, quota_bytes, messages)
+    uid = session.mailbox(address).uid
+    row = session.app.services.mailboxes.edit(session.actor, uid, quota_bytes=quota_bytes, quota_messages=messages)
     return report(session, f"Quota {size(quota_bytes)} for", row, as_json=as_json)
 
 
@@ -31,5 +32,7 @@ def set_(
 def clear(context: typer.Context, address: Address, as_json: Json = False) -> int:
     """No limit any more, neither of size nor of messages."""
     session = session_of(context)
-    row = session.app.provisioner.clear_quota(session.actor, session.mailbox(address).uid)
+    row = session.app.services.mailboxes.edit(
+        session.actor, session.mailbox(address).uid, quota_bytes=0, quota_messages=0
+    )
     return report(session, "No quota for", row, as_json=as_json)

@@ -42,7 +42,7 @@ def add(
     """Add a mail server. It is not spoken to; see `server check`."""
     session = session_of(context)
     quiet_seconds = None if quiet is None or quiet < 0 else quiet
-    row = session.app.provisioner.create_server(
+    row = session.app.services.servers.create(
         session.actor, name, kind, _pairs(kind, settings), quiet_seconds=quiet_seconds
     )
     if as_json:
@@ -78,7 +78,7 @@ def check(
     """Say what is wrong with a mail server or its settings; exit code 4 if anything is."""
     session = session_of(context)
     row = session.server(name)
-    problems = session.app.provisioner.check_server(session.actor, row.uid)
+    problems = session.app.services.servers.check(session.actor, row.uid)
     if as_json:
         say_json({"server": row.name, "problems": problems})
     else:
@@ -101,7 +101,7 @@ def edit(
     changed = {**row.settings, **_pairs(row.kind, settings)}
     for setting in unset or ():
         changed.pop(setting, None)
-    row = session.app.provisioner.edit_server(
+    row = session.app.services.servers.edit(
         session.actor,
         row.uid,
         settings=changed if settings or unset else None,
@@ -132,7 +132,7 @@ def delete(context: typer.Context, name: Name, as_json: Json = False) -> int:
     """Forget a mail server that has no domains here; nothing changes on it."""
     session = session_of(context)
     row = session.server(name)
-    session.app.provisioner.delete_server(session.actor, row.uid)
+    session.app.services.servers.delete(session.actor, row.uid)
     if as_json:
         say_json({"deleted": row.name})
     else:

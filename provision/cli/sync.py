@@ -56,7 +56,7 @@ def status(context: typer.Context, number: Number = 1, page_size: Size = 50, as_
 def preview(context: typer.Context, server: ServerName = None, as_json: Json = False) -> int:
     """What a push would do, and what differs; exit code 4 if anything differs, 3 if something only waits."""
     session = session_of(context)
-    plan = session.app.provisioner.preview(session.actor, session.server(server).uid)
+    plan = session.app.services.sync.preview(session.actor, session.server(server).uid)
     found = list(_found(plan))
     if as_json:
         say_json(
@@ -110,7 +110,7 @@ def push(
     """Send what waits, now."""
     session = session_of(context)
     names = [session.server(server)] if server or force else session.app.queries.servers(session.actor)
-    send = session.app.provisioner.push_unsafe if force else session.app.provisioner.push
+    send = session.app.services.sync.force_push if force else session.app.services.sync.push
     results = [(row, send(session.actor, row.uid)) for row in names]
     if as_json:
         say_json([_result(row, result) for row, result in results])
@@ -144,7 +144,7 @@ def pull(
 ) -> int:
     """Import what is on the server and unknown here; exit code 4 if something was left alone or is gone there."""
     session = session_of(context)
-    result = session.app.provisioner.pull(session.actor, session.server(server).uid, force=force)
+    result = session.app.services.sync.pull(session.actor, session.server(server).uid, force=force)
     if as_json:
         say_json({name: getattr(result, name) for name in PullResult.__slots__})
     else:
@@ -169,9 +169,9 @@ def resolve(
     if everything == (address is not None):
         raise InvalidInput("Name one address, or say --all.", code="WHICH_DIFFERENCE")
     if address is None:
-        number = session.app.provisioner.resolve_all(session.actor, row.uid, wins)
+        number = session.app.services.sync.resolve_all(session.actor, row.uid, wins)
     else:
-        session.app.provisioner.resolve(session.actor, row.uid, _key(session, row, address), wins)
+        session.app.services.sync.resolve(session.actor, row.uid, _key(session, row, address), wins)
         number = 1
     if as_json:
         say_json({"resolved": number, "wins": wins})
@@ -183,7 +183,7 @@ def resolve(
 def _key(session: Session, server: Server, address: str) -> Key:
     """Mailbox or alias: as the plan has it. Raises: NotFound."""
     wanted = addresses.normalise_alias(address)
-    plan = session.app.provisioner.preview(session.actor, server.uid)
+    plan = session.app.services.sync.preview(session.actor, server.uid)
     differing = [d.key for d in (*plan.differing, *plan.conflicts)]
     for key in (*differing, *plan.unknown, *plan.missing, *plan.unrecoverable):
         if key.address == wanted:
@@ -201,11 +201,11 @@ def retry(
     """Try again what was given up or waits."""
     session = session_of(context)
     if address:
-        session.app.provisioner.retry(session.actor, *_unsynced(session, address))
+        session.app.services.sync.retry(session.actor, *_unsynced(session, address))
         number = 1
     else:
         uid = session.server(server).uid if server else None
-        number = session.app.provisioner.retry_all(session.actor, uid)
+        number = session.app.services.sync.retry_all(session.actor, uid)
     left = session.app.queries.unsynced(session.actor, size=1).total
     if as_json:
         say_json({"tried": number, "still_waiting": left})

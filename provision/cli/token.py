@@ -33,11 +33,11 @@ def add(
 ) -> int:
     """Make a token and print it, this once only."""
     session = session_of(context)
-    row, token = session.app.tokens.create(
+    row, token = session.app.services.tokens.create(
         session.actor, name, scopes, domains=domains or None, networks=networks or (), expires_at=in_days(days)
     )
     if as_json:
-        say_json({**without_ids(session.app.tokens.by_name(session.actor, row.name)), "token": token.reveal()})
+        say_json({**without_ids(session.app.services.tokens.by_name(session.actor, row.name)), "token": token.reveal()})
         return Code.DONE
     say(f"Made the token {row.name}.", f"The token, shown this once only: {token.reveal()}")
     return Code.DONE
@@ -47,7 +47,7 @@ def add(
 def list_(context: typer.Context, as_json: Json = False) -> int:
     """Every token, revoked ones too."""
     session = session_of(context)
-    rows = session.app.tokens.tokens(session.actor)
+    rows = session.app.services.tokens.tokens(session.actor)
     if as_json:
         say_json([without_ids(row) for row in rows])
         return Code.DONE
@@ -70,6 +70,6 @@ def list_(context: typer.Context, as_json: Json = False) -> int:
 def revoke(context: typer.Context, name: Name) -> int:
     """End a token, from the next call on."""
     session = session_of(context)
-    session.app.tokens.revoke(session.actor, session.app.tokens.by_name(session.actor, name)["uid"])
+    session.app.services.tokens.revoke(session.actor, session.app.services.tokens.by_name(session.actor, name)["uid"])
     say(f"Revoked the token {name}.")
     return Code.DONE

@@ -1,7 +1,8 @@
-"""Who may do what. Pure: an Actor, the permission it needs, the domain it is about."""
+"""Who may do what. Pure: an Actor, the permission it needs, the thing it is about."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple, Protocol
 
 from provision.core.errors import AccessDenied, ForeignDomain
 
@@ -13,7 +14,7 @@ class Role(StrEnum):
 
 
 class Permission(StrEnum):
-    """`thing:verb`; each public method of the Provisioner asks for one; some for a second about what they touch."""
+    """`thing:verb`; each public method of a service asks for one, and again for each thing that it touches."""
 
     MAILBOX_READ = "mailbox:read"
     MAILBOX_WRITE = "mailbox:write"
@@ -57,6 +58,23 @@ ROLES: dict[Role, frozenset[Permission]] = {
 RANK = {Role.VIEWER: 0, Role.DOMAIN_ADMIN: 1, Role.SUPER_ADMIN: 2}
 
 
+class Thing(Protocol):
+    """What a permission is asked for: whatever has an address, or is one, in a domain. The rows of mailboxes are."""
+
+    @property
+    def domain_id(self) -> int: ...
+
+    @property
+    def address(self) -> str: ...
+
+
+class InDomain(NamedTuple):
+    """What has no row yet, or is the domain itself."""
+
+    address: str
+    domain_id: int
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who asks: a signed-in operator, an API token, the command line or the scheduler.
@@ -77,24 +95,24 @@ class Actor:
         """The scheduler or the command line: whoever can run it holds the database anyway."""
         return cls(name, Role.SUPER_ADMIN)
 
-    def may(self, permission: Permission, domain_id: int | None = None) -> bool:
-        reaches = domain_id is None or self.domains is None or domain_id in self.domains
-        return self._holds(permission) and reaches
+    def may(self, permission: Permission, thing: Thing | None = None) -> bool:
+        return self._holds(permission) and (thing is None or self.reaches(thing.domain_id))
+
+    def reaches(self, domain_id: int) -> bool:
+        """Whether a domain is theirs."""
+        return self.domains is None or domain_id in self.domains
 
     def _holds(self, permission: Permission) -> bool:
         return permission in ROLES[self.role] and (self.scopes is None or permission in self.scopes)
 
-    def require(self, permission: Permission, domain_id: int | None = None, *, what: str = "") -> None:
-        """Raises: AccessDenied; ForeignDomain for a domain that is not theirs."""
+    def require(self, permission: Permission, thing: Thing | None = None) -> None:
+        """Raises: AccessDenied; ForeignDomain for what is in a domain that is not theirs."""
         if permission not in ROLES[self.role]:
             raise AccessDenied(f"A {self.role} may not do this ({permission}).", permission=str(permission))
         if not self._holds(permission):
             raise AccessDenied(f"{self.name} was not given the scope {permission}.", permission=str(permission))
-        if not self.may(permission, domain_id):
-            raise ForeignDomain(
-                f"{what} is in a domain that is not yours." if what else "This is in a domain that is not yours.",
-                permission=str(permission),
-            )
+        if thing is not None and not self.reaches(thing.domain_id):
+            raise ForeignDomain(f"{thing.address} is in a domain that is not yours.", permission=str(permission))
 
     def require_rank(self, holder: Role | None, address: str) -> None:
         """Nobody changes the mailbox of an operator who outranks them.

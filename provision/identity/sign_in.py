@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from provision.audit import chain
 from provision.audit.chain import Subject
+from provision.audit.events import Operation
 from provision.core.access import Actor, Permission, Role
 from provision.core.errors import AccessDenied, NotFound, NotSignedIn, WeakPassword
 from provision.core.passwords import PasswordRules, check_password
@@ -124,11 +125,11 @@ class SignIn:
         now = utc_now()
         actor = actor_of_name(operator, ip)
         session.execute(delete(SignInGuard).where(SignInGuard.since < now - 2 * self._window))
-        _record(session, actor, "operator.sign_in", operator, error="WRONG_CREDENTIALS")
+        _record(session, actor, Operation.OPERATOR_SIGN_IN, operator, error="WRONG_CREDENTIALS")
         for key in full:
             until = now + self._window
             session.execute(update(SignInGuard).where(SignInGuard.key == key).values(locked_until=until))
-            _record(session, actor, "operator.lock", operator, by=key.partition(":")[0])
+            _record(session, actor, Operation.OPERATOR_LOCK, operator, by=key.partition(":")[0])
             self._show_lock(session, operator, key, until)
 
     @staticmethod
@@ -152,7 +153,7 @@ class SignIn:
             )
             session.add(row)
             session.execute(delete(AdminSession).where(AdminSession.expires_at < now - timedelta(days=30)))
-            _record(session, actor_of(operator, ip), "operator.sign_in", operator)
+            _record(session, actor_of(operator, ip), Operation.OPERATOR_SIGN_IN, operator)
         return token
 
     # ---- being signed in -------------------------------------------------------------------
@@ -193,7 +194,7 @@ class SignIn:
         """End this session, in every tab that uses it."""
         with self.database.write() as session:
             _revoke(session, AdminSession.id == who.session_id)
-            _record(session, who.actor, "operator.sign_out", _operator(session, who.operator_uid))
+            _record(session, who.actor, Operation.OPERATOR_SIGN_OUT, _operator(session, who.operator_uid))
 
     def change_password(self, who: SignedIn, old: Secret, new: Secret) -> None:
         """Set one's own password; all their other sessions end. Raises: NotSignedIn, WeakPassword."""
@@ -209,14 +210,14 @@ class SignIn:
             operator.version += 1
             operator.updated_at = utc_now()
             _revoke(session, AdminSession.operator_id == operator.id, AdminSession.id != who.session_id)
-            _record(session, who.actor, "operator.change_password", operator)
+            _record(session, who.actor, Operation.OPERATOR_CHANGE_PASSWORD, operator)
 
     def set_language(self, who: SignedIn, language: str) -> None:
         with self.database.write() as session:
             session.execute(update(Operator).where(Operator.uid == who.operator_uid).values(language=language[:5]))
 
 
-# ---- shared with the Provisioner -----------------------------------------------------------
+# ---- shared with the services --------------------------------------------------------------
 
 
 def hash_operator_password(password: Secret, rules: PasswordRules, cost: int) -> str:
@@ -262,7 +263,7 @@ def _revoke(session: Session, *conditions: object) -> None:
 
 
 def _record(
-    session: Session, actor: Actor, name: str, operator: Operator | None, error: str | None = None, **payload: str
+    session: Session, actor: Actor, name: Operation, operator: Operator | None, error: str | None = None, **payload: str
 ) -> None:
     session.flush()
     subject = Subject("operator", operator.uid, operator.username) if operator else Subject("operator", name=UNKNOWN)

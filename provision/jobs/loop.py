@@ -89,7 +89,7 @@ class Jobs:
 
     def auto_import(self, now: datetime | None = None, actor: Actor = SCHEDULER) -> list[int]:
         """Import from every server whose turn it is; returns their ids. Also called from outside (cron)."""
-        every = timedelta(seconds=self.app.policy.now().auto_import_interval)
+        every = timedelta(seconds=self.app.services.policy.now().auto_import_interval)
         now = now or utc_now()
         with self.app.database.read() as session:
             candidates = _whose_turn(session, "last_import_at", now, every)
@@ -119,7 +119,7 @@ class Jobs:
         with self.app.database.read() as session:
             uid = session.scalars(select(Server.uid).where(Server.id == server_id)).one()
         try:
-            self.app.provisioner.pull(actor, uid)
+            self.app.services.sync.pull(actor, uid)
         except Conflict as conflict:
             if conflict.code == "SERVER_BUSY":  # it is this one's turn again in a moment
                 with self.app.database.write() as session:

@@ -33,6 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from provision.audit import chain
+from provision.audit.events import Operation
 from provision.core.access import Actor
 from provision.core.errors import Conflict, InvalidInput
 from provision.core.texts import N_
@@ -42,7 +43,6 @@ from provision.storage.encryption import Sealer, add_old_keys
 from provision.storage.models import (
     AdminSession,
     Alias,
-    ApiAnswer,
     AuditLink,
     Base,
     Mailbox,
@@ -55,7 +55,7 @@ from provision.storage.models import (
 )
 
 FORMAT = 1
-LEFT_OUT = {model.__tablename__ for model in (AdminSession, SignInGuard, ApiAnswer)}
+LEFT_OUT = {model.__tablename__ for model in (AdminSession, SignInGuard)}
 TABLES = [table for table in Base.metadata.sorted_tables if table.name not in LEFT_OUT]
 CHUNK = 2_000
 APPEND_ONLY = {ProvisionLog.__tablename__, AuditLink.__tablename__}
@@ -154,7 +154,7 @@ def restore_backup(settings: Settings, source: Path, actor: Actor) -> Contents:
         database.migrate()
         with database.write() as session:
             payload = {"made_at": made_at.isoformat(), "held": held}
-            chain.record_done(session, actor, "database.restore", [chain.Subject("database")], payload)
+            chain.record_done(session, actor, Operation.DATABASE_RESTORE, [chain.Subject("database")], payload)
     return Contents(made_at, head["revision"], rows, held)
 
 

@@ -12,8 +12,8 @@ NAME = "mail"
 
 def add_server(app: Postroom, actor: Actor, kind: str, settings: dict[str, Any]) -> list[str]:
     """Set it up and import; what there is to tell. Raises: Unreachable, when it is set up and not imported."""
-    server = app.provisioner.create_server(actor, NAME, kind, settings)
-    result = app.provisioner.pull(actor, server.uid)
+    server = app.services.servers.create(actor, NAME, kind, settings)
+    result = app.services.sync.pull(actor, server.uid)
     left_alone = [f"  left alone: {problem}" for problem in result.errors]
     return [f"Imported {result.imported} mailboxes and aliases from the mail server.", *left_alone]
 
@@ -24,7 +24,7 @@ def add_named_server(app: Postroom) -> list[str]:
     named = named_server(app.settings.config_dir, app.settings.container)
     if named is None or app.queries.servers(actor):
         return []
-    problems = app.provisioner.check_settings(actor, *named)
+    problems = app.services.servers.check_settings(actor, *named)
     try:
         return [*problems, *add_server(app, actor, *named)]
     except Conflict:  # another process was faster

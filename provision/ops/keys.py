@@ -7,6 +7,7 @@ a moment before with the old key must still be readable. So `rotate` keeps the o
 from pathlib import Path
 
 from provision.audit import chain
+from provision.audit.events import Operation
 from provision.core.access import Actor, Permission
 from provision.core.errors import Conflict
 from provision.storage.database import Database
@@ -26,7 +27,7 @@ def rotate(path: Path, database: Database, actor: Actor) -> int:
     actor.require(Permission.SERVER_WRITE)
     add_key(path)
     count = reseal(database, Sealer.from_file(path))
-    _record(database, actor, "key.rotate", count)
+    _record(database, actor, Operation.KEY_ROTATE, count)
     return count
 
 
@@ -35,10 +36,10 @@ def retire(path: Path, database: Database, actor: Actor) -> int:
     actor.require(Permission.SERVER_WRITE)
     count = reseal(database, Sealer.from_file(path))
     keep_first_key(path)
-    _record(database, actor, "key.retire", count)
+    _record(database, actor, Operation.KEY_RETIRE, count)
     return count
 
 
-def _record(database: Database, actor: Actor, operation: str, count: int) -> None:
+def _record(database: Database, actor: Actor, operation: Operation, count: int) -> None:
     with database.write() as session:
         chain.record_done(session, actor, operation, [chain.Subject("key")], {"resealed": count})

@@ -47,20 +47,20 @@ SHARES = (0.12, 0.55, 0.93, 0.34, 0.0, 0.71, 0.99, 0.08, 0.46, 0.27)
 def make_sample(app: Postroom, volume: Path) -> None:
     """Fill an empty product; `volume`: an empty folder for the config files of the server that answers."""
     actor = Actor.system("sample")
-    write = app.provisioner
+    write = app.services
     volume.mkdir(parents=True, exist_ok=True)
-    stranger = hash_password(app.policy.new_password()).reveal()
+    stranger = hash_password(app.services.policy.new_password()).reveal()
     (volume / "postfix-accounts.cf").write_text(f"info@{MAIN}|{stranger}\nscanner@{MAIN}|{stranger}\n")
-    write.create_server(actor, NEAR, "dms_files", {"path": str(volume)}, quiet_seconds=0)
-    write.create_server(actor, FAR, "dms_files", UNREACHABLE, quiet_seconds=0)
-    write.create_domain(actor, MAIN, NEAR, description="Head office", default_quota_bytes=2 * GB)
-    write.create_domain(actor, SALES, NEAR, description="Sales teams", default_quota_bytes=GB)
-    write.create_domain(actor, BRANCH, FAR, description="Branch office")
-    write.create_mailboxes(actor, [_person(app, name, MAIN) for name in PEOPLE])
-    write.create_mailboxes(actor, [_person(app, name, SALES) for name in PEOPLE[::2]])
-    write.create_mailboxes(actor, [_person(app, name, BRANCH) for name in PEOPLE[1::3]])
-    info = NewMailbox(f"info@{MAIN}", app.policy.new_password(), display_name="Information desk")
-    write.create_mailbox(actor, info)
+    write.servers.create(actor, NEAR, "dms_files", {"path": str(volume)}, quiet_seconds=0)
+    write.servers.create(actor, FAR, "dms_files", UNREACHABLE, quiet_seconds=0)
+    write.domains.create(actor, MAIN, NEAR, description="Head office", default_quota_bytes=2 * GB)
+    write.domains.create(actor, SALES, NEAR, description="Sales teams", default_quota_bytes=GB)
+    write.domains.create(actor, BRANCH, FAR, description="Branch office")
+    write.bulk.create(actor, [_person(app, name, MAIN) for name in PEOPLE])
+    write.bulk.create(actor, [_person(app, name, SALES) for name in PEOPLE[::2]])
+    write.bulk.create(actor, [_person(app, name, BRANCH) for name in PEOPLE[1::3]])
+    info = NewMailbox(f"info@{MAIN}", app.services.policy.new_password(), display_name="Information desk")
+    write.mailboxes.create(actor, info)
     _aliases(app, actor)
     _states(app, actor)
     pretend_usage(app)
@@ -73,7 +73,7 @@ def is_sample(servers: Iterable[Server]) -> bool:
 
 
 def _person(app: Postroom, name: str, domain: str) -> NewMailbox:
-    return NewMailbox(_address(name, domain), app.policy.new_password(), display_name=name)
+    return NewMailbox(_address(name, domain), app.services.policy.new_password(), display_name=name)
 
 
 def _address(name: str, domain: str) -> str:
@@ -81,7 +81,7 @@ def _address(name: str, domain: str) -> str:
 
 
 def _aliases(app: Postroom, actor: Actor) -> None:
-    write = app.provisioner
+    write = app.services
     for name, people in (
         ("postmaster", PEOPLE[:1]),
         ("jobs", PEOPLE[1:2]),
@@ -89,17 +89,17 @@ def _aliases(app: Postroom, actor: Actor) -> None:
         ("press", PEOPLE[4:5]),
         ("everybody", PEOPLE[:12]),
     ):
-        write.create_alias(actor, f"{name}@{MAIN}", [_address(person, MAIN) for person in people])
-    write.create_alias(actor, f"orders@{SALES}", [_address(PEOPLE[0], SALES), "orders@partner.example.net"])
-    write.create_alias(actor, f"@{SALES}", [_address(PEOPLE[2], SALES)])
+        write.aliases.create(actor, f"{name}@{MAIN}", [_address(person, MAIN) for person in people])
+    write.aliases.create(actor, f"orders@{SALES}", [_address(PEOPLE[0], SALES), "orders@partner.example.net"])
+    write.aliases.create(actor, f"@{SALES}", [_address(PEOPLE[2], SALES)])
 
 
 def _states(app: Postroom, actor: Actor) -> None:
     """Somebody left, somebody is on leave."""
-    write, read = app.provisioner, app.queries
+    write, read = app.services, app.queries
     for name in PEOPLE[17:19]:
-        write.disable_mailbox(actor, read.mailbox_by_address(actor, _address(name, MAIN)).uid)
-    write.delete_mailbox(actor, read.mailbox_by_address(actor, _address(PEOPLE[14], SALES)).uid)
+        write.mailboxes.disable(actor, read.mailbox_by_address(actor, _address(name, MAIN)).uid)
+    write.mailboxes.delete(actor, read.mailbox_by_address(actor, _address(PEOPLE[14], SALES)).uid)
 
 
 def pretend_usage(app: Postroom) -> None:

@@ -8,11 +8,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from uuid6 import uuid7
 
+from provision.audit.events import Operation
 from provision.core import address as addresses
-from provision.core.access import Actor, Permission
+from provision.core.access import Actor, InDomain, Permission
 from provision.core.state import DesiredState, Key, MailboxState, Resource, ServerState
 from provision.core.texts import N_
-from provision.services.base import Service, subject_of, touch
+from provision.services.writing import done, give_up, subject_of, touch
 from provision.storage.models import TABLES, Alias, Domain, Mailbox, Server, Status, utc_now
 
 CHUNK = 5_000
@@ -33,14 +34,13 @@ class Adoption:
 
     def __init__(
         self,
-        service: Service,
         session: Session,
         actor: Actor,
         server: Server,
         wanted: DesiredState,
         actual: ServerState,
     ) -> None:
-        self.service, self.session, self.actor, self.server = service, session, actor, server
+        self.session, self.actor, self.server = session, actor, server
         self.wanted, self.actual = wanted, actual
         self.now = utc_now()
 
@@ -68,9 +68,9 @@ class Adoption:
         self.session.add_all(rows)
         self.session.flush()
         self._link_aliases([row for row in rows if isinstance(row, Alias)])
-        for name, table in (("mailbox.import", Mailbox), ("alias.import", Alias)):
+        for name, table in ((Operation.MAILBOX_IMPORT, Mailbox), (Operation.ALIAS_IMPORT, Alias)):
             subjects = [subject_of(row) for row in rows if isinstance(row, table)]
-            self.service._done(self.session, self.actor, name, subjects, {})
+            done(self.session, self.actor, name, subjects, {})
         result.imported += len(rows)
 
     def _domains(self, keys: Iterable[Key], result: PullResult) -> dict[str, Domain]:
@@ -86,7 +86,7 @@ class Adoption:
                 result.errors.append(N_(f"{name}: the domain is not set up here, and only a SuperAdmin can add it."))
             elif domain.server_id != self.server.id:
                 result.errors.append(N_(f"{name}: the domain belongs to another mail server here."))
-            elif self.actor.may(Permission.SYNC_PULL, domain.id):
+            elif self.actor.may(Permission.SYNC_PULL, InDomain(name, domain.id)):
                 usable[name] = domain
         return usable
 
@@ -129,9 +129,9 @@ class Adoption:
     def take_values(self, keys: Sequence[Key], result: PullResult) -> None:
         """Our rows take the server's values; a waiting password is dropped, the server's counts."""
         rows = self.unmoved(keys, result)
-        rows = {key: row for key, row in rows.items() if self.actor.may(Permission.SYNC_PULL, row.domain_id)}
+        rows = {key: row for key, row in rows.items() if self.actor.may(Permission.SYNC_PULL, row)}
         changed = list(rows.values())
-        self.service._give_up(self.session, changed, N_("Given up: the server's values were taken instead."))
+        give_up(self.session, changed, N_("Given up: the server's values were taken instead."))
         for key, row in rows.items():
             if isinstance(row, Alias):
                 row.destinations = list(self.actual.aliases[key.address].destinations)
@@ -142,7 +142,8 @@ class Adoption:
             mark_in_sync(row)
             row.last_synced_at = self.now
         self.session.flush()
-        self.service._done(self.session, self.actor, "sync.take_from_server", [subject_of(row) for row in changed], {})
+        subjects = [subject_of(row) for row in changed]
+        done(self.session, self.actor, Operation.SYNC_TAKE_FROM_SERVER, subjects, {})
         result.updated += len(changed)
 
     def unmoved(self, keys: Iterable[Key], result: PullResult) -> dict[Key, Any]:

@@ -1,27 +1,33 @@
 """New mailboxes: what is asked for, checked, and made into rows; one or ten thousand."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 from uuid6 import uuid7
 
+from provision.audit.events import Operation
 from provision.core import address as addresses
-from provision.core.access import Actor, Permission
+from provision.core.access import Actor, InDomain, Permission
 from provision.core.errors import Conflict, InvalidEmail, InvalidInput, NotFound, ProvisionError
 from provision.core.passwords import PasswordRules, check_hash, check_password, hash_password
 from provision.core.secret import Secret
 from provision.core.state import Resource
 from provision.core.texts import N_
-from provision.core.traits import Feature
 from provision.servers.kinds import traits_of
-from provision.services.base import HIDDEN, Service, check_display_name, check_quota
+from provision.services.checks import (
+    alias_refusal,
+    check_display_name,
+    check_quota,
+    disable_refusal,
+    find_domains,
+    taken_addresses,
+)
+from provision.services.writing import HIDDEN, intend
+from provision.settings.policy import Policy
 from provision.storage.encryption import Sealer
 from provision.storage.models import Alias, Domain, Mailbox, Status
-
-CHUNK = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,31 +80,31 @@ class NewMailbox:
         }
 
 
-def insert_mailboxes(service: Service, session: Session, actor: Actor, news: Sequence[NewMailbox]) -> list[Mailbox]:
-    """Rows for checked newcomers; the first that cannot be made raises."""
-    domains = find_domains(session, {addresses.domain_of(new.address) for new in news})
-    taken = taken_addresses(session, [new.address for new in news])
-    standard_quota = service._policy(session).default_quota_mb << 20
-    rows = []
+# ---- what cannot be made -------------------------------------------------------------------
+
+
+def refusals(session: Session, actor: Actor, news: Sequence[NewMailbox]) -> list[ProvisionError | None]:
+    """Why each of these checked newcomers cannot be made with its aliases, or None. Raises: AccessDenied."""
+    wanted = [address for new in news for address in (new.address, *new.aliases)]
+    domains = find_domains(session, {addresses.domain_of(address) for address in wanted})
+    taken = taken_addresses(session, wanted)
+    found = []
     for new in news:
-        if reason := refusal(actor, new, domains, taken):
-            raise reason
-        taken[new.address] = N_("it comes twice")
-        domain = domains[addresses.domain_of(new.address)]
-        quota = standard_quota if domain.default_quota_bytes is None else domain.default_quota_bytes
-        rows.append(_row(service, new, domain, quota))
-    session.add_all(rows)
-    session.flush()
-    return rows
+        reason = _mailbox_refusal(actor, new, domains, taken) or _aliases_refusal(actor, new, domains, taken)
+        if reason is None:
+            taken.update(dict.fromkeys((new.address, *new.aliases), N_("it comes twice")))
+        found.append(reason)
+    return found
 
 
-def refusal(actor: Actor, new: NewMailbox, domains: dict[str, Domain], taken: dict[str, str]) -> ProvisionError | None:
-    """Why this mailbox cannot be made, or None. Raises: AccessDenied."""
+def _mailbox_refusal(
+    actor: Actor, new: NewMailbox, domains: Mapping[str, Domain], taken: Mapping[str, str]
+) -> ProvisionError | None:
     name = addresses.domain_of(new.address)
     domain = domains.get(name)
     if domain is None:
         return NotFound(f"The domain {name} is not set up here; add it first.", code="DOMAIN_NOT_FOUND", domain=name)
-    actor.require(Permission.MAILBOX_WRITE, domain.id, what=new.address)
+    actor.require(Permission.MAILBOX_WRITE, InDomain(new.address, domain.id))
     if reason := _kind_refusal(domain.server.kind, new):
         return reason
     if in_use := taken.get(new.address):
@@ -116,48 +122,52 @@ def _kind_refusal(kind: str, new: NewMailbox) -> InvalidInput | None:
     return None if new.enabled else disable_refusal(kind)
 
 
-def disable_refusal(kind: str) -> InvalidInput | None:
-    """Why no mailbox there can be without login, or None."""
-    if traits_of(kind).can(Feature.DISABLE):
-        return None
-    return InvalidInput("This kind of mail server has no mailboxes that cannot log in.")
+def _aliases_refusal(
+    actor: Actor, new: NewMailbox, domains: Mapping[str, Domain], taken: Mapping[str, str]
+) -> ProvisionError | None:
+    """Why one of its aliases cannot be made, or None. They may be in another domain of the same server."""
+    own = domains[addresses.domain_of(new.address)]
+    for alias in new.aliases:
+        domain = domains.get(addresses.domain_of(alias))
+        if domain is None or domain.server_id != own.server_id:
+            reason = N_(f"The domain of the alias {alias} is not set up on this mail server.")
+            return NotFound(reason, code="DOMAIN_NOT_FOUND", alias=alias)
+        actor.require(Permission.ALIAS_WRITE, InDomain(alias, domain.id))
+        if refused := alias_refusal(domain.server.kind, alias):
+            return refused
+        if alias in taken or alias == new.address:
+            why = taken.get(alias, N_("it is the mailbox itself"))
+            return Conflict(f"The alias {alias} cannot be made: {why}.", code="DUPLICATE_ALIAS", alias=alias)
+    return None
 
 
-def seal_password(sealer: Sealer, kind: str, password: Secret) -> str:
-    """As the kind takes it: the password itself, or its hash."""
-    return sealer.seal(password if traits_of(kind).password == "plain" else hash_password(password))
+# ---- making them ---------------------------------------------------------------------------
 
 
-def find_domains(session: Session, names: Iterable[str]) -> dict[str, Domain]:
-    return {d.name: d for d in session.scalars(select(Domain).where(Domain.name.in_(list(names))))}
+def insert_mailboxes(
+    session: Session, sealer: Sealer, policy: Policy, actor: Actor, news: Sequence[NewMailbox]
+) -> list[Mailbox]:
+    """Rows and records of newcomers that have no refusal, and of their aliases."""
+    domains = find_domains(session, {addresses.domain_of(a) for new in news for a in (new.address, *new.aliases)})
+    rows = [_row(sealer, policy, new, domains[addresses.domain_of(new.address)]) for new in news]
+    session.add_all(rows)
+    payloads = {row.uid: new.payload() for row, new in zip(rows, news, strict=True)}
+    intend(session, actor, Operation.MAILBOX_CREATE, rows, lambda row: payloads[row.uid])
+    aliases = [
+        _alias(row, address, domains[addresses.domain_of(address)])
+        for row, new in zip(rows, news, strict=True)
+        for address in new.aliases
+    ]
+    session.add_all(aliases)
+    intend(session, actor, Operation.ALIAS_CREATE, aliases, lambda alias: {"destinations": alias.destinations})
+    return rows
 
 
-def taken_addresses(session: Session, wanted: Sequence[str]) -> dict[str, str]:
-    """Which of these addresses are in use, and by what."""
-    taken: dict[str, str] = {}
-    for start in range(0, len(wanted), CHUNK):
-        part = wanted[start : start + CHUNK]
-        for row in session.execute(
-            select(Mailbox.address, Mailbox.status, Mailbox.removing).where(Mailbox.address.in_(part))
-        ):
-            taken[row.address] = _in_use(row)
-        for address in session.scalars(select(Alias.address).where(Alias.address.in_(part))):
-            taken[address] = N_("an alias has this address")
-    return taken
-
-
-def _in_use(row: Any) -> str:
-    if row.removing:
-        return N_("the old mailbox is still being removed from the mail server")
-    if row.status == Status.DELETED:
-        return N_("a soft-deleted mailbox has this address; restore it, or delete it for good")
-    return N_("it exists already")
-
-
-def _row(service: Service, new: NewMailbox, domain: Domain, default_quota: int) -> Mailbox:
-    sealed = service.sealer.seal(new.password_hash) if new.password_hash else None
+def _row(sealer: Sealer, policy: Policy, new: NewMailbox, domain: Domain) -> Mailbox:
+    sealed = sealer.seal(new.password_hash) if new.password_hash else None
     if new.password is not None:
-        sealed = seal_password(service.sealer, domain.server.kind, new.password)
+        sealed = seal_password(sealer, domain.server.kind, new.password)
+    standard = policy.default_quota_mb << 20 if domain.default_quota_bytes is None else domain.default_quota_bytes
     return Mailbox(
         uid=uuid7(),
         address=new.address,
@@ -165,8 +175,24 @@ def _row(service: Service, new: NewMailbox, domain: Domain, default_quota: int) 
         server_id=domain.server_id,
         display_name=new.display_name,
         status=Status.ACTIVE if new.enabled else Status.DISABLED,
-        quota_bytes=default_quota if new.quota_bytes is None else new.quota_bytes,
+        quota_bytes=standard if new.quota_bytes is None else new.quota_bytes,
         quota_messages=new.quota_messages,
         sealed_password=sealed,
         generation=1,
     )
+
+
+def _alias(owner: Mailbox, address: str, domain: Domain) -> Alias:
+    return Alias(
+        uid=uuid7(),
+        address=address,
+        domain_id=domain.id,
+        server_id=owner.server_id,
+        mailbox_id=owner.id,
+        destinations=[owner.address],
+    )
+
+
+def seal_password(sealer: Sealer, kind: str, password: Secret) -> str:
+    """As the kind takes it: the password itself, or its hash."""
+    return sealer.seal(password if traits_of(kind).password == "plain" else hash_password(password))

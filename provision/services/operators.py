@@ -1,6 +1,7 @@
 """The people who sign in here: roles, domains, passwords, locks."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -8,19 +9,29 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from provision.audit.chain import Subject
+from provision.audit.events import Operation
 from provision.core import address as addresses
 from provision.core.access import Actor, Permission, Role
 from provision.core.errors import Conflict, InvalidInput
 from provision.core.passwords import generate_password
 from provision.core.secret import Secret
 from provision.identity.sign_in import clear_lock, end_sessions, hash_operator_password
-from provision.services.base import HIDDEN, Service, check_display_name, operation, touch
+from provision.services.checks import check_display_name, check_version
+from provision.services.idempotency import made_earlier, remember
+from provision.services.writing import HIDDEN, domain_by_name, done, find, operation, touch, writing
+from provision.settings.config import Settings
+from provision.settings.policy import in_force
+from provision.storage.database import Database
 from provision.storage.models import Domain, Operator
 
 
-class OperatorWrites(Service):
-    @operation("operator.create")
-    def create_operator(
+@dataclass(frozen=True, slots=True)
+class Operators:
+    database: Database
+    settings: Settings
+
+    @operation(Operation.OPERATOR_CREATE)
+    def create(
         self,
         actor: Actor,
         username: str,
@@ -36,10 +47,10 @@ class OperatorWrites(Service):
         actor.require(Permission.OPERATOR_WRITE)
         name, checked_role = _check_username(username), _check_role(role)
         request = {"username": name, "role": checked_role, "domains": sorted(domains), "email": email}
-        with self._writing() as session:
-            before = self._replayed(session, actor, "operator.create", idempotency_key, request)
-            if before:
-                return self._operator(session, UUID(before[0])), None
+        call = (actor, Operation.OPERATOR_CREATE, idempotency_key, request)
+        with writing(self.database) as session:
+            if before := made_earlier(session, *call):
+                return find(session, Operator, before), None
             _refuse_taken_name(session, name)
             own = _free_email(session, email)
             hashed, made = self._hashed(session, password)
@@ -50,16 +61,16 @@ class OperatorWrites(Service):
                 must_change_password=made is not None,
                 email=own,
                 password_hash=hashed,
-                domains=self._domains(session, domains),
+                domains=_domains(session, domains),
             )
             session.add(row)
             session.flush()
-            self._done(session, actor, "operator.create", [_subject(row)], {**request, "password": HIDDEN})
-            self._remember(session, actor, "operator.create", idempotency_key, request, [row.uid])
+            done(session, actor, Operation.OPERATOR_CREATE, [_subject(row)], {**request, "password": HIDDEN})
+            remember(session, *call, [row.uid])
         return row, made
 
-    @operation("operator.edit")
-    def edit_operator(
+    @operation(Operation.OPERATOR_EDIT)
+    def edit(
         self,
         actor: Actor,
         uid: UUID,
@@ -73,10 +84,10 @@ class OperatorWrites(Service):
     ) -> Operator:
         """Change what is given; an empty `email` clears it. The last SuperAdmin stays one."""
         actor.require(Permission.OPERATOR_WRITE)
-        with self._writing() as session:
+        with writing(self.database) as session:
             _lock_super_admins(session)
-            row = self._operator(session, uid)
-            self._check_version(row, expected_version, role=row.role, enabled=row.enabled)
+            row = find(session, Operator, uid)
+            check_version(row, expected_version, role=row.role, enabled=row.enabled)
             was_super_admin = row.role == Role.SUPER_ADMIN and row.enabled
             if role is not None:
                 row.role = _check_role(role)
@@ -85,7 +96,7 @@ class OperatorWrites(Service):
                 if not enabled:
                     end_sessions(session, row.id)
             if domains is not None:
-                row.domains = self._domains(session, domains)
+                row.domains = _domains(session, domains)
             if display_name is not None:
                 row.display_name = check_display_name(display_name)
             if email is not None:
@@ -94,68 +105,58 @@ class OperatorWrites(Service):
             session.flush()
             if was_super_admin:
                 _require_super_admin(session)
-            self._done(session, actor, "operator.edit", [_subject(row)], _payload(row))
+            done(session, actor, Operation.OPERATOR_EDIT, [_subject(row)], _payload(row))
         return row
 
-    @operation("operator.set_password")
-    def set_operator_password(
-        self, actor: Actor, uid: UUID, password: Secret | None = None
-    ) -> tuple[Operator, Secret | None]:
+    @operation(Operation.OPERATOR_SET_PASSWORD)
+    def set_password(self, actor: Actor, uid: UUID, password: Secret | None = None) -> tuple[Operator, Secret | None]:
         """A new password, and an end of any lock; without one a one-time password is made and returned."""
         actor.require(Permission.OPERATOR_WRITE)
-        with self._writing() as session:
+        with writing(self.database) as session:
             hashed, made = self._hashed(session, password)
-            row = self._operator(session, uid)
+            row = find(session, Operator, uid)
             row.password_hash = hashed
             row.must_change_password = made is not None
             row.failed_logins, row.locked_until = 0, None
             clear_lock(session, row.username)
             end_sessions(session, row.id)
             touch(row)
-            self._done(
-                session,
-                actor,
-                "operator.set_password",
-                [_subject(row)],
-                {"password": HIDDEN, "generated": made is not None},
-            )
+            payload = {"password": HIDDEN, "generated": made is not None}
+            done(session, actor, Operation.OPERATOR_SET_PASSWORD, [_subject(row)], payload)
         return row, made
 
-    @operation("operator.unlock")
-    def unlock_operator(self, actor: Actor, uid: UUID) -> Operator:
+    @operation(Operation.OPERATOR_UNLOCK)
+    def unlock(self, actor: Actor, uid: UUID) -> Operator:
         """End a lock that failed sign-ins made."""
         actor.require(Permission.OPERATOR_WRITE)
-        with self._writing() as session:
-            row = self._operator(session, uid)
+        with writing(self.database) as session:
+            row = find(session, Operator, uid)
             row.failed_logins, row.locked_until = 0, None
             clear_lock(session, row.username)
             touch(row)
-            self._done(session, actor, "operator.unlock", [_subject(row)], {})
+            done(session, actor, Operation.OPERATOR_UNLOCK, [_subject(row)], {})
         return row
 
-    @operation("operator.end_sessions")
-    def end_operator_sessions(self, actor: Actor, uid: UUID) -> Operator:
+    @operation(Operation.OPERATOR_END_SESSIONS)
+    def end_sessions(self, actor: Actor, uid: UUID) -> Operator:
         """Sign an operator out everywhere."""
         actor.require(Permission.OPERATOR_WRITE)
-        with self._writing() as session:
-            row = self._operator(session, uid)
+        with writing(self.database) as session:
+            row = find(session, Operator, uid)
             end_sessions(session, row.id)
-            self._done(session, actor, "operator.end_sessions", [_subject(row)], {})
-        return row
-
-    def _operator(self, session: Session, uid: UUID) -> Operator:
-        row: Operator = self._find(session, Operator, uid, "operator")
+            done(session, actor, Operation.OPERATOR_END_SESSIONS, [_subject(row)], {})
         return row
 
     def _hashed(self, session: Session, password: Secret | None) -> tuple[str, Secret | None]:
         """The hash of this password; without one of a one-time password, which is returned with it."""
-        rules = self._policy(session).passwords
+        rules = in_force(session, self.settings).passwords
         given = password or generate_password(rules)
         hashed = hash_operator_password(given, rules, self.settings.operator_hash_cost)
         return hashed, None if password else given
 
-    def _domains(self, session: Session, names: Sequence[str]) -> list[Domain]:
-        return [self._domain_by_name(session, addresses.normalise_domain(name)) for name in names]
+
+def _domains(session: Session, names: Sequence[str]) -> list[Domain]:
+    return [domain_by_name(session, addresses.normalise_domain(name)) for name in names]
 
 
 def _subject(row: Operator) -> Subject:

@@ -12,14 +12,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from provision.audit.chain import Subject
+from provision.audit.events import Operation
 from provision.core.access import Actor, Permission
 from provision.core.errors import InvalidInput
 from provision.core.passwords import generate_password
 from provision.core.secret import Secret
 from provision.core.texts import N_
-from provision.services.base import Service, operation, touch
+from provision.services.checks import check_version
+from provision.services.writing import done, operation, touch, writing
 from provision.settings.config import Settings
 from provision.settings.policy import NAMES, Policy, in_force, over
+from provision.storage.database import Database
 from provision.storage.models import PolicyRow
 
 ORDERED = (("password_min_length", "password_max_length"), ("retry_base_seconds", "retry_cap_seconds"))
@@ -54,31 +57,35 @@ class Shown:
         return next(rule for rule in self.rules if rule.name == name)
 
 
-class Policies(Service):
+@dataclass(frozen=True, slots=True)
+class Policies:
     """Reading is for everybody who may sign in; the hints below password boxes need `now` without anybody."""
+
+    database: Database
+    settings: Settings
 
     def now(self) -> Policy:
         with self.database.read() as session:
-            return self._policy(session)
+            return in_force(session, self.settings)
 
     def new_password(self) -> Secret:
         return generate_password(self.now().passwords)
 
-    @operation("policy.show")
+    @operation(Operation.POLICY_SHOW)
     def show(self, actor: Actor) -> Shown:
         actor.require(Permission.POLICY_READ)
         with self.database.read() as session:
             return self._shown(session.scalars(select(PolicyRow)).one())
 
-    @operation("policy.edit")
+    @operation(Operation.POLICY_EDIT)
     def edit(self, actor: Actor, changes: Mapping[str, Any], *, expected_version: int | None = None) -> Shown:
         """Set the rules named; None takes one back to its default. Raises: InvalidInput, Conflict EDIT_CONFLICT."""
         actor.require(Permission.POLICY_WRITE)
         checked = {name: None if value is None else _check(name, value) for name, value in changes.items()}
-        with self._writing() as session:
+        with writing(self.database) as session:
             row = session.scalars(select(PolicyRow).with_for_update()).one()
             before = in_force(session, self.settings)
-            self._check_version(row, expected_version, **{name: getattr(before, name) for name in checked})
+            check_version(row, expected_version, **{name: getattr(before, name) for name in checked})
             own = {name: getattr(row, name) for name in NAMES}
             after = over(self.settings, {**own, **checked})
             _check_order(after, checked)
@@ -103,7 +110,7 @@ class Policies(Service):
             name: {"old": getattr(before, name), "new": getattr(after, name), "default": given[name] is None}
             for name in changed
         }
-        self._done(session, actor, "policy.edit", [Subject("policy", name="policy")], payload)
+        done(session, actor, Operation.POLICY_EDIT, [Subject("policy", name="policy")], payload)
 
     def _shown(self, row: PolicyRow) -> Shown:
         values = asdict(over(self.settings, {name: getattr(row, name) for name in NAMES}))

@@ -8,15 +8,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from uuid6 import uuid7
 
+from provision.audit.events import Operation
 from provision.core import address as addresses
-from provision.core.access import Actor, Permission
+from provision.core.access import Actor, InDomain, Permission
 from provision.core.errors import Conflict, NotFound
 from provision.core.plan import Plan
 from provision.core.state import Key, Resource
 from provision.core.texts import N_
 from provision.services.adopting import Adoption, PullResult
-from provision.services.base import Service, subject_of
-from provision.services.new_mailbox import find_domains
+from provision.services.checks import find_domains
+from provision.services.writing import done, give_up, intend, ranks, subject_of, want
 from provision.storage.models import Alias, Domain, Mailbox, Server, Status
 from provision.sync.recording import ADDRESS_CONFLICT
 
@@ -31,8 +32,8 @@ class Winner(StrEnum):
 class Resolution:
     """One transaction in which differences of one server are resolved."""
 
-    def __init__(self, service: Service, session: Session, actor: Actor, plan: Plan, adoption: Adoption) -> None:
-        self.service, self.session, self.actor, self.adoption = service, session, actor, adoption
+    def __init__(self, session: Session, actor: Actor, plan: Plan, adoption: Adoption) -> None:
+        self.session, self.actor, self.adoption = session, actor, adoption
         self.server: Server = adoption.server
         self.unknown, self.address_conflicts = set(plan.unknown), set(plan.address_conflicts)
         self.absent = {*plan.missing, *plan.unrecoverable, *plan.address_conflicts}  # of its sort nothing is there
@@ -52,15 +53,15 @@ class Resolution:
     def _require(self, keys: Sequence[Key], winner: Winner) -> None:
         """The domain must be theirs, and on this server; one that is not set up here yet is for a SuperAdmin."""
         domains = find_domains(self.session, {addresses.domain_of(key.address) for key in keys})
-        ranks = self.service.ranks(self.session)
+        holders = ranks(self.session)
         for key in keys:
             domain = domains.get(addresses.domain_of(key.address))
             for permission in self._permissions(key, winner, domain):
-                self.actor.require(permission, domain.id if domain else None, what=key.address)
+                self.actor.require(permission, InDomain(key.address, domain.id) if domain else None)
             if domain and domain.server_id != self.server.id:
                 raise Conflict(f"{domain.name}: the domain belongs to another mail server here.", code="SYNC_CONFLICT")
             if key.resource is Resource.MAILBOX:
-                self.actor.require_rank(ranks.get(key.address), key.address)
+                self.actor.require_rank(holders.get(key.address), key.address)
 
     def _permissions(self, key: Key, winner: Winner, domain: Domain | None) -> list[Permission]:
         """What is removed on either side takes the right to remove such a thing."""
@@ -82,20 +83,19 @@ class Resolution:
                     code="MAILBOX_GONE",
                 )
             row.owned = True
-            self.service._want(row)
+            want(row)
         rows |= {key: self._tombstone(key) for key in keys if key in self.unknown}
-        payloads = [{"removed": key in self.unknown} for key in rows]
-        self.service._intend(self.session, self.actor, "sync.dashboard_wins", list(rows.values()), payloads)
+        removed = {row.uid for key, row in rows.items() if key in self.unknown}
+        payload = lambda row: {"removed": row.uid in removed}  # noqa: E731
+        intend(self.session, self.actor, Operation.SYNC_DASHBOARD_WINS, list(rows.values()), payload)
 
     def _server_wins(self, keys: Sequence[Key]) -> None:
         """Ours that is not there is forgotten; what only the server has is imported; its values are taken."""
         result = PullResult()
         dropped = list(self.adoption.unmoved([key for key in keys if key in self.absent], result).values())
-        self.service._give_up(
-            self.session, dropped, N_("Given up: it is not on the mail server, and the server was right.")
-        )
+        give_up(self.session, dropped, N_("Given up: it is not on the mail server, and the server was right."))
         subjects = [subject_of(row) for row in dropped]
-        self.service._done(self.session, self.actor, "sync.server_wins", subjects, {"dropped": True})
+        done(self.session, self.actor, Operation.SYNC_SERVER_WINS, subjects, {"dropped": True})
         for row in dropped:
             self.session.delete(row)
         self.adoption.import_unknown([key for key in keys if key in self.unknown], result)

@@ -19,11 +19,14 @@ from uuid6 import uuid7
 
 from provision.audit import chain
 from provision.audit.chain import Subject
+from provision.audit.events import Operation
 from provision.core.access import ROLES, Actor, Permission, Role
 from provision.core.errors import AccessDenied, Conflict, InvalidInput, NotFound, NotSignedIn
 from provision.core.secret import Secret
 from provision.core.texts import N_
-from provision.services.base import Service, operation
+from provision.services.checks import check_name
+from provision.services.writing import domain_by_name, done, find, operation, writing
+from provision.storage.database import Database
 from provision.storage.models import ApiToken, Domain, utc_now
 
 PREFIX = "postroom_"
@@ -53,10 +56,13 @@ class Caller:
     token: Mapping[str, Any]
 
 
-class Tokens(Service):
-    """The front door for tokens, and where the API asks who calls."""
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens, and where the API asks who calls."""
 
-    @operation("token.create")
+    database: Database
+
+    @operation(Operation.TOKEN_CREATE)
     def create(
         self,
         actor: Actor,
@@ -72,7 +78,7 @@ class Tokens(Service):
         token = Secret(PREFIX + secrets.token_urlsafe(32))
         row = ApiToken(
             uid=uuid7(),
-            name=_check_name(name),
+            name=check_name(name, 70),
             token_hash=_digest(token),
             everywhere=domains is None,
             scopes=_check_scopes(scopes, role_of(everywhere=domains is None)),
@@ -80,29 +86,29 @@ class Tokens(Service):
             expires_at=_check_end(expires_at),
             created_by=actor.name,
         )
-        with self._writing() as session:
+        with writing(self.database) as session:
             if session.scalar(select(ApiToken.id).where(ApiToken.name == row.name)):
                 raise Conflict(
                     f"There is or was a token called {row.name}; take another name, for the log speaks of it.",
                     code="DUPLICATE_TOKEN",
                 )
-            row.domains = [self._domain_by_name(session, domain) for domain in dict.fromkeys(domains or ())]
+            row.domains = [domain_by_name(session, domain) for domain in dict.fromkeys(domains or ())]
             if not row.everywhere and not row.domains:
                 raise InvalidInput("Name at least one domain, or all.", code="NO_DOMAIN")
             session.add(row)
-            self._done(session, actor, "token.create", [_subject(row)], _payload(row))
+            done(session, actor, Operation.TOKEN_CREATE, [_subject(row)], _payload(row))
         return row, token
 
-    @operation("token.revoke")
+    @operation(Operation.TOKEN_REVOKE)
     def revoke(self, actor: Actor, uid: UUID) -> None:
         """End a token, from the next call on. What is revoked already stays so."""
         actor.require(Permission.TOKEN_WRITE)
-        with self._writing() as session:
-            row: ApiToken = self._find(session, ApiToken, uid, "token")
+        with writing(self.database) as session:
+            row = find(session, ApiToken, uid)
             if row.revoked_at is None:
                 row.revoked_at = row.updated_at = utc_now()
                 row.version += 1
-                self._done(session, actor, "token.revoke", [_subject(row)], {})
+                done(session, actor, Operation.TOKEN_REVOKE, [_subject(row)], {})
 
     def tokens(self, actor: Actor) -> list[Mapping[str, Any]]:
         """Every token by name, revoked ones too; never a hash."""
@@ -119,7 +125,7 @@ class Tokens(Service):
 
     def record_denial(self, actor: Actor, denial: AccessDenied) -> None:
         """A program asked for what its token was not given."""
-        chain.record_denial(self.database, actor, "api.call", denial)
+        chain.record_denial(self.database, actor, Operation.API_CALL, denial)
 
     # ---- calls -----------------------------------------------------------------------------
 
@@ -204,13 +210,6 @@ def _check_end(expires_at: datetime | None) -> datetime | None:
     if expires_at is not None and expires_at <= utc_now():
         raise InvalidInput("The end of a token must be in the future.", code="INVALID_EXPIRY")
     return expires_at
-
-
-def _check_name(name: str) -> str:
-    name = name.strip()
-    if not name or len(name) > 70 or not name.isprintable():
-        raise InvalidInput("A name has 1 to 70 visible characters.", code="INVALID_NAME")
-    return name
 
 
 def _is_within(ip: str | None, networks: Sequence[str]) -> bool:

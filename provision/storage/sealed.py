@@ -11,12 +11,12 @@ from provision.core.errors import ProvisionError, Unreachable
 from provision.core.secret import Secret
 from provision.storage.database import Database
 from provision.storage.encryption import Sealer
-from provision.storage.models import ApiAnswer, ImportJob, Mailbox, Server
+from provision.storage.models import IdempotencyKey, ImportJob, Mailbox, Server
 
 SEALED: tuple[tuple[Any, Any, str], ...] = (
     (Mailbox, Mailbox.id, "sealed_password"),
     (Server, Server.id, "sealed_settings"),
-    (ApiAnswer, ApiAnswer.key, "sealed_body"),
+    (IdempotencyKey, IdempotencyKey.key, "sealed_body"),
     (ImportJob, ImportJob.id, "sealed_upload"),
     (ImportJob, ImportJob.id, "sealed_rejected"),
 )

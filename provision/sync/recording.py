@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from provision.audit import chain
 from provision.audit.chain import Finish, Subject
+from provision.audit.events import Operation
 from provision.core.access import Actor
 from provision.core.errors import Unreachable
 from provision.core.plan import Plan
@@ -194,5 +195,7 @@ def _finish(log_uid: Any, status: LogStatus, outcome: Outcome | None, error: str
 def _record_repair(session: Session, item: Item, outcome: Outcome) -> None:
     """Another writer on the server had overwritten our line; it was sent again."""
     subject = Subject(item.key.resource, item.uid, item.key.address, item.key.address.rpartition("@")[2])
-    (uid,) = chain.record_intents(session, Actor.system("sync"), f"{item.key.resource}.repair", [(subject, {})])
+    (uid,) = chain.record_intents(
+        session, Actor.system("sync"), Operation(f"{item.key.resource}.repair"), [(subject, {})]
+    )
     chain.record_outcomes(session, [_finish(uid, LogStatus.SUCCESS, outcome)])

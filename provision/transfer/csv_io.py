@@ -21,7 +21,6 @@ from provision.core.errors import AccessDenied, ProvisionError
 from provision.queries import MailboxFilter
 from provision.services.bulk import Foreign
 from provision.services.new_mailbox import NewMailbox
-from provision.services.provisioner import Provisioner
 from provision.storage.models import Status
 from provision.transfer.csv_reader import (
     COLUMNS,
@@ -64,7 +63,12 @@ def plan_import(app: Postroom, actor: Actor, data: bytes) -> ImportResult:
 
 
 def import_csv(
-    app: Postroom, actor: Actor, data: bytes, progress: Progress | None = None, *, idempotency_key: str | None = None
+    app: Postroom,
+    actor: Actor,
+    data: bytes,
+    progress: Progress = lambda done, of: None,
+    *,
+    idempotency_key: str | None = None,
 ) -> ImportResult:
     """Create the mailboxes of all good rows, a thousand to a transaction (with an idempotency key: all), with one push.
 
@@ -75,12 +79,12 @@ def import_csv(
 
 
 def _import(app: Postroom, actor: Actor, data: bytes, **how: Any) -> ImportResult:
-    return import_sheet(app, actor, read_rows(data, app.policy.now().passwords), app.provisioner, **how)
+    return import_sheet(app, actor, read_rows(data, app.services.policy.now().passwords), **how)
 
 
-def import_sheet(app: Postroom, actor: Actor, sheet: Sheet, provisioner: Provisioner, **how: Any) -> ImportResult:
-    """The good rows of a sheet that was read; `how` is for `create_mailboxes`."""
-    bulk = provisioner.create_mailboxes(actor, sheet.news, foreign=_foreign(app, actor), **how)
+def import_sheet(app: Postroom, actor: Actor, sheet: Sheet, **how: Any) -> ImportResult:
+    """The good rows of a sheet that was read; `how` is for `services.bulk.create`."""
+    bulk = app.services.bulk.create(actor, sheet.news, foreign=_foreign(app, actor), **how)
     refused = {item.index for item in bulk.errors}
     errors = [
         *sheet.errors,
@@ -107,7 +111,7 @@ def _foreign(app: Postroom, actor: Actor) -> Foreign:
 
 
 def _column(error: ProvisionError) -> str:
-    """The column that a refusal of the Provisioner is about."""
+    """The column that a refusal is about."""
     if error.code in ("WEAK_PASSWORD", "PASSWORD_NEEDED"):
         return "password"
     return "aliases" if "alias" in error.details else "email"

@@ -17,7 +17,7 @@ from provision.core.errors import InvalidInput, ProvisionError
 from provision.core.passwords import PasswordRules, check_hash, check_password
 from provision.core.secret import Secret
 from provision.core.texts import N_
-from provision.services.base import check_display_name, check_quota
+from provision.services.checks import check_display_name, check_quota
 from provision.services.new_mailbox import NewMailbox
 
 MAX_BYTES = 20 << 20

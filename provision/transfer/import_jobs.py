@@ -22,12 +22,12 @@ from uuid6 import uuid7
 from provision.app import Postroom
 from provision.audit import chain
 from provision.audit.chain import Subject
+from provision.audit.events import Operation
 from provision.core.access import Actor, Permission, Role
 from provision.core.errors import AccessDenied, Conflict, InvalidInput, NotFound
 from provision.core.secret import Secret
 from provision.core.texts import N_
 from provision.identity.sign_in import actor_of
-from provision.services.provisioner import Provisioner
 from provision.storage.database import DatabaseUnavailable
 from provision.storage.models import Domain, ImportJob, Operator, ScheduledTask, TaskStatus, utc_now
 from provision.storage.tasks import LostLease, Step, cancel, record, schedule
@@ -68,7 +68,7 @@ class ImportProgress:
 
 def start_import(app: Postroom, actor: Actor, data: bytes, *, uid: UUID | None = None) -> UUID:
     """Accept a file to import. The same `uid` again is the same job. Raises: InvalidInput, AccessDenied, Conflict."""
-    with chain.denials(app.database, actor, "mailbox.import"):
+    with chain.denials(app.database, actor, Operation.MAILBOX_IMPORT):
         actor.require(Permission.MAILBOX_WRITE)
     if actor.operator_id is None:
         raise InvalidInput("An import in the background belongs to an operator; import the file directly.")
@@ -86,7 +86,7 @@ def start_import(app: Postroom, actor: Actor, data: bytes, *, uid: UUID | None =
             session.add(job)
             session.flush()
             schedule(session, IMPORT, job.uid, total=rows)
-            chain.record_done(session, actor, "mailbox.import", [Subject("import", job.uid)], {"rows": rows})
+            chain.record_done(session, actor, Operation.MAILBOX_IMPORT, [Subject("import", job.uid)], {"rows": rows})
     except IntegrityError:  # the same call came twice at one moment, and the other one was quicker
         return import_job(app, actor, job.uid).uid
     return job.uid
@@ -120,7 +120,7 @@ def cancel_import(app: Postroom, actor: Actor, uid: UUID) -> ImportProgress:
     with app.database.write() as session:
         _look(session, actor, uid)
         # The chain first: in another order than a chunk that is under way this and that could wait for each other.
-        chain.record_done(session, actor, "mailbox.import_cancel", [Subject("import", uid)], {})
+        chain.record_done(session, actor, Operation.MAILBOX_IMPORT_CANCEL, [Subject("import", uid)], {})
         if cancel(session, IMPORT, uid):
             erase_upload(session, uid)
         return _look(session, actor, uid)
@@ -140,7 +140,9 @@ def rejected_rows(app: Postroom, actor: Actor, uid: UUID) -> str:
         sealed = session.scalar(select(ImportJob.sealed_rejected).where(ImportJob.uid == uid))
         if not found.has_rejected or sealed is None:
             raise NotFound("The refused rows of this import are not kept any more.", code="IMPORT_NOT_FOUND")
-        chain.record_done(session, actor, "mailbox.import_rejected", [Subject("import", uid)], {"rows": found.refused})
+        chain.record_done(
+            session, actor, Operation.MAILBOX_IMPORT_REJECTED, [Subject("import", uid)], {"rows": found.refused}
+        )
     return _unseal(app, sealed).decode()
 
 
@@ -223,14 +225,14 @@ def _import_chunk(app: Postroom, job: ImportJob, task: ScheduledTask, part: Shee
         created, refused = tally.created + len(made), _refused(tally.errors) + len(part.news) - len(made)
         _change(session, job.uid, created=max(created, job.created), refused=max(refused, job.refused))  # as `done`
 
-    actor, how = _actor(app, job), {"idempotency_key": key, "also": lambda session, bulk: write(session, bulk.done)}
-    quiet = Provisioner(app.database, app.provisioner.sealer, app.settings, app.sync, deliver=False)
+    actor = _actor(app, job)
+    how = {"push": False, "idempotency_key": key, "also": lambda session, bulk: write(session, bulk.done)}
     try:
-        result = import_sheet(app, actor, part, quiet, **how)
+        result = import_sheet(app, actor, part, **how)
     except Conflict as conflict:
         if conflict.code != "DUPLICATE":
             raise
-        result = import_sheet(app, actor, part, quiet, **how)  # another one made the same address at this moment
+        result = import_sheet(app, actor, part, **how)  # another one made the same address at this moment
     if not written:
         with app.database.write() as session:
             write(session, result.created)
@@ -274,7 +276,7 @@ def _push(app: Postroom, sheet: Sheet) -> None:
     names = {new.address.rpartition("@")[2] for new in sheet.news}
     with app.database.read() as session:
         servers = session.scalars(select(Domain.server_id).where(Domain.name.in_(sorted(names))).distinct()).all()
-    for server_id in servers if app.provisioner.deliver else ():
+    for server_id in servers if app.services.delivery.enabled else ():
         app.sync.push(server_id)
 
 
@@ -283,8 +285,8 @@ def _refused(errors: list[RowError]) -> int:
 
 
 def _seal(app: Postroom, data: bytes) -> str:
-    return app.provisioner.sealer.seal(Secret(base64.b64encode(zlib.compress(data)).decode()))
+    return app.sealer.seal(Secret(base64.b64encode(zlib.compress(data)).decode()))
 
 
 def _unseal(app: Postroom, sealed: str) -> bytes:
-    return zlib.decompress(base64.b64decode(app.provisioner.sealer.unseal(sealed).reveal()))
+    return zlib.decompress(base64.b64decode(app.sealer.unseal(sealed).reveal()))

@@ -51,7 +51,7 @@ class Api:
 
     def make_token(self, name: str, *scopes: str, domains: Sequence[str] | None = None, **more: Any) -> str:
         given = scopes or SCOPES
-        _row, token = self.world.app.tokens.create(self.world.alice, name, given, domains=domains, **more)
+        _row, token = self.world.app.services.tokens.create(self.world.alice, name, given, domains=domains, **more)
         return token.reveal()
 
     def add(self, email: str, **more: Any) -> Mailbox:

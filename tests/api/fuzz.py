@@ -47,7 +47,7 @@ def fuzz(url: str, token: str | None, *, examples: int, seconds: int) -> subproc
 
 
 def token_of(app: Postroom) -> str:
-    _row, token = app.tokens.create(Actor.system("fuzz"), "fuzz", SCOPES)
+    _row, token = app.services.tokens.create(Actor.system("fuzz"), "fuzz", SCOPES)
     return token.reveal()
 
 

@@ -64,7 +64,7 @@ def test_every_route_with_the_wrong_scope_is_403_and_recorded(api: Api) -> None:
 
 def test_every_route_is_open_to_its_own_scope_alone(api: Api) -> None:
     mailbox = api.add("anna@example.com").uid
-    alias = api.world.app.provisioner.create_alias(api.world.alice, "info@example.com", ["anna@example.com"]).uid
+    alias = api.world.app.services.aliases.create(api.world.alice, "info@example.com", ["anna@example.com"]).uid
     for path, method, scope in CLOSED:
         token = api.make_token(f"{method} {path}"[:70], *([scope] if scope else ["log:read"]))
         uid = str(alias if "aliases" in path else mailbox)
@@ -129,7 +129,7 @@ def test_who_am_i(api: Api, com_token: str) -> None:
     mine = api.ok("GET", "/token", token=com_token)
     assert (mine["name"], mine["domains"]) == ("com", ["example.com"])
     assert api.ok("GET", "/token")["domains"] is None
-    seen = api.world.app.tokens.by_name(api.world.alice, "com")
+    seen = api.world.app.services.tokens.by_name(api.world.alice, "com")
     assert seen["last_used_at"] is not None
     assert seen["last_used_ip"] == "testclient"
 
@@ -137,13 +137,13 @@ def test_who_am_i(api: Api, com_token: str) -> None:
 @pytest.mark.parametrize("scope", [Permission.OPERATOR_WRITE, Permission.TOKEN_WRITE, "mailbox:fly", ""])
 def test_some_scopes_no_token_gets(world: World, scope: str) -> None:
     with pytest.raises(Exception, match="scope"):
-        world.app.tokens.create(world.alice, "strong", [scope] if scope else [])
+        world.app.services.tokens.create(world.alice, "strong", [scope] if scope else [])
 
 
 def test_only_super_admins_make_tokens(world: World) -> None:
     for actor in (world.dora, world.vera):
         with pytest.raises(Exception, match="may not"):
-            world.app.tokens.create(actor, "x", ["mailbox:read"])
+            world.app.services.tokens.create(actor, "x", ["mailbox:read"])
 
 
 # ---- limits --------------------------------------------------------------------------------

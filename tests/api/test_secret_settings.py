@@ -11,8 +11,8 @@ from tests.servers.made_up import API_KEY, KIND, made_up
 def test_no_answer_holds_a_secret_setting(api: Api, path: str) -> None:
     with made_up(Traits()) as remote:
         world, settings = api.world, {"url": "https://made.up", "api_key": API_KEY}
-        row = world.app.provisioner.create_server(world.alice, "far", KIND, settings)
-        world.app.provisioner.create_domain(world.alice, "example.net", "far")
+        row = world.app.services.servers.create(world.alice, "far", KIND, settings)
+        world.app.services.domains.create(world.alice, "example.net", "far")
         remote.key = "changed"  # the driver quotes what was refused
         world.app.sync.probe(row.id)
         world.add("anna@example.net")

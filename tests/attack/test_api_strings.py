@@ -28,7 +28,7 @@ def database_url(postgres_url: str) -> str:
 
 @pytest.fixture
 def api(world: World) -> Iterator[Api]:
-    world.app.provisioner.edit_server(world.alice, world.server.uid, quiet_seconds=3600)
+    world.app.services.servers.edit(world.alice, world.server.uid, quiet_seconds=3600)
     object.__setattr__(world.app.settings, "api_calls_per_minute", 1_000_000)
     object.__setattr__(world.app.settings, "api_verifications_per_minute", 1_000_000)
     made = Api(world, client(world.app), "")

@@ -38,7 +38,7 @@ def settings(settings: Settings) -> Settings:
 @pytest.fixture
 def app(postroom: Postroom) -> Postroom:
     for name in ("alice", "bert"):
-        postroom.provisioner.create_operator(SYSTEM, name, Role.SUPER_ADMIN, password=RIGHT)
+        postroom.services.operators.create(SYSTEM, name, Role.SUPER_ADMIN, password=RIGHT)
     return postroom
 
 
@@ -107,7 +107,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         app = open_postroom(Settings(data_dir=Path(folder)))
-        app.provisioner.create_operator(SYSTEM, "alice", Role.SUPER_ADMIN, password=RIGHT)
+        app.services.operators.create(SYSTEM, "alice", Role.SUPER_ADMIN, password=RIGHT)
         print(
             "wrong password of a known name: {:.1f} ms, of an unknown one: {:.1f} ms (medians of 100)".format(
                 *times(app, 100)

@@ -22,19 +22,19 @@ TYPED = [text for text in MARKUP if text.isprintable()]
 @pytest.fixture(scope="module")
 def page(site: Site, chromium: Browser) -> Iterator[Page]:
     """A SuperAdmin's page, in a place where everything has a naughty name."""
-    write = site.app.provisioner
+    write = site.app.services
     for number, text in enumerate(TYPED):
-        write.create_mailbox(SYSTEM, NewMailbox(f"n{number}@example.com", password_hash=HASH, display_name=text))
-        site.app.tokens.create(SYSTEM, text[:70], ["mailbox:read"])
+        write.mailboxes.create(SYSTEM, NewMailbox(f"n{number}@example.com", password_hash=HASH, display_name=text))
+        site.app.services.tokens.create(SYSTEM, text[:70], ["mailbox:read"])
     domain = site.app.queries.domain_by_name(SYSTEM, "example.com")
-    write.edit_domain(SYSTEM, domain.uid, description=f"![x](http://{HOST}/x.png) http://{HOST} :red[x]")
-    write.create_server(
+    write.domains.edit(SYSTEM, domain.uid, description=f"![x](http://{HOST}/x.png) http://{HOST} :red[x]")
+    write.servers.create(
         SYSTEM,
         f"http://{HOST} -> :material/delete:",
         "dms_files",
         {"path": f"/http://{HOST}/![x](http://{HOST}/y.png)"},
     )
-    write.create_operator(
+    write.operators.create(
         SYSTEM,
         "naughty",
         Role.SUPER_ADMIN,

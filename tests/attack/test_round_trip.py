@@ -23,8 +23,8 @@ QUOTAS_MB = ("0", "1", "1024", "0.5", "1048576", "007", "1.25")
 def busy(mail: Mail) -> World:  # noqa: F811
     """Nothing is written before all is wanted."""
     world = mail.world
-    world.app.provisioner.edit_server(world.alice, world.server.uid, quiet_seconds=3600)
-    world.app.provisioner.create_domain(world.alice, "sub.example.com", "main")
+    world.app.services.servers.edit(world.alice, world.server.uid, quiet_seconds=3600)
+    world.app.services.domains.create(world.alice, "sub.example.com", "main")
     return world
 
 
@@ -33,18 +33,18 @@ def typed() -> Iterator[str]:
 
 
 def push(world: World) -> None:
-    result = world.app.provisioner.push(world.alice, world.server.uid)
+    result = world.app.services.sync.push(world.alice, world.server.uid)
     assert not result.failed, result
 
 
 def test_each_accepted_mailbox_is_a_user_of_dovecot_and_nobody_else_is(mail: Mail, busy: World) -> None:  # noqa: F811
-    write, made = busy.app.provisioner, dict[str, int]()
+    write, made = busy.app.services, dict[str, int]()
     for number, text in enumerate(typed()):
         with suppress(ProvisionError):
             quota = (number % 40 + 1) << 20
-            made[write.create_mailbox(busy.alice, NewMailbox(text, password_hash=HASH, quota_bytes=quota)).address] = (
-                quota
-            )
+            made[
+                write.mailboxes.create(busy.alice, NewMailbox(text, password_hash=HASH, quota_bytes=quota)).address
+            ] = quota
     assert len(made) > 30
     push(busy)
     mail.host.feed(busy.volume)
@@ -63,13 +63,13 @@ def test_each_accepted_mailbox_is_a_user_of_dovecot_and_nobody_else_is(mail: Mai
 
 
 def test_each_accepted_alias_leads_where_the_page_says(mail: Mail, busy: World) -> None:  # noqa: F811
-    write, made = busy.app.provisioner, dict[str, list[str]]()
+    write, made = busy.app.services, dict[str, list[str]]()
     texts = list(typed())
     for number, text in enumerate(texts):
         with suppress(ProvisionError):
-            made[write.create_alias(busy.alice, text, ["x@elsewhere.net"]).address] = ["x@elsewhere.net"]
+            made[write.aliases.create(busy.alice, text, ["x@elsewhere.net"]).address] = ["x@elsewhere.net"]
         with suppress(ProvisionError):
-            row = write.create_alias(busy.alice, f"to{number}@example.com", [text, "y@elsewhere.net"])
+            row = write.aliases.create(busy.alice, f"to{number}@example.com", [text, "y@elsewhere.net"])
             made[row.address] = list(row.destinations)
     assert len(made) > 30
     push(busy)
@@ -80,11 +80,11 @@ def test_each_accepted_alias_leads_where_the_page_says(mail: Mail, busy: World) 
 
 
 def test_each_accepted_password_opens_the_door_and_a_shorter_one_does_not(mail: Mail, busy: World) -> None:  # noqa: F811
-    write, made = busy.app.provisioner, dict[str, Secret]()
+    write, made = busy.app.services, dict[str, Secret]()
     for number, text in enumerate(hard(120)):
         for password in (text, f"Aa1-{text}"):
             with suppress(ProvisionError):
-                row = write.create_mailbox(
+                row = write.mailboxes.create(
                     busy.alice, NewMailbox(f"p{number}-{len(made)}@example.com", password=Secret(password))
                 )
                 made[row.address] = Secret(password)
@@ -98,7 +98,7 @@ def test_each_accepted_password_opens_the_door_and_a_shorter_one_does_not(mail: 
 
 
 def test_each_accepted_hash_is_one_field_of_one_line(busy: World) -> None:
-    write, made = busy.app.provisioner, dict[str, str]()
+    write, made = busy.app.services, dict[str, str]()
     tail = HASH.reveal().rpartition("$")[2]
     for number, text in enumerate(OURS):
         for shape in (
@@ -109,7 +109,7 @@ def test_each_accepted_hash_is_one_field_of_one_line(busy: World) -> None:
             f"{{{text}}}x",
         ):
             with suppress(ProvisionError):
-                row = write.create_mailbox(
+                row = write.mailboxes.create(
                     busy.alice, NewMailbox(f"h{number}-{len(made)}@example.com", password_hash=Secret(shape))
                 )
                 made[row.address] = shape.strip()

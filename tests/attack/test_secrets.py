@@ -106,7 +106,7 @@ def by_sign_in(site: Site) -> None:
 
 
 def by_api(site: Site) -> None:
-    _row, token = site.app.tokens.create(SYSTEM, "canary", SCOPES)
+    _row, token = site.app.services.tokens.create(SYSTEM, "canary", SCOPES)
     head = {"email": "csv@example.com", "password": CANARY, "quota_mb": CANARY, "enabled": CANARY}
     bad = ",".join(head) + "\n" + ",".join(head.values()) + "\n" + f"csv@example.org,{CANARY},,\n"
     for path, body in (
@@ -137,11 +137,11 @@ def status(request: urllib.request.Request) -> int:
 
 
 def by_core(site: Site) -> None:
-    write = site.app.provisioner
+    write = site.app.services
     row = site.app.queries.mailbox_by_address(SYSTEM, "page@example.com")
-    write.reset_password(SYSTEM, row.uid, Secret(CANARY))
-    operator, _ = write.create_operator(SYSTEM, "canary", Role.VIEWER, password=Secret(CANARY))
-    write.set_operator_password(SYSTEM, operator.uid, Secret(CANARY))
+    write.mailboxes.reset_password(SYSTEM, row.uid, Secret(CANARY))
+    operator, _ = write.operators.create(SYSTEM, "canary", Role.VIEWER, password=Secret(CANARY))
+    write.operators.set_password(SYSTEM, operator.uid, Secret(CANARY))
 
 
 def by_command_line(site: Site) -> str:
@@ -170,9 +170,9 @@ def by_imap(site: Site) -> None:
         row = site.app.queries.mailbox_by_address(SYSTEM, "page@example.com")
         server = next(server for server in site.app.queries.servers(SYSTEM) if server.id == row.server_id)
         more = {"imap_host": "127.0.0.1", "imap_port": str(door.getsockname()[1]), "imap_security": "none"}
-        site.app.provisioner.edit_server(SYSTEM, server.uid, settings={**server.settings, **more})
+        site.app.services.servers.edit(SYSTEM, server.uid, settings={**server.settings, **more})
         with pytest.raises(Unreachable) as caught:
-            site.app.provisioner.verify_credentials(SYSTEM, row.uid, Secret(CANARY))
+            site.app.services.mailboxes.verify_password(SYSTEM, row.uid, Secret(CANARY))
     assert CANARY not in caught.value.message
 
 

@@ -65,7 +65,7 @@ def token_in(headers: dict[str, str]) -> str:
 def person(site: Site) -> str:
     """An operator of this test only."""
     name = f"p{uuid4().hex[:10]}"
-    site.app.provisioner.create_operator(
+    site.app.services.operators.create(
         SYSTEM, name, Role.DOMAIN_ADMIN, domains=["example.com"], password=Secret(PASSWORD)
     )
     return name
@@ -160,13 +160,13 @@ def test_other_cookies_end_with_the_password(site: Site, person: str) -> None:
 def test_a_cookie_ends_when_a_super_admin_says_so(site: Site, person: str, end: str) -> None:
     token, uid = token_of(site.app, person), operator(site.app, person)["uid"]
     assert lives(site, token)
-    write = site.app.provisioner
+    write = site.app.services
     if end == "disable":
-        write.edit_operator(SYSTEM, uid, enabled=False)
+        write.operators.edit(SYSTEM, uid, enabled=False)
     elif end == "reset":
-        write.set_operator_password(SYSTEM, uid)
+        write.operators.set_password(SYSTEM, uid)
     else:
-        write.end_operator_sessions(SYSTEM, uid)
+        write.operators.end_sessions(SYSTEM, uid)
     assert not lives(site, token)
 
 
@@ -186,7 +186,7 @@ def with_form_open(mine: Tab, address: str) -> None:
 def test_a_domain_taken_away_counts_at_the_next_click(site: Site, person: str) -> None:
     with tab(site.url, token_of(site.app, person)) as mine:
         with_form_open(mine, "late@example.com")
-        site.app.provisioner.edit_operator(SYSTEM, operator(site.app, person)["uid"], domains=["sales.example.com"])
+        site.app.services.operators.edit(SYSTEM, operator(site.app, person)["uid"], domains=["sales.example.com"])
         mine.press("Create")
         assert "not yours" in mine.said
         mine.open("mailboxes")
@@ -196,13 +196,13 @@ def test_a_domain_taken_away_counts_at_the_next_click(site: Site, person: str) -
 
 def test_a_role_taken_away_counts_at_the_next_click(site: Site, person: str) -> None:
     uid = operator(site.app, person)["uid"]
-    site.app.provisioner.edit_operator(SYSTEM, uid, role=Role.SUPER_ADMIN)
+    site.app.services.operators.edit(SYSTEM, uid, role=Role.SUPER_ADMIN)
     with tab(site.url, token_of(site.app, person)) as mine, tab(site.url, token_of(site.app, person)) as settings:
         with_form_open(mine, "late@example.com")
         settings.open("settings", "st_part=operators")
         settings.press("Add operator")
         settings.fill("User name", "sneaked")
-        site.app.provisioner.edit_operator(SYSTEM, uid, role=Role.VIEWER)
+        site.app.services.operators.edit(SYSTEM, uid, role=Role.VIEWER)
         mine.press("Create")
         assert "may not do this" in mine.said
         settings.press("Add")

@@ -26,7 +26,7 @@ REFUSED = object()
 def still(postroom: Postroom, volume: Path) -> World:
     """A world whose server gathers changes for an hour, so that nothing is written in the meantime."""
     world = make_world(postroom, volume)
-    postroom.provisioner.edit_server(world.alice, world.server.uid, quiet_seconds=3600)
+    postroom.services.servers.edit(world.alice, world.server.uid, quiet_seconds=3600)
     return world
 
 
@@ -46,85 +46,85 @@ def some_address() -> str:
 
 
 def mailbox_address(world: World, text: str) -> str:
-    made = world.app.provisioner.create_mailbox(world.alice, NewMailbox(text, password_hash=HASH))
+    made = world.app.services.mailboxes.create(world.alice, NewMailbox(text, password_hash=HASH))
     assert world.app.queries.mailbox_by_address(world.alice, made.address).uid == made.uid
     return str(world.app.queries.mailboxes(world.alice, MailboxFilter(made.address)).rows[0]["address"])
 
 
 def display_name(world: World, text: str) -> str:
-    made = world.app.provisioner.create_mailbox(
+    made = world.app.services.mailboxes.create(
         world.alice, NewMailbox(some_address(), password_hash=HASH, display_name=text)
     )
     return str(world.app.queries.mailbox_row(world.alice, made.uid)["display_name"])
 
 
 def alias_address(world: World, text: str) -> str:
-    made = world.app.provisioner.create_alias(world.alice, text, ["x@elsewhere.net"])
+    made = world.app.services.aliases.create(world.alice, text, ["x@elsewhere.net"])
     return str(world.app.queries.alias_row(world.alice, made.uid)["address"])
 
 
 def destination(world: World, text: str) -> str:
-    made = world.app.provisioner.create_alias(world.alice, some_address(), [text])
+    made = world.app.services.aliases.create(world.alice, some_address(), [text])
     (found,) = world.app.queries.alias_row(world.alice, made.uid)["destinations"]
     return str(found)
 
 
 def password_hash(world: World, text: str) -> object:
-    made = world.app.provisioner.create_mailbox(world.alice, NewMailbox(some_address(), password_hash=Secret(text)))
+    made = world.app.services.mailboxes.create(world.alice, NewMailbox(some_address(), password_hash=Secret(text)))
     assert made.password_hash.isprintable()
     return text
 
 
 def password(world: World, text: str) -> object:
     """Kept as a hash only: that it is the same is for the round trip through Dovecot to say."""
-    world.app.provisioner.reset_password(
+    world.app.services.mailboxes.reset_password(
         world.alice, world.app.queries.mailbox_by_address(world.alice, "p@example.com").uid, Secret(text)
     )
     return text
 
 
 def domain_name(world: World, text: str) -> str:
-    made = world.app.provisioner.create_domain(world.alice, text, "main")
+    made = world.app.services.domains.create(world.alice, text, "main")
     return str(world.app.queries.domain_by_name(world.alice, made.name).name)
 
 
 def description(world: World, text: str) -> str:
-    world.app.provisioner.edit_domain(world.alice, world.com.uid, description=text)
+    world.app.services.domains.edit(world.alice, world.com.uid, description=text)
     return str(world.app.queries.domain_by_name(world.alice, "example.com").description)
 
 
 def server_name(world: World, text: str) -> str:
-    world.app.provisioner.create_server(world.alice, text, "dms_files", {"path": "/nowhere"})
+    world.app.services.servers.create(world.alice, text, "dms_files", {"path": "/nowhere"})
     return str(world.app.queries.server_by_name(world.alice, text.strip()).name)
 
 
 def server_path(world: World, text: str) -> str:
-    made = world.app.provisioner.create_server(world.alice, uuid4().hex, "dms_files", {"path": text})
+    made = world.app.services.servers.create(world.alice, uuid4().hex, "dms_files", {"path": text})
     return str(world.app.queries.server_by_name(world.alice, made.name).settings["path"])
 
 
 def operator_name(world: World, text: str) -> str:
-    world.app.provisioner.create_operator(world.alice, text, Role.VIEWER, password=PASSWORD)
+    world.app.services.operators.create(world.alice, text, Role.VIEWER, password=PASSWORD)
     return str(_operator(world, text.strip().lower())["username"])
 
 
 def operator_display_name(world: World, text: str) -> str:
-    world.app.provisioner.edit_operator(world.alice, _operator(world, "vera")["uid"], display_name=text)
+    world.app.services.operators.edit(world.alice, _operator(world, "vera")["uid"], display_name=text)
     return str(_operator(world, "vera")["display_name"])
 
 
 def operator_email(world: World, text: str) -> str | None:
-    world.app.provisioner.edit_operator(world.alice, _operator(world, "vera")["uid"], email=text)
+    world.app.services.operators.edit(world.alice, _operator(world, "vera")["uid"], email=text)
     return _operator(world, "vera")["email"]
 
 
 def token_name(world: World, text: str) -> str:
-    world.app.tokens.create(world.alice, text, ["mailbox:read"])
-    return str(world.app.tokens.by_name(world.alice, text.strip())["name"])
+    world.app.services.tokens.create(world.alice, text, ["mailbox:read"])
+    return str(world.app.services.tokens.by_name(world.alice, text.strip())["name"])
 
 
 def token_network(world: World, text: str) -> str:
-    row, _token = world.app.tokens.create(world.alice, uuid4().hex, ["mailbox:read"], networks=[text])
+    row, _token = world.app.services.tokens.create(world.alice, uuid4().hex, ["mailbox:read"], networks=[text])
     return str(row.networks[0])
 
 
@@ -162,7 +162,7 @@ SLOW = {
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_it_is_refused_or_reads_back_the_same(still: World, way: Way) -> None:
     still.add("p@example.com")
-    still.app.provisioner.create_operator(still.alice, "vera", Role.VIEWER, password=PASSWORD)
+    still.app.services.operators.create(still.alice, "vera", Role.VIEWER, password=PASSWORD)
     for text in texts(still, slow=way in SLOW):
         kept, refusal = tried(still, way, text)
         if refusal:
@@ -212,7 +212,7 @@ def searches(world: World, text: str) -> list[Any]:
 
 def test_a_search_finds_what_holds_the_text_and_nothing_else(still: World) -> None:
     still.add("anna@example.com", display_name="Anna")
-    still.app.provisioner.create_alias(still.alice, "info@example.com", ["anna@example.com"])
+    still.app.services.aliases.create(still.alice, "info@example.com", ["anna@example.com"])
     for text in texts(still):
         found, _refusal = tried(still, searches, text)
         for row in found or ():

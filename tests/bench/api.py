@@ -26,7 +26,7 @@ Row = list[str]
 def calling(app: Postroom) -> Iterator[Callable[..., Any]]:
     """A client of a running API; `call("GET", "/mailboxes")` fails unless all went well."""
     roomy = replace(app, settings=app.settings.model_copy(update=UNLIMITED))
-    _row, token = app.tokens.create(ADMIN, "bench", SCOPES)
+    _row, token = app.services.tokens.create(ADMIN, "bench", SCOPES)
     headers = {"Authorization": f"Bearer {token.reveal()}"}
     with serving(roomy) as url, httpx2.Client(headers=headers, timeout=60) as http:
 

@@ -38,10 +38,10 @@ def bench_push(make: Maker) -> None:
         app = make(kind)
         fill(app, PUSHED, PUSHED // 2, synced=False)
         server = app.queries.servers(ADMIN)[0]
-        took = seconds(lambda: app.provisioner.push(ADMIN, server.uid))  # noqa: B023
+        took = seconds(lambda: app.services.sync.push(ADMIN, server.uid))  # noqa: B023
         synced = app.queries.counts(ADMIN)
         lines = len((volume(app) / "postfix-accounts.cf").read_text().splitlines())
-        again = seconds(lambda: app.provisioner.push(ADMIN, server.uid))  # noqa: B023
+        again = seconds(lambda: app.services.sync.push(ADMIN, server.uid))  # noqa: B023
         rows.append([kind, f"{took:.2f} s", f"{synced['mailbox.SYNCED']:,}", f"{lines:,}", f"{again:.2f} s", "< 3 s"])
     head = [
         "database",
@@ -86,7 +86,7 @@ def preview_once(url: str, data_dir: str) -> None:
     idle = memory_mb()
 
     def preview() -> None:
-        plan = app.provisioner.preview(ADMIN, server.uid)
+        plan = app.services.sync.preview(ADMIN, server.uid)
         if plan.changes or plan.differing or plan.missing or plan.unknown or len(plan.unmanageable):
             raise SystemExit("there should be nothing to do")
 
@@ -102,7 +102,7 @@ def bench_one_change(make: Maker) -> None:
             took = []
             for n in range(20):
                 new = NewMailbox(f"new{n}@corp01.example", password_hash=HASH)
-                took.append(seconds(lambda: app.provisioner.create_mailbox(ADMIN, new)))  # noqa: B023
+                took.append(seconds(lambda: app.services.mailboxes.create(ADMIN, new)))  # noqa: B023
             plain = seconds(lambda: hashlib.sha256((volume(app) / "postfix-accounts.cf").read_bytes()).hexdigest())  # noqa: B023
             assert app.queries.counts(ADMIN).get("mailbox.PENDING", 0) == 0
             p50, p95 = (percentile(took, share) * 1000 for share in (0.5, 0.95))

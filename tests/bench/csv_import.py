@@ -40,7 +40,7 @@ def seconds_of_hashing(rows: int) -> Seconds:
 
 def seconds_of_import(app: Postroom, rows: int) -> Seconds:
     """From the bytes of the file to every mailbox SYNCED on a docker-mailserver's config volume."""
-    app.provisioner.create_domain(ADMIN, "example.com", "main")
+    app.services.domains.create(ADMIN, "example.com", "main")
     data = sheet(rows)
     started = now()
     result = import_csv(app, ADMIN, data)

@@ -100,7 +100,7 @@ class Fleet:
 @contextmanager
 def fleet(app: Postroom, folder: Path, names: list[str], **settings: str) -> Iterator[Fleet]:
     made = Fleet(app, folder, settings)
-    app.provisioner.create_domain(ADMIN, DOMAIN, "main")
+    app.services.domains.create(ADMIN, DOMAIN, "main")
     try:
         for name in names:
             made.start(name)
@@ -234,7 +234,7 @@ class Watcher:
             for server in self.app.queries.health(ADMIN):
                 if server["alarm"]:
                     self.answered.append(server["alarm"])
-                    self.app.provisioner.push_unsafe(ADMIN, server["uid"])
+                    self.app.services.sync.force_push(ADMIN, server["uid"])
 
 
 @contextmanager
@@ -251,7 +251,7 @@ def watching(app: Postroom) -> Iterator[Watcher]:
 
 def people(made: Fleet, number: int, pause_seconds: float) -> tuple[list[Person], Callable[[], None]]:
     """They begin to work; and what ends it. That raises what one of them was stopped by before."""
-    _row, token = made.app.tokens.create(ADMIN, "load", SCOPES)
+    _row, token = made.app.services.tokens.create(ADMIN, "load", SCOPES)
     stopped = threading.Event()
     crowd = [Person(n, made, token.reveal(), stopped, pause_seconds) for n in range(number)]
     pool = ThreadPoolExecutor(number)

@@ -55,14 +55,14 @@ class Case:
     @classmethod
     def begin(cls, app: Postroom) -> "Case":
         server = app.queries.servers(ACTOR)[0]
-        app.provisioner.create_domain(ACTOR, DOMAIN, server.name)
+        app.services.domains.create(ACTOR, DOMAIN, server.name)
         return cls(app, Path(server.settings["path"]))
 
     def create(self) -> bool:
         """Make one more mailbox; whether it was accepted. What is said goes to `saw`."""
         address = f"m{len(self.accepted) + len(self.saw)}-{random.randrange(1 << 30)}@{DOMAIN}"
         try:
-            row = self.app.provisioner.create_mailbox(ACTOR, NewMailbox(address, password_hash=HASH))
+            row = self.app.services.mailboxes.create(ACTOR, NewMailbox(address, password_hash=HASH))
         except ProvisionError as error:
             self.saw.append(error.message)
             return False
@@ -76,7 +76,7 @@ class Case:
         """Give some mailboxes one quota, another one each time."""
         addresses = {row["uid"]: row["address"] for row in self.app.queries.mailboxes(ACTOR, size=200).rows}
         quota = random.randrange(1, 9999) << 20
-        done = self.app.provisioner.set_quotas(ACTOR, list(addresses), quota).done
+        done = self.app.services.bulk.set_quota(ACTOR, list(addresses), quota).done
         self.quota_changes += len(done)
         self.quotas |= {addresses[uid]: quota for uid in done}
 
@@ -198,7 +198,7 @@ def half_written(app: Postroom, tries: int) -> Result:
         path.write_bytes(whole[: random.randrange(len(whole) // 2)])
         case.create()
         path.write_bytes(whole)
-        app.provisioner.push(ACTOR, app.queries.servers(ACTOR)[0].uid)
+        app.services.sync.push(ACTOR, app.queries.servers(ACTOR)[0].uid)
     return case.result("accounts file cut in half", tries)
 
 
@@ -215,7 +215,7 @@ def emptied(app: Postroom, tries: int) -> Result:
             for path in case.volume.iterdir():
                 path.unlink()
             case.volume.rmdir()
-        app.provisioner.push(ACTOR, app.queries.servers(ACTOR)[0].uid)
+        app.services.sync.push(ACTOR, app.queries.servers(ACTOR)[0].uid)
     return case.result("config volume empty", tries)
 
 
@@ -306,7 +306,7 @@ def kills_while_pushing(app: Postroom, tries: int) -> Result:
     server = app.queries.servers(ACTOR)[0]
     with gone(case.volume):
         news = [NewMailbox(f"k{number}@{DOMAIN}", password_hash=HASH) for number in range(1000)]
-        assert len(app.provisioner.create_mailboxes(ACTOR, news).done) == len(news)
+        assert len(app.services.bulk.create(ACTOR, news).done) == len(news)
         case.accepted += [new.address for new in news]
     kills = 0
     arguments = [app.settings.url, str(app.settings.data_dir), str(server.id), "", "50"]

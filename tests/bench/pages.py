@@ -229,7 +229,7 @@ def _figures(took: list[float]) -> Row:
 def tokens_of(app: Postroom, count: int) -> list[Secret]:
     """Sessions of a SuperAdmin, as the sign-in makes them."""
     name = f"bench{random.randrange(1 << 30)}"
-    app.provisioner.create_operator(
+    app.services.operators.create(
         ADMIN, name, Role.SUPER_ADMIN, display_name="Bench", domains=(), password=Secret(PASSWORD)
     )
     uid = app.sign_in.check(name, Secret(PASSWORD), None)

@@ -23,7 +23,7 @@ def product(folder: Path, url: str) -> Postroom:
         )
     )
     settings = {"path": str(folder / "config")}
-    app.provisioner.create_server(faults.ACTOR, "main", "dms_files", settings, quiet_seconds=0)
+    app.services.servers.create(faults.ACTOR, "main", "dms_files", settings, quiet_seconds=0)
     return app
 
 

@@ -135,7 +135,7 @@ def measure_pages(app: Postroom) -> Figures:
 
 def creating(app: Postroom) -> Call:
     numbers = iter(range(1_000))
-    return lambda: app.provisioner.create_mailbox(
+    return lambda: app.services.mailboxes.create(
         ADMIN, NewMailbox(f"new{next(numbers)}@corp01.example", password_hash=HASH)
     )
 
@@ -143,7 +143,7 @@ def creating(app: Postroom) -> Call:
 def measure_push(app: Postroom, size: int) -> Figure:
     fill(app, size, size // 2, synced=False)
     server = app.queries.servers(ADMIN)[0]
-    took = once(lambda: app.provisioner.push(ADMIN, server.uid))
+    took = once(lambda: app.services.sync.push(ADMIN, server.uid))
     while app.queries.counts(ADMIN).get("mailbox.PENDING"):  # a page's time is limited; the jobs go on with the rest
         took = Figure(took.value + seconds(lambda: app.sync.push(server.id, ignore_backoff=True)), "s")
     app.close()
@@ -151,7 +151,7 @@ def measure_push(app: Postroom, size: int) -> Figure:
 
 
 def measure_import(app: Postroom, size: int) -> Figure:
-    app.provisioner.create_domain(ADMIN, "example.com", "main")
+    app.services.domains.create(ADMIN, "example.com", "main")
     lines = (f"user{n}@example.com,{HASH.reveal()},User {n},1024" for n in range(size))
     sheet = "\n".join(["email,password_hash,display_name,quota_mb", *lines]).encode()
     took = once(lambda: import_csv(app, ADMIN, sheet))

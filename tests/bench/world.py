@@ -47,7 +47,7 @@ class Maker:
         self.made.append(app)
         config = app.settings.data_dir.parent / "config"
         config.mkdir()
-        app.provisioner.create_server(ADMIN, "main", "dms_files", {"path": str(config)}, quiet_seconds=0)
+        app.services.servers.create(ADMIN, "main", "dms_files", {"path": str(config)}, quiet_seconds=0)
         return app
 
     def close(self) -> None:

@@ -89,7 +89,7 @@ def test_fonts_and_icon_come_from_below_the_base_path(admin_site: Site, visitor:
 
 
 def test_the_api_below_a_base_path(admin_site: Site) -> None:
-    token = admin_site.app.tokens.create(SYSTEM, "test", ["mailbox:read"])[1].reveal()
+    token = admin_site.app.services.tokens.create(SYSTEM, "test", ["mailbox:read"])[1].reveal()
     status, headers, body = call(admin_site, "/api/provision/mailboxes", Authorization=f"Bearer {token}")
     assert (status, json.loads(body)["total"] > 0) == (200, True)
     assert "strict-transport-security" in headers, "the proxy's word that it was HTTPS is believed"

@@ -66,7 +66,7 @@ def seed(folder: Path, *, history_days: int = 0) -> Postroom:
             ("vera", "Vera Vogt", Role.VIEWER, ()),
         )
         for name, display_name, role, domains in people:
-            app.provisioner.create_operator(
+            app.services.operators.create(
                 SYSTEM, name, role, display_name=display_name, domains=domains, password=Secret(PASSWORD)
             )
     with time_machine.travel(start + BEFORE / 2, tick=True):
@@ -82,9 +82,11 @@ def _a_day(app: Postroom, when: datetime, day: int) -> None:
     with time_machine.travel(when - timedelta(minutes=7), tick=True):
         rows = app.queries.mailboxes(actor, size=6 + day * 5 % 7).rows
         for row in rows[: day * 3 % 8]:
-            app.provisioner.set_quota(actor, row["uid"], row["quota_bytes"] + (64 << 20) * (1 if day % 2 else -1))
+            app.services.mailboxes.edit(
+                actor, row["uid"], quota_bytes=row["quota_bytes"] + (64 << 20) * (1 if day % 2 else -1)
+            )
         if day % 5 == 0:
-            app.provisioner.retry_all(actor)
+            app.services.sync.retry_all(actor)
 
 
 @contextmanager

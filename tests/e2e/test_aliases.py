@@ -64,7 +64,7 @@ def test_the_second_editor_is_told_with_both_values(company: Site, page: Page) -
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("textbox", name="Goes to").fill("mei.lin@example.com")
     row = company.app.queries.alias_by_address(SYSTEM, "jobs@example.com")
-    company.app.provisioner.edit_alias(SYSTEM, row.uid, ["chen.wei@example.com"])
+    company.app.services.aliases.edit(SYSTEM, row.uid, ["chen.wei@example.com"])
     dialog.get_by_role("button", name="Save").click()
     expect(dialog.get_by_text("Somebody else has changed this meanwhile")).to_be_visible()
     expect(dialog.get_by_text("chen.wei@example.com", exact=True).last).to_be_visible()

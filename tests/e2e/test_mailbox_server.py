@@ -75,8 +75,8 @@ def let_network_settle() -> None:
 def test_a_password_is_tried_at_the_mail_server(alice: Page, company: Site, dovecot: MailHost) -> None:
     server = next(s for s in company.app.queries.servers(SYSTEM) if s.name == "headquarters")
     imap = {"imap_host": "localhost", "imap_port": dovecot.ports["imaps"], "imap_verify": False}
-    company.app.provisioner.edit_server(SYSTEM, server.uid, settings={**server.settings, **imap})
-    company.app.provisioner.create_mailbox(SYSTEM, NewMailbox(f"tried@{MAIN}", Secret(PASSWORD)))
+    company.app.services.servers.edit(SYSTEM, server.uid, settings={**server.settings, **imap})
+    company.app.services.mailboxes.create(SYSTEM, NewMailbox(f"tried@{MAIN}", Secret(PASSWORD)))
     dovecot.feed(company.volume)
     find(alice, company, f"tried@{MAIN}")
     select_row(alice)
@@ -97,10 +97,10 @@ def test_a_password_is_tried_at_the_mail_server(alice: Page, company: Site, dove
 @pytest.mark.engine
 def test_deleted_for_good_with_its_mail(own_site: Site, page: Page, container: ContainerRig) -> None:
     address = "gone@erased.example.com"
-    write = own_site.app.provisioner
-    write.create_server(SYSTEM, "container", "dms_exec", container.settings, quiet_seconds=0)
-    write.create_domain(SYSTEM, "erased.example.com", "container")
-    write.create_mailbox(SYSTEM, NewMailbox(address, Secret(PASSWORD)))
+    write = own_site.app.services
+    write.servers.create(SYSTEM, "container", "dms_exec", container.settings, quiet_seconds=0)
+    write.domains.create(SYSTEM, "erased.example.com", "container")
+    write.mailboxes.create(SYSTEM, NewMailbox(address, Secret(PASSWORD)))
     mail = "/var/mail/erased.example.com/gone"
     container.run("mkdir", "-p", f"{mail}/cur")
     container.run("touch", f"{mail}/cur/1.mail")
@@ -132,7 +132,7 @@ def test_a_server_of_files_cannot_erase(alice: Page, company: Site) -> None:
 
 def test_changes_within_the_quiet_time_wait_for_each_other(own_site: Site, page: Page) -> None:
     server = next(s for s in own_site.app.queries.servers(SYSTEM) if s.name == "headquarters")
-    own_site.app.provisioner.edit_server(SYSTEM, server.uid, quiet_seconds=300)
+    own_site.app.services.servers.edit(SYSTEM, server.uid, quiet_seconds=300)
     enter(page, own_site, "alice", "/mailboxes")
     ready(page)
     open_create(page, f"gathered@{MAIN}").click()
@@ -141,7 +141,7 @@ def test_changes_within_the_quiet_time_wait_for_each_other(own_site: Site, page:
     assert f"gathered@{MAIN}" not in file(own_site)
     page.goto(f"{own_site.url}/sync")
     expect(page.get_by_text("Gathers changes until")).to_be_visible()
-    own_site.app.provisioner.edit_server(SYSTEM, server.uid, quiet_seconds=0)
+    own_site.app.services.servers.edit(SYSTEM, server.uid, quiet_seconds=0)
     wait_for(lambda: f"gathered@{MAIN}" in file(own_site), 30)
     wait_for(lambda: row(own_site, f"gathered@{MAIN}").sync_status == "SYNCED")
 

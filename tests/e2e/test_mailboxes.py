@@ -129,7 +129,7 @@ def test_two_edit_one_mailbox(alice: Page, company: Site) -> None:
     find(alice, company, address)
     select_row(alice)
     press(alice, "Edit")
-    company.app.provisioner.edit_mailbox(SYSTEM, row(company, address).uid, display_name="Theirs", quota_bytes=5 << 30)
+    company.app.services.mailboxes.edit(SYSTEM, row(company, address).uid, display_name="Theirs", quota_bytes=5 << 30)
     dialog(alice).get_by_label("Name").fill("Mine")
     dialog(alice).get_by_role("button", name="Save").click()
     expect(dialog(alice).get_by_text("Somebody else has changed this meanwhile.")).to_be_visible()
@@ -269,7 +269,7 @@ def test_a_selection_stays_with_its_rows(alice: Page, company: Site) -> None:
 
 def test_selection_does_not_leak_to_another_page(alice: Page, company: Site) -> None:
     more = [NewMailbox(f"many{n:02}@example.com", password_hash=HASH) for n in range(60)]
-    company.app.provisioner.create_mailboxes(SYSTEM, more)
+    company.app.services.bulk.create(SYSTEM, more)
     alice.reload()
     ready(alice)
     select_row(alice)

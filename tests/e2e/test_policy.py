@@ -40,4 +40,4 @@ def test_a_rule_is_changed_obeyed_and_taken_back(own_site: Site, page: Page, chr
     least.fill("")
     page.get_by_role("dialog").get_by_role("button", name="Save").click()
     expect(page.get_by_text("8 to 32 characters, with 3 of")).to_be_visible()
-    assert own_site.app.policy.now().password_min_length == 8
+    assert own_site.app.services.policy.now().password_min_length == 8

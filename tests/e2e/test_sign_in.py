@@ -89,7 +89,7 @@ def test_a_cookie_is_worthless_after_the_sign_out(site: Site, page: Page, chromi
 def test_a_session_that_is_ended_meanwhile_ends_at_the_next_click(company: Site, page: Page) -> None:
     enter(page, company, "vera", "/logs?lg_q=anna")
     heading(page, "Logs")
-    company.app.provisioner.end_operator_sessions(SYSTEM, operator(company.app, "vera")["uid"])
+    company.app.services.operators.end_sessions(SYSTEM, operator(company.app, "vera")["uid"])
     page.get_by_role("link", name="Overview").click()
     heading(page, "Postroom")
     fill_sign_in(page, "vera")
@@ -97,7 +97,7 @@ def test_a_session_that_is_ended_meanwhile_ends_at_the_next_click(company: Site,
 
 
 def test_a_one_time_password_must_be_changed_first(company: Site, page: Page) -> None:
-    _, made = company.app.provisioner.set_operator_password(SYSTEM, operator(company.app, "vera")["uid"])
+    _, made = company.app.services.operators.set_password(SYSTEM, operator(company.app, "vera")["uid"])
     assert made is not None
     page.goto(f"{company.url}/logs")
     fill_sign_in(page, "vera", made.reveal())

@@ -108,7 +108,7 @@ def test_an_unsafe_plan_halts_until_a_super_admin_types_the_name(own_site: Site,
     accounts = own_site.volume / "postfix-accounts.cf"
     accounts.write_text("".join(accounts.read_text().splitlines(keepends=True)[:4]))
     anna = own_site.app.queries.mailbox_by_address(SYSTEM, "anna.abe@example.com")
-    own_site.app.provisioner.set_quota(SYSTEM, anna.uid, 3 << 30)
+    own_site.app.services.mailboxes.edit(SYSTEM, anna.uid, quota_bytes=3 << 30)
     enter(page, own_site, "alice", "/sync")
     expect(page.get_by_text("are missing there and 0 would be deleted").first).to_be_visible()
     page.get_by_role("button", name="Send anyway …").click()
@@ -133,6 +133,6 @@ def test_a_viewer_sees_no_actions_and_an_unreachable_server_is_a_sentence(site: 
 def test_the_page_refreshes_itself(own_site: Site, page: Page) -> None:
     enter(page, own_site, "alice", "/sync")
     expect(page.get_by_text("8 waiting")).to_be_visible()
-    alias = own_site.app.provisioner.create_alias(SYSTEM, "late@example.org", ["anna.abe@example.com"])
+    alias = own_site.app.services.aliases.create(SYSTEM, "late@example.org", ["anna.abe@example.com"])
     assert alias.sync_status == SyncStatus.PENDING
     expect(page.get_by_text("9 waiting")).to_be_visible()

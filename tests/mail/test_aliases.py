@@ -10,7 +10,7 @@ OTHER_PASSWORD = Secret("Battery-Staple-2")
 
 
 def make_alias(mail: Mail, address: str, *destinations: str) -> None:
-    row = mail.world.app.provisioner.create_alias(mail.world.alice, address, destinations)
+    row = mail.world.app.services.aliases.create(mail.world.alice, address, destinations)
     assert row.sync_status == SyncStatus.SYNCED
 
 
@@ -47,12 +47,12 @@ def test_a_catch_all_takes_what_has_no_entry_of_its_own(mail: Mail) -> None:
 
 def test_an_edited_alias_goes_to_the_new_place_and_a_deleted_one_nowhere(mail: Mail) -> None:
     mail.add("anna@example.com", PASSWORD)
-    provisioner, alice = mail.world.app.provisioner, mail.world.alice
-    row = provisioner.create_alias(alice, "info@example.com", ["anna@example.com"])
-    provisioner.edit_alias(alice, row.uid, ["bert@elsewhere.net"])
+    services, alice = mail.world.app.services, mail.world.alice
+    row = services.aliases.create(alice, "info@example.com", ["anna@example.com"])
+    services.aliases.edit(alice, row.uid, ["bert@elsewhere.net"])
     mail.host.feed(mail.world.volume)
     assert mail.host.resolve("info@example.com") == ["bert@elsewhere.net"]
-    provisioner.delete_alias(alice, row.uid)
+    services.aliases.delete(alice, row.uid)
     mail.host.feed(mail.world.volume)
     assert mail.host.postmap("info@example.com", "virtual") == ""
 
@@ -78,7 +78,7 @@ def test_a_dot_in_the_address_does_not_lend_the_alias_another_password(mail: Mai
 def test_the_alias_of_a_disabled_mailbox_is_shut_and_still_delivers(mail: Mail) -> None:
     row = mail.add("anna@example.com", PASSWORD)
     make_alias(mail, "info@example.com", "anna@example.com")
-    mail.world.app.provisioner.disable_mailbox(mail.world.alice, row.uid)
+    mail.world.app.services.mailboxes.disable(mail.world.alice, row.uid)
     assert mail.logins("info@example.com", PASSWORD) == SHUT
     mail.deliver("info@example.com", "to the disabled")
     assert mail.received("anna@example.com", "to the disabled")
@@ -95,12 +95,12 @@ def test_a_comment_that_names_the_mailbox_does_not_stop_docker_mailserver(mail: 
 
 def test_an_alias_that_would_stop_docker_mailserver_is_refused(mail: Mail) -> None:
     mail.world.write(f"# anna@example.com belongs to the boss\nanna@example.com|{HASH.reveal()}\n")
-    provisioner, alice = mail.world.app.provisioner, mail.world.alice
-    row = provisioner.create_alias(alice, "info@example.com", ["anna@example.com"])
+    services, alice = mail.world.app.services, mail.world.alice
+    row = services.aliases.create(alice, "info@example.com", ["anna@example.com"])
     assert row.sync_status == SyncStatus.PENDING
     assert "“# anna@example.com belongs to the boss”" in (row.error or "")
     mail.world.write(mail.world.text().partition("\n")[2])
-    provisioner.retry(alice, Resource.ALIAS, row.uid)
+    services.sync.retry(alice, Resource.ALIAS, row.uid)
     assert mail.logins("info@example.com", PASSWORD) == OPEN
 
 
@@ -121,7 +121,7 @@ def test_the_mail_of_a_deleted_mailbox_goes_to_the_catch_all(mail: Mail) -> None
     mail.add("boss@example.com", PASSWORD)
     row = mail.add("anna@example.com", PASSWORD)
     make_alias(mail, "@example.com", "boss@example.com")
-    mail.world.app.provisioner.delete_mailbox(mail.world.alice, row.uid, force=True)
+    mail.world.app.services.mailboxes.delete(mail.world.alice, row.uid, force=True)
     assert "anna" not in mail.world.text("postfix-virtual.cf")
     mail.deliver("anna@example.com", "too late")
     assert mail.received("boss@example.com", "too late")

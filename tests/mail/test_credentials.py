@@ -25,8 +25,8 @@ def verify(mail: Mail, row: Mailbox, password: Secret = PASSWORD, **settings: An
     """Set how to reach IMAP, and check."""
     app, alice = mail.world.app, mail.world.alice
     volume = {"path": str(mail.world.volume)}
-    app.provisioner.edit_server(alice, mail.world.server.uid, settings={**volume, **settings})
-    return app.provisioner.verify_credentials(alice, row.uid, password)
+    app.services.servers.edit(alice, mail.world.server.uid, settings={**volume, **settings})
+    return app.services.mailboxes.verify_password(alice, row.uid, password)
 
 
 def tls(mail: Mail, **more: Any) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def test_the_right_password_is_accepted_and_a_wrong_one_not(mail: Mail, known_an
 
 
 def test_a_disabled_mailbox_is_not_let_in(mail: Mail, anna: Mailbox) -> None:
-    mail.world.app.provisioner.disable_mailbox(mail.world.alice, anna.uid)
+    mail.world.app.services.mailboxes.disable(mail.world.alice, anna.uid)
     mail.host.feed(mail.world.volume)
     assert verify(mail, anna, **tls(mail)) is False
 

@@ -34,12 +34,12 @@ def test_an_account_made_by_hand_and_one_of_ours_both_log_in(mail: Mail, text: s
 def test_disabling_an_adopted_account_keeps_its_attributes(mail: Mail) -> None:
     mail.world.write(f"{THEIRS}|userdb_note=x\r\n")
     app, alice = mail.world.app, mail.world.alice
-    app.provisioner.pull(alice, mail.world.server.uid)
+    app.services.sync.pull(alice, mail.world.server.uid)
     (row,) = app.queries.mailboxes(alice).rows
-    app.provisioner.disable_mailbox(alice, row["uid"])
+    app.services.mailboxes.disable(alice, row["uid"])
     assert mail.logins("hand@example.com", PASSWORD) == SHUT
     assert "|userdb_note=x fail=y" in mail.world.text()
-    app.provisioner.enable_mailbox(alice, row["uid"])
+    app.services.mailboxes.enable(alice, row["uid"])
     assert mail.logins("hand@example.com", PASSWORD) == OPEN
     assert "|userdb_note=x\n" in mail.world.text().replace("\r", "")
 
@@ -49,7 +49,7 @@ def test_quotas_and_aliases_with_crlf_work_beside_ours(mail: Mail) -> None:
     mail.world.write("hand@example.com:5M\r\n", "dovecot-quotas.cf")
     mail.world.write("info@example.com hand@example.com\r\n", "postfix-virtual.cf")
     mail.world.add("ours@example.com", quota_bytes=7 * MB)
-    mail.world.app.provisioner.create_alias(mail.world.alice, "team@example.com", ["ours@example.com"])
+    mail.world.app.services.aliases.create(mail.world.alice, "team@example.com", ["ours@example.com"])
     assert mail.deliver("info@example.com", "to the hand-made alias") == ["hand@example.com"]
     assert mail.deliver("team@example.com", "to our alias") == ["ours@example.com"]
     assert mail.host.quota_bytes("ours@example.com") == 7 * MB
@@ -84,14 +84,14 @@ NAUGHTY = [
 
 
 def test_an_address_that_would_break_the_files_never_reaches_them(mail: Mail) -> None:
-    provisioner, alice = mail.world.app.provisioner, mail.world.alice
+    services, alice = mail.world.app.services, mail.world.alice
     for address in NAUGHTY:
         with pytest.raises(InvalidEmail):
-            provisioner.create_mailbox(alice, NewMailbox(address, password=PASSWORD))
+            services.mailboxes.create(alice, NewMailbox(address, password=PASSWORD))
         with pytest.raises(InvalidEmail):
-            provisioner.create_alias(alice, address, ["anna@example.com"])
+            services.aliases.create(alice, address, ["anna@example.com"])
         with pytest.raises(InvalidEmail):
-            provisioner.create_alias(alice, "info@example.com", [address])
+            services.aliases.create(alice, "info@example.com", [address])
     assert not any(mail.world.volume.iterdir())
 
 
@@ -99,7 +99,7 @@ def test_a_hash_with_more_behind_it_never_reaches_the_files(mail: Mail) -> None:
     for tail in ("\nroot@example.com|{PLAIN}x", "|fail=n", ":0:0::/::", " x", "\r"):
         new = NewMailbox("anna@example.com", password_hash=Secret(HASH.reveal() + tail))
         with pytest.raises(InvalidInput):
-            mail.world.app.provisioner.create_mailbox(mail.world.alice, new)
+            mail.world.app.services.mailboxes.create(mail.world.alice, new)
     assert not any(mail.world.volume.iterdir())
 
 
@@ -121,6 +121,6 @@ def test_plus_and_equals_are_for_aliases(mail: Mail) -> None:
     for local in ("anna+tag", "anna=home"):
         with pytest.raises(InvalidEmail, match="make it an alias"):
             mail.add(f"{local}@example.com", PASSWORD)
-        mail.world.app.provisioner.create_alias(mail.world.alice, f"{local}@example.org", ["bert@example.com"])
+        mail.world.app.services.aliases.create(mail.world.alice, f"{local}@example.org", ["bert@example.com"])
         assert mail.deliver(f"{local}@example.org", f"to {local}") == ["bert@example.com"]
         assert mail.received("bert@example.com", f"to {local}")

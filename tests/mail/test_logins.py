@@ -34,7 +34,7 @@ def test_every_password_reaches_the_server_as_typed(mail: Mail) -> None:
 
 def test_a_disabled_mailbox_is_shut_everywhere_and_still_receives(mail: Mail) -> None:
     row = mail.add("anna@example.com", PASSWORD)
-    mail.world.app.provisioner.disable_mailbox(mail.world.alice, row.uid)
+    mail.world.app.services.mailboxes.disable(mail.world.alice, row.uid)
     assert mail.logins("anna@example.com", PASSWORD) == SHUT
     assert mail.deliver("anna@example.com", "while disabled") == ["anna@example.com"]
     assert mail.received("anna@example.com", "while disabled")
@@ -43,35 +43,35 @@ def test_a_disabled_mailbox_is_shut_everywhere_and_still_receives(mail: Mail) ->
 def test_enabling_restores_the_same_password(mail: Mail) -> None:
     row = mail.add("anna@example.com", PASSWORD, enabled=False)
     assert mail.logins("anna@example.com", PASSWORD) == SHUT
-    assert mail.world.app.provisioner.enable_mailbox(mail.world.alice, row.uid).sync_status == SyncStatus.SYNCED
+    assert mail.world.app.services.mailboxes.enable(mail.world.alice, row.uid).sync_status == SyncStatus.SYNCED
     assert mail.logins("anna@example.com", PASSWORD) == OPEN
 
 
 def test_a_reset_password_replaces_the_old_one(mail: Mail) -> None:
     row = mail.add("anna@example.com", PASSWORD)
-    mail.world.app.provisioner.reset_password(mail.world.alice, row.uid, NEW_PASSWORD)
+    mail.world.app.services.mailboxes.reset_password(mail.world.alice, row.uid, NEW_PASSWORD)
     assert mail.logins("anna@example.com", PASSWORD) == SHUT
     assert mail.logins("anna@example.com", NEW_PASSWORD) == OPEN
 
 
 def test_a_reset_leaves_a_disabled_mailbox_disabled(mail: Mail) -> None:
     row = mail.add("anna@example.com", PASSWORD, enabled=False)
-    mail.world.app.provisioner.reset_password(mail.world.alice, row.uid, NEW_PASSWORD)
+    mail.world.app.services.mailboxes.reset_password(mail.world.alice, row.uid, NEW_PASSWORD)
     assert mail.logins("anna@example.com", NEW_PASSWORD) == SHUT
-    mail.world.app.provisioner.enable_mailbox(mail.world.alice, row.uid)
+    mail.world.app.services.mailboxes.enable(mail.world.alice, row.uid)
     assert mail.logins("anna@example.com", NEW_PASSWORD) == OPEN
 
 
 def test_a_generated_password_works(mail: Mail) -> None:
     row = mail.add("anna@example.com", PASSWORD)
-    _, made = mail.world.app.provisioner.reset_password(mail.world.alice, row.uid)
+    _, made = mail.world.app.services.mailboxes.reset_password(mail.world.alice, row.uid)
     assert made is not None
     assert mail.logins("anna@example.com", made) == OPEN
 
 
 def test_a_deleted_mailbox_is_gone(mail: Mail) -> None:
     row = mail.add("anna@example.com", PASSWORD)
-    mail.world.app.provisioner.delete_mailbox(mail.world.alice, row.uid, force=True)
+    mail.world.app.services.mailboxes.delete(mail.world.alice, row.uid, force=True)
     assert mail.logins("anna@example.com", PASSWORD) == SHUT
     assert mail.host.postmap("anna@example.com", "vmailbox") == ""
 
@@ -82,7 +82,7 @@ def test_the_login_name_may_be_typed_in_capitals(mail: Mail) -> None:
 
 
 def test_an_international_domain_logs_in_under_its_stored_name(mail: Mail) -> None:
-    mail.world.app.provisioner.create_domain(mail.world.alice, "bücher.example.org", "main")
+    mail.world.app.services.domains.create(mail.world.alice, "bücher.example.org", "main")
     row = mail.add("anna@bücher.example.org", PASSWORD)
     assert row.address == "anna@xn--bcher-kva.example.org"
     assert mail.logins(row.address, PASSWORD) == OPEN

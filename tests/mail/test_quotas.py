@@ -24,9 +24,9 @@ def test_dovecot_applies_our_quota(mail: Mail, ours: int, theirs: int | None) ->
 
 def test_a_changed_and_a_cleared_quota(mail: Mail) -> None:
     row = mail.world.add("anna@example.com", quota_bytes=5 * MB)
-    mail.world.app.provisioner.set_quota(mail.world.alice, row.uid, 7 * MB)
+    mail.world.app.services.mailboxes.edit(mail.world.alice, row.uid, quota_bytes=7 * MB)
     assert quotas(mail, "anna@example.com") == [7 * MB]
-    mail.world.app.provisioner.clear_quota(mail.world.alice, row.uid)
+    mail.world.app.services.mailboxes.edit(mail.world.alice, row.uid, quota_bytes=0)
     assert quotas(mail, "anna@example.com") == [None]
 
 
@@ -69,5 +69,5 @@ def test_a_quota_in_a_comment_does_not_count(mail: Mail) -> None:
 def test_an_alias_shows_the_quota_of_its_mailbox(mail: Mail) -> None:
     mail.world.add("aa@example.com", quota_bytes=7 * MB)
     mail.world.add("a@example.com", quota_bytes=3 * MB)
-    mail.world.app.provisioner.create_alias(mail.world.alice, "info@example.com", ["a@example.com"])
+    mail.world.app.services.aliases.create(mail.world.alice, "info@example.com", ["a@example.com"])
     assert quotas(mail, "info@example.com") == [3 * MB]

@@ -262,19 +262,19 @@ def test_no_password_and_no_hash_is_kept_anywhere(
     world: World, database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["Plain-Horse-11", "Reset-Horse-22", "Bulk-Horse-33", "weak"]
-    provisioner, secrets = world.app.provisioner, set(words[:3])
+    services, secrets = world.app.services, set(words[:3])
     with structlog.testing.capture_logs() as logged, time_machine.travel(NOON, tick=False) as clock:
-        row = provisioner.create_mailbox(world.alice, NewMailbox("anna@example.com", Secret(words[0])))
+        row = services.mailboxes.create(world.alice, NewMailbox("anna@example.com", Secret(words[0])))
         secrets.add(world.text().split("|")[1].strip())
         clock.shift(70)
         world.app.sync.push(world.server.id)
-        provisioner.reset_password(world.alice, row.uid, Secret(words[1]))
-        _, made = provisioner.reset_password(world.alice, row.uid)
+        services.mailboxes.reset_password(world.alice, row.uid, Secret(words[1]))
+        _, made = services.mailboxes.reset_password(world.alice, row.uid)
         assert made is not None
-        provisioner.create_mailboxes(world.alice, [NewMailbox("bulk@example.com", Secret(words[2]))])
+        services.bulk.create(world.alice, [NewMailbox("bulk@example.com", Secret(words[2]))])
         with pytest.raises(WeakPassword):
-            provisioner.reset_password(world.alice, row.uid, Secret(words[3]))
-        provisioner.create_operator(world.alice, "olaf", "Viewer", password=Secret("Olaf-Horse-44"))
+            services.mailboxes.reset_password(world.alice, row.uid, Secret(words[3]))
+        services.operators.create(world.alice, "olaf", "Viewer", password=Secret("Olaf-Horse-44"))
         world.volume.rename(world.volume.with_name("away"))
         clock.shift(5)
         world.app.sync.push(world.server.id, ignore_backoff=True)

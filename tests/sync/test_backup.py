@@ -31,9 +31,9 @@ def lived(world: World) -> World:
     """Mailboxes that arrived, one that waits with its password, a rule, and an operator who is signed in."""
     for name in ("anna", "ben"):
         world.add(f"{name}@example.com", display_name=f"{name} 日本")
-    world.app.provisioner.create_alias(world.alice, "info@example.com", ["anna@example.com", "x@elsewhere.example"])
-    password = world.app.provisioner.create_operator(SYSTEM, "olga", Role.SUPER_ADMIN)[1]
-    world.app.policy.edit(SYSTEM, {"max_attempts": 8})
+    world.app.services.aliases.create(world.alice, "info@example.com", ["anna@example.com", "x@elsewhere.example"])
+    password = world.app.services.operators.create(SYSTEM, "olga", Role.SUPER_ADMIN)[1]
+    world.app.services.policy.edit(SYSTEM, {"max_attempts": 8})
     operator = world.app.sign_in.check("olga", password or Secret(""), "192.0.2.9")
     world.app.sign_in.open_session(operator, "192.0.2.9")
     world.volume.rename(world.volume.with_name("away"))
@@ -68,8 +68,8 @@ def test_everything_is_there_again(lived: World, restored: Postroom) -> None:
     alias = restored.queries.alias_by_address(SYSTEM, "info@example.com")
     assert alias.destinations == ["anna@example.com", "x@elsewhere.example"]
     rule = "max_attempts"
-    assert restored.policy.show(SYSTEM)[rule] == lived.app.policy.show(SYSTEM)[rule]
-    assert restored.policy.now().max_attempts == 8
+    assert restored.services.policy.show(SYSTEM)[rule] == lived.app.services.policy.show(SYSTEM)[rule]
+    assert restored.services.policy.now().max_attempts == 8
     assert restored.queries.verify_audit(SYSTEM).intact
 
 
@@ -88,27 +88,27 @@ def test_nothing_is_sent_until_a_person_says_so(lived: World, restored: Postroom
     assert waiting.sync_status == SyncStatus.FAILED
     assert "backup" in (waiting.error or "")
     server = restored.queries.server_by_name(SYSTEM, "main")
-    restored.provisioner.push(SYSTEM, server.uid)
+    restored.services.sync.push(SYSTEM, server.uid)
     assert lived.text() == before
 
 
 def test_a_waiting_password_arrives_after_the_retry(lived: World, restored: Postroom) -> None:
     waiting = restored.queries.mailbox_by_address(SYSTEM, "late@example.com")
-    restored.provisioner.retry(SYSTEM, Resource.MAILBOX, waiting.uid)
+    restored.services.sync.retry(SYSTEM, Resource.MAILBOX, waiting.uid)
     assert "late@example.com|{SHA512-CRYPT}$6$" in lived.text()
 
 
 def test_a_password_that_had_arrived_is_not_sent_again(lived: World, restored: Postroom) -> None:
     anna = restored.queries.mailbox_by_address(SYSTEM, "anna@example.com")
     assert (anna.sync_status, anna.sealed_password) == (SyncStatus.SYNCED, None)
-    lived.app.provisioner.reset_password(SYSTEM, anna.uid, Secret("Battery-Staple-3"))
+    lived.app.services.mailboxes.reset_password(SYSTEM, anna.uid, Secret("Battery-Staple-3"))
     since = lived.text()
-    restored.provisioner.set_quota(SYSTEM, anna.uid, 7 << 20)
+    restored.services.mailboxes.edit(SYSTEM, anna.uid, quota_bytes=7 << 20)
     assert lived.text() == since
 
 
 def test_what_is_made_next_gets_a_new_number(restored: Postroom) -> None:
-    made = restored.provisioner.create_domain(SYSTEM, "example.net", "main")
+    made = restored.services.domains.create(SYSTEM, "example.net", "main")
     assert made.id not in {restored.queries.domain_by_name(SYSTEM, name).id for name in ("example.com", "example.org")}
 
 
@@ -130,7 +130,7 @@ def test_from_sqlite_to_postgresql(restored: Postroom, postgres_url: str, tmp_pa
     restore_backup(there, tmp_path / "second", SYSTEM)
     with closing(open_postroom(there)) as app:
         assert mailboxes(app) == mailboxes(restored)
-        app.provisioner.create_domain(SYSTEM, "example.net", "main")  # its number comes from a sequence
+        app.services.domains.create(SYSTEM, "example.net", "main")  # its number comes from a sequence
         assert app.queries.verify_audit(SYSTEM).intact
 
 

@@ -97,7 +97,7 @@ def test_a_push_of_a_thousand_survives_kill_9_at_any_moment(waiting: World) -> N
         )
         for n in range(MAILBOXES)
     ]
-    uids = world.app.provisioner.create_mailboxes(world.alice, news).done
+    uids = world.app.services.bulk.create(world.alice, news).done
     with pusher(world) as process:
         started = time.monotonic()
         process.wait()
@@ -110,9 +110,9 @@ def test_a_push_of_a_thousand_survives_kill_9_at_any_moment(waiting: World) -> N
             values = {"generation": Mailbox.generation + 1, "quota_bytes": (number + 6) << 20}
             session.execute(update(Mailbox).values(values))
         if number % 3 == 0:
-            world.app.provisioner.disable_mailboxes(world.alice, uids)
+            world.app.services.bulk.disable(world.alice, uids)
         elif number % 3 == 1:
-            world.app.provisioner.enable_mailboxes(world.alice, uids)
+            world.app.services.bulk.enable(world.alice, uids)
         killed += push_and_kill(world, moments.uniform(0, length * 0.9))
         assert len(lines(world)) == MAILBOXES + 1  # whole files at every moment
         assert all(line.count("|") in (1, 2) for line in lines(world))
@@ -128,7 +128,7 @@ def test_two_processes_that_push_one_server_never_overlap(waiting: World, tmp_pa
     processes = [pusher(world, str(tmp_path / f"notes{n}"), "1000000") for n in range(2)]
     try:
         for number in range(20):
-            row = world.app.provisioner.create_mailbox(
+            row = world.app.services.mailboxes.create(
                 world.alice, NewMailbox(f"u{number}@example.com", password_hash=HASH)
             )
             if number % 2:  # every second time two of them are waiting
@@ -153,7 +153,7 @@ def test_two_processes_that_push_one_server_never_overlap(waiting: World, tmp_pa
 
 def test_a_push_that_finds_another_one_running_leaves_its_rows_pending(waiting: World) -> None:
     world = waiting
-    row = world.app.provisioner.create_mailbox(world.alice, NewMailbox("anna@example.com", password_hash=HASH))
+    row = world.app.services.mailboxes.create(world.alice, NewMailbox("anna@example.com", password_hash=HASH))
     other = open_postroom(world.app.settings, migrate=False)
     try:
         with other.database.server_lock(world.server.id, 1) as locked:
@@ -169,7 +169,7 @@ def test_a_push_that_finds_another_one_running_leaves_its_rows_pending(waiting: 
 def test_files_changed_by_hand_during_a_push_keep_both_hands_work(waiting: World) -> None:
     world = waiting
     news = [NewMailbox(f"u{n}@example.com", password_hash=HASH) for n in range(300)]
-    world.app.provisioner.create_mailboxes(world.alice, news)
+    world.app.services.bulk.create(world.alice, news)
     path = world.volume / "postfix-accounts.cf"
     theirs = [f"hand{n}@example.com|{OTHER_HASH.reveal()}" for n in range(60)]
 

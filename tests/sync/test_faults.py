@@ -21,7 +21,7 @@ JUMPS = 3  # of the clock: forward, further, and back
 
 def product(settings: Settings, volume: Path) -> Postroom:
     app = open_postroom(settings)
-    app.provisioner.create_server(faults.ACTOR, "main", "dms_files", {"path": str(volume)}, quiet_seconds=0)
+    app.services.servers.create(faults.ACTOR, "main", "dms_files", {"path": str(volume)}, quiet_seconds=0)
     return app
 
 

@@ -56,7 +56,7 @@ def admin(world: World) -> Actor:
 
 
 def operator(world: World, name: str, role: Role, domains: tuple[str, ...] = ()) -> Actor:
-    row, _ = world.app.provisioner.create_operator(
+    row, _ = world.app.services.operators.create(
         world.alice, name, role, domains=domains, password=Secret("Correct-Horse-1")
     )
     return actor_of(row, "192.0.2.9")
@@ -224,9 +224,9 @@ def test_resumed_under_other_rules_and_rights_no_row_is_lost(world: World, admin
     before = mailboxes(world)
     assert (before > 0) == (commits > 1)
 
-    world.app.policy.edit(world.alice, {"password_min_length": len(long)})
+    world.app.services.policy.edit(world.alice, {"password_min_length": len(long)})
     row = next(o for o in world.app.queries.operators(world.alice) if o["username"] == "dom")
-    world.app.provisioner.edit_operator(world.alice, row["uid"], domains=["example.com"])
+    world.app.services.operators.edit(world.alice, row["uid"], domains=["example.com"])
     with taken_for_dead():
         assert run(world, 5) is True
         job = import_job(world.app, dom, uid)
@@ -246,7 +246,7 @@ def test_what_a_failed_import_did_not_get_to_is_among_the_refused_rows(world: Wo
     killed_after(world, 2)
     made = mailboxes(world)
     row = next(o for o in world.app.queries.operators(world.alice) if o["username"] == "dom")
-    world.app.provisioner.edit_operator(world.alice, row["uid"], enabled=False)
+    world.app.services.operators.edit(world.alice, row["uid"], enabled=False)
     with taken_for_dead():
         run(world, 5)
         job = import_job(world.app, admin, uid)
@@ -382,7 +382,7 @@ def test_rights_are_those_of_the_moment_it_runs(world: World, admin: Actor, chan
     dom = operator(world, "dom", Role.DOMAIN_ADMIN, ("example.com",))
     uid = start_import(world.app, dom, table("a@example.com"))
     row = next(o for o in world.app.queries.operators(world.alice) if o["username"] == "dom")
-    world.app.provisioner.edit_operator(world.alice, row["uid"], **change)  # type: ignore[arg-type]
+    world.app.services.operators.edit(world.alice, row["uid"], **change)  # type: ignore[arg-type]
     run(world)
     job = import_job(world.app, world.alice, uid)
     assert job.status == TaskStatus.FAILED

@@ -132,15 +132,15 @@ def test_the_alarm_ends_by_itself_when_the_entries_are_back(world: World) -> Non
 def test_a_fault_of_ours_at_one_server_does_not_stop_the_others(world: World) -> None:
     other = world.volume.with_name("other")
     other.mkdir()
-    world.app.provisioner.create_server(world.alice, "zweit", "dms_files", {"path": str(other)})
-    world.app.provisioner.create_domain(world.alice, "example.net", "zweit")
+    world.app.services.servers.create(world.alice, "zweit", "dms_files", {"path": str(other)})
+    world.app.services.domains.create(world.alice, "example.net", "zweit")
 
     def open_kind(kind: str, settings: Mapping[str, Any], timeout: float) -> DmsFiles:
         if settings["path"] == str(world.volume):
             raise RuntimeError("never expected")
         return DmsFiles(settings, timeout)
 
-    world.app.provisioner.deliver = False
+    world.app.services.delivery.enabled = False
     world.add("anna@example.com")
     row = world.add("ben@example.net")
     world.app.sync.open_kind = open_kind

@@ -54,18 +54,18 @@ class Place:
     """One made-up server with a domain in Postroom."""
 
     def __init__(self, app: Postroom, remote: Remote) -> None:
-        self.app, self.remote, self.write = app, remote, app.provisioner
+        self.app, self.remote, self.write = app, remote, app.services
         settings = {"url": "https://made.up", "api_key": API_KEY}
-        self.server = self.write.create_server(ALICE, "far", KIND, settings, quiet_seconds=0)
-        self.write.create_domain(ALICE, "example.com", "far")
+        self.server = self.write.servers.create(ALICE, "far", KIND, settings, quiet_seconds=0)
+        self.write.domains.create(ALICE, "example.com", "far")
 
     def add(self, address: str = ANNA, **more: Any) -> Mailbox:
-        return self.write.create_mailbox(ALICE, NewMailbox(address, password=PASSWORD, **more))
+        return self.write.mailboxes.create(ALICE, NewMailbox(address, password=PASSWORD, **more))
 
     def add_many(self, count: int) -> None:
         given: dict[str, Any] = {"password_hash": HASH} if self.remote.traits.takes_hash else {"password": PASSWORD}
         news = [NewMailbox(f"u{n}@example.com", **given) for n in range(count)]
-        assert self.write.create_mailboxes(ALICE, news).errors == []
+        assert self.write.bulk.create(ALICE, news).errors == []
 
     def row(self, address: str = ANNA) -> Mailbox:
         return self.app.queries.mailbox_by_address(ALICE, address)
@@ -114,21 +114,21 @@ def test_every_change_arrives(any_place: Place) -> None:
     row = any_place.add(quota_bytes=5 * MB)
     assert row.sync_status == SyncStatus.SYNCED
     assert any_place.fits()
-    write.reset_password(ALICE, row.uid, OTHER)
+    write.mailboxes.reset_password(ALICE, row.uid, OTHER)
     assert any_place.fits(OTHER)
-    write.set_quota(ALICE, row.uid, 7 * MB)
-    write.disable_mailbox(ALICE, row.uid)
+    write.mailboxes.edit(ALICE, row.uid, quota_bytes=7 * MB)
+    write.mailboxes.disable(ALICE, row.uid)
     account = remote.accounts[ANNA]
     assert (account.quota_bytes, account.enabled) == (7 * MB, False)
-    write.enable_mailbox(ALICE, row.uid)
-    alias = write.create_alias(ALICE, "info@example.com", [ANNA, "x@elsewhere.net"])
+    write.mailboxes.enable(ALICE, row.uid)
+    alias = write.aliases.create(ALICE, "info@example.com", [ANNA, "x@elsewhere.net"])
     assert alias.sync_status == SyncStatus.SYNCED
-    write.edit_alias(ALICE, alias.uid, [ANNA])
+    write.aliases.edit(ALICE, alias.uid, [ANNA])
     assert remote.aliases == {"info@example.com": (ANNA,)}
     assert any_place.row().sync_status == SyncStatus.SYNCED
     assert any_place.push().status in (PushStatus.IDLE, PushStatus.DONE)
-    assert write.preview(ALICE, any_place.server.uid).changes == []
-    write.delete_mailbox(ALICE, row.uid, force=True)
+    assert write.sync.preview(ALICE, any_place.server.uid).changes == []
+    write.mailboxes.delete(ALICE, row.uid, force=True)
     assert (remote.accounts, remote.aliases) == ({}, {})
 
 
@@ -152,7 +152,7 @@ def test_a_refused_one_does_not_keep_the_others(any_place: Place) -> None:
     assert any_place.row("u7@example.com").error == "It is refused here."
     assert sum(address.startswith("u") for address in any_place.remote.accounts) == 59
     any_place.remote.refused = frozenset()
-    any_place.write.retry_all(ALICE)
+    any_place.write.sync.retry_all(ALICE)
     assert any_place.statuses() == {SyncStatus.SYNCED}
 
 
@@ -164,18 +164,18 @@ def test_an_account_of_somebody_else_is_never_taken_over(any_place: Place) -> No
     row = any_place.add()
     assert (row.sync_status, row.error_code) == (SyncStatus.FAILED, "SYNC_CONFLICT")
     assert any_place.remote.accounts[ANNA].password == "theirs"
-    any_place.write.resolve(ALICE, any_place.server.uid, Key(Resource.MAILBOX, ANNA), Winner.DASHBOARD)
+    any_place.write.sync.resolve(ALICE, any_place.server.uid, Key(Resource.MAILBOX, ANNA), Winner.DASHBOARD)
     assert any_place.row().sync_status == SyncStatus.SYNCED
     assert any_place.fits()
 
 
 def test_a_mark_tells_ours_after_a_kill(place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch) -> None:
     far = place(BASE, marks=True)
-    far.write.deliver = False
+    far.write.delivery.enabled = False
     far.add()
     kill_before_recording(monkeypatch, far)
     assert far.remote.accounts[ANNA].mark == str(far.row().uid)
-    assert far.write.preview(ALICE, far.server.uid).conflicts == []
+    assert far.write.sync.preview(ALICE, far.server.uid).conflicts == []
     far.push()
     assert far.row().sync_status == SyncStatus.SYNCED
 
@@ -184,19 +184,19 @@ def test_without_a_mark_a_kill_leaves_it_to_a_person(
     place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     far = place(BASE)
-    far.write.deliver = False
+    far.write.delivery.enabled = False
     far.add()
     kill_before_recording(monkeypatch, far)
     far.push()
     assert far.row().error_code == "SYNC_CONFLICT"
-    far.write.resolve(ALICE, far.server.uid, Key(Resource.MAILBOX, ANNA), Winner.DASHBOARD)
+    far.write.sync.resolve(ALICE, far.server.uid, Key(Resource.MAILBOX, ANNA), Winner.DASHBOARD)
     far.push()
     assert far.row().sync_status == SyncStatus.SYNCED
 
 
 def test_a_kill_costs_one_chunk_at_most(place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch) -> None:
     far = place(BASE)
-    far.write.deliver = False
+    far.write.delivery.enabled = False
     far.add_many(120)
     record, calls = Sync._record, []
 
@@ -217,14 +217,14 @@ def test_a_kill_costs_one_chunk_at_most(place: Callable[..., Place], monkeypatch
 
 def test_a_waiting_change_survives_a_kill(any_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     row = any_place.add(quota_bytes=5 * MB)
-    any_place.write.deliver = False
-    any_place.write.reset_password(ALICE, row.uid, OTHER)
-    any_place.write.set_quota(ALICE, row.uid, 9 * MB)
+    any_place.write.delivery.enabled = False
+    any_place.write.mailboxes.reset_password(ALICE, row.uid, OTHER)
+    any_place.write.mailboxes.edit(ALICE, row.uid, quota_bytes=9 * MB)
     kill_before_recording(monkeypatch, any_place)
     any_place.push()
     assert any_place.row().sync_status == SyncStatus.SYNCED
     assert any_place.fits(OTHER)
-    any_place.write.delete_mailbox(ALICE, row.uid, force=True)
+    any_place.write.mailboxes.delete(ALICE, row.uid, force=True)
     kill_before_recording(monkeypatch, any_place)
     any_place.push()
     assert any_place.remote.accounts == {}
@@ -237,7 +237,7 @@ def test_a_waiting_change_survives_a_kill(any_place: Place, monkeypatch: pytest.
 @pytest.mark.parametrize("after", by_day([0, 51, 119], [0, 1, 49, 50, 51, 99, 119]))
 def test_a_batch_that_breaks_off_is_continued(any_place: Place, after: int) -> None:
     """Also where the change that broke it off was carried out: it is read again before anything is sent again."""
-    any_place.write.deliver = False
+    any_place.write.delivery.enabled = False
     any_place.add_many(120)
     any_place.remote.fail_after = after
     assert any_place.push().status is PushStatus.UNREACHABLE
@@ -272,9 +272,9 @@ def test_a_change_of_one_reads_one(place: Callable[..., Place]) -> None:
     far.add_many(120)
     far.remote.reads.clear()
     row = far.row("u5@example.com")
-    far.write.set_quota(ALICE, row.uid, 3 * MB)
+    far.write.mailboxes.edit(ALICE, row.uid, quota_bytes=3 * MB)
     assert far.remote.reads == [2, 2]  # as mailbox and as alias; before, and after
-    far.write.compare(ALICE, far.server.uid)
+    far.write.sync.compare(ALICE, far.server.uid)
     assert far.remote.reads[-1] is None
 
 
@@ -283,7 +283,7 @@ def test_where_one_is_gone_the_whole_is_looked_at(place: Callable[..., Place]) -
     far.add_many(120)
     row = far.row("u5@example.com")
     far.remote.accounts.clear()  # another machine answers
-    far.write.reset_password(ALICE, row.uid, OTHER)
+    far.write.mailboxes.reset_password(ALICE, row.uid, OTHER)
     assert far.push().status is PushStatus.UNSAFE
     assert far.remote.accounts == {}
 
@@ -291,9 +291,9 @@ def test_where_one_is_gone_the_whole_is_looked_at(place: Callable[..., Place]) -
 def test_many_deletes_are_held_without_reading_all(place: Callable[..., Place]) -> None:
     far = place(BASE)
     far.add_many(60)
-    far.write.deliver = False
+    far.write.delivery.enabled = False
     uids = [far.row(f"u{n}@example.com").uid for n in range(40)]
-    far.write.delete_mailboxes(ALICE, uids, force=True)
+    far.write.bulk.delete(ALICE, uids, force=True)
     assert far.push().status is PushStatus.UNSAFE
     assert len(far.remote.accounts) == 60
 
@@ -302,15 +302,15 @@ def test_what_is_there_is_imported_and_differences_are_seen(any_place: Place) ->
     remote = any_place.remote
     remote.accounts["old@example.com"] = Account("theirs", 3 * MB, False, None)
     remote.aliases["info@example.com"] = ("old@example.com",)
-    result = any_place.write.pull(ALICE, any_place.server.uid)
+    result = any_place.write.sync.pull(ALICE, any_place.server.uid)
     assert (result.imported, result.errors) == (2, [])
     row = any_place.row("old@example.com")
     assert (row.quota_bytes, row.status) == (3 * MB, Status.DISABLED)
     remote.accounts["old@example.com"].quota_bytes = 8 * MB
-    plan = any_place.write.preview(ALICE, any_place.server.uid)
+    plan = any_place.write.sync.preview(ALICE, any_place.server.uid)
     assert [(d.field, d.theirs) for d in plan.differing] == [("quota", str(8 * MB))]
     assert plan.changes == []
-    any_place.write.resolve(ALICE, any_place.server.uid, plan.differing[0].key, Winner.SERVER)
+    any_place.write.sync.resolve(ALICE, any_place.server.uid, plan.differing[0].key, Winner.SERVER)
     assert any_place.row("old@example.com").quota_bytes == 8 * MB
 
 
@@ -321,9 +321,9 @@ def test_a_quota_is_rounded_up_to_what_the_kind_can(any_place: Place) -> None:
     row = any_place.add(quota_bytes=MB + 1)
     assert any_place.remote.accounts[ANNA].quota_bytes == 2 * MB
     assert row.sync_status == SyncStatus.SYNCED
-    any_place.write.set_quota(ALICE, row.uid, 5)
+    any_place.write.mailboxes.edit(ALICE, row.uid, quota_bytes=5)
     assert any_place.remote.accounts[ANNA].quota_bytes == MB, "less than a step is not “no limit”"
-    plan = any_place.write.preview(ALICE, any_place.server.uid)
+    plan = any_place.write.sync.preview(ALICE, any_place.server.uid)
     assert (plan.changes, plan.differing) == ([], [])
 
 
@@ -332,23 +332,23 @@ def test_without_quotas_the_rest_is_delivered(place: Callable[..., Place]) -> No
     row = far.add(quota_bytes=5 * MB)
     assert row.sync_status == SyncStatus.SYNCED
     assert far.remote.accounts[ANNA].quota_bytes == 0
-    assert [what for _, what in far.write.preview(ALICE, far.server.uid).unsupported] == ["a quota"]
+    assert [what for _, what in far.write.sync.preview(ALICE, far.server.uid).unsupported] == ["a quota"]
 
 
 def test_what_the_kind_cannot_is_refused_when_it_is_asked_for(place: Callable[..., Place]) -> None:
     far = place(replace(BASE, features=frozenset({Feature.QUOTA}), address_rule=lambda resource, address: None))
     row = far.add()
     with pytest.raises(InvalidInput, match="cannot log in"):
-        far.write.disable_mailbox(ALICE, row.uid)
-    assert "cannot log in" in far.write.disable_mailboxes(ALICE, [row.uid]).errors[0].error.message
+        far.write.mailboxes.disable(ALICE, row.uid)
+    assert "cannot log in" in far.write.bulk.disable(ALICE, [row.uid]).errors[0].error.message
     with pytest.raises(InvalidInput, match="cannot log in"):
         far.add("ben@example.com", enabled=False)
     with pytest.raises(InvalidInput, match="other servers"):
-        far.write.create_alias(ALICE, "info@example.com", [ANNA, "x@elsewhere.net"])
+        far.write.aliases.create(ALICE, "info@example.com", [ANNA, "x@elsewhere.net"])
     with pytest.raises(InvalidInput, match="whole domains"):
-        far.write.create_alias(ALICE, "@example.com", [ANNA])
+        far.write.aliases.create(ALICE, "@example.com", [ANNA])
     with pytest.raises(InvalidInput, match="cannot be erased"):
-        far.write.delete_mailbox(ALICE, row.uid, force=True, erase_mail=True)
+        far.write.mailboxes.delete(ALICE, row.uid, force=True, erase_mail=True)
 
 
 def test_a_kind_for_plain_passwords_gets_no_hash(place: Callable[..., Place]) -> None:
@@ -356,7 +356,7 @@ def test_a_kind_for_plain_passwords_gets_no_hash(place: Callable[..., Place]) ->
     far.add_many(3)
     assert {account.password for account in far.remote.accounts.values()} == {PASSWORD.reveal()}
     with pytest.raises(InvalidInput, match="takes no password hashes"):
-        far.write.create_mailbox(ALICE, NewMailbox(ANNA, password_hash=HASH))
+        far.write.mailboxes.create(ALICE, NewMailbox(ANNA, password_hash=HASH))
 
 
 def test_addresses_are_judged_by_the_kind(place: Callable[..., Place]) -> None:
@@ -367,14 +367,14 @@ def test_addresses_are_judged_by_the_kind(place: Callable[..., Place]) -> None:
     with pytest.raises(InvalidInput, match="no alias"):
         far.add(aliases=("ben@example.com",))
     with pytest.raises(InvalidInput, match="cannot be a destination: no alias"):
-        far.write.create_alias(ALICE, "info@example.com", ["ben@example.net"])
+        far.write.aliases.create(ALICE, "info@example.com", ["ben@example.net"])
     far.remote.accounts["ben@example.com"] = Account("theirs", 0, True, None)
-    assert far.write.pull(ALICE, far.server.uid).imported == 1, "what is there is read more widely"
+    assert far.write.sync.pull(ALICE, far.server.uid).imported == 1, "what is there is read more widely"
 
 
 def test_changes_are_gathered_as_long_as_the_kind_says(place: Callable[..., Place]) -> None:
     far = place(replace(BASE, reads_some=False, quiet=Quiet(2, 30.0)))
-    far.write.edit_server(ALICE, far.server.uid, quiet_seconds=-1)
+    far.write.servers.edit(ALICE, far.server.uid, quiet_seconds=-1)
     assert far.add().sync_status == SyncStatus.SYNCED
     assert far.add("ben@example.com").sync_status == SyncStatus.SYNCED
     assert far.add("cleo@example.com").sync_status == SyncStatus.PENDING

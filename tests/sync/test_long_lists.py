@@ -105,7 +105,7 @@ def test_operations_are_counted_by_whole_days_of_utc(world: World) -> None:
         database.engine.dispose()
     for hour in ("2030-03-01T23:30", "2030-03-02T00:30", "2030-03-02T23:30", "2030-03-04T11:00"):
         with time_machine.travel(f"{hour}:00+00:00", tick=False):
-            world.app.provisioner.edit_domain(world.alice, world.com.uid, description=hour)
+            world.app.services.domains.edit(world.alice, world.com.uid, description=hour)
     with time_machine.travel("2030-03-04T12:00:00+00:00", tick=False):
         days = world.app.queries.operations_per_day(world.alice, days=3)
     assert [(str(row["day"]), row["operations"]) for row in days] == [("2030-03-02", 2), ("2030-03-04", 1)]

@@ -33,14 +33,14 @@ def other(world: World) -> Iterator[Postroom]:
 
 
 def edit(world: World, actor: Actor | None = None, **changes: Any) -> Shown:
-    return world.app.policy.edit(actor or world.alice, changes)
+    return world.app.services.policy.edit(actor or world.alice, changes)
 
 
 def refusal(world: World, **changes: Any) -> str:
-    before = world.app.policy.show(world.alice)
+    before = world.app.services.policy.show(world.alice)
     with pytest.raises(InvalidInput) as caught:
         edit(world, **changes)
-    assert world.app.policy.show(world.alice) == before
+    assert world.app.services.policy.show(world.alice) == before
     return caught.value.message
 
 
@@ -53,7 +53,7 @@ def last_record(world: World) -> ProvisionLog:
 
 
 def test_at_first_all_is_as_the_environment_or_the_product_says(world: World) -> None:
-    shown = world.app.policy.show(world.vera)
+    shown = world.app.services.policy.show(world.vera)
     assert [rule.name for rule in shown.rules] == list(NAMES)
     assert (shown["password_min_length"].value, shown["password_min_length"].source) == (8, Source.DEFAULT)
     assert (shown["retry_base_seconds"].value, shown["retry_base_seconds"].source) == (0.01, Source.ENVIRONMENT)
@@ -70,21 +70,21 @@ def test_what_is_set_here_comes_first_and_can_be_taken_back(world: World) -> Non
 def test_what_is_set_to_the_default_stays_when_the_default_changes(world: World) -> None:
     edit(world, max_attempts=8)
     world.app.settings.max_attempts = 20
-    assert world.app.policy.now().max_attempts == 8
+    assert world.app.services.policy.now().max_attempts == 8
 
 
 def test_off_and_none_are_values_too(world: World) -> None:
     world.app.settings.enable_auto_import, world.app.settings.default_quota_mb = True, 500
     edit(world, enable_auto_import=False, default_quota_mb=0)
-    rules = world.app.policy.now()
+    rules = world.app.services.policy.now()
     assert (rules.enable_auto_import, rules.default_quota_mb) == (False, 0)
 
 
 def test_a_least_length_above_the_most_as_the_environment_may_have_it_lets_passwords_in(world: World) -> None:
     edit(world, password_min_length=24)
     world.app.settings.password_max_length = 16
-    check_password(world.app.policy.new_password(), world.app.policy.now().passwords)
-    assert world.app.policy.now().passwords.max_length == 24
+    check_password(world.app.services.policy.new_password(), world.app.services.policy.now().passwords)
+    assert world.app.services.policy.now().passwords.max_length == 24
 
 
 # ---- at once, everywhere -------------------------------------------------------------------
@@ -93,15 +93,15 @@ def test_a_least_length_above_the_most_as_the_environment_may_have_it_lets_passw
 def test_every_way_a_password_comes_in_asks_the_rules_of_this_moment(world: World, other: Postroom) -> None:
     anna = world.add("anna@example.com")
     edit(world, password_min_length=16)
-    write, alice = other.provisioner, world.alice
+    write, alice = other.services, world.alice
     sheet = f"email,password\nben@example.com,{SHORT.reveal()}\n".encode()
     with pytest.raises(WeakPassword, match="16 to 32 characters; this one has 13"):
-        write.create_mailbox(alice, NewMailbox("ben@example.com", SHORT))
+        write.mailboxes.create(alice, NewMailbox("ben@example.com", SHORT))
     with pytest.raises(WeakPassword, match="16 to 32"):
-        write.reset_password(alice, anna.uid, SHORT)
+        write.mailboxes.reset_password(alice, anna.uid, SHORT)
     with pytest.raises(WeakPassword, match="16 to 32"):
-        write.create_operator(alice, "ben", Role.VIEWER, password=SHORT)
-    many = write.create_mailboxes(alice, [NewMailbox("ben@example.com", SHORT), NewMailbox("cleo@example.com", LONG)])
+        write.operators.create(alice, "ben", Role.VIEWER, password=SHORT)
+    many = write.bulk.create(alice, [NewMailbox("ben@example.com", SHORT), NewMailbox("cleo@example.com", LONG)])
     assert [error.error.code for error in many.errors] == ["WEAK_PASSWORD", "WEAK_PASSWORD"]
     assert [(e.column, e.code) for e in import_csv(other, alice, sheet).errors] == [("password", "WEAK_PASSWORD")]
     edit(world, password_min_length=None)
@@ -110,7 +110,7 @@ def test_every_way_a_password_comes_in_asks_the_rules_of_this_moment(world: Worl
 
 def test_an_operator_chooses_their_own_password_by_these_rules(world: World) -> None:
     app = world.app
-    operator, _none = app.provisioner.create_operator(world.alice, "ben", Role.VIEWER, password=PASSWORD)
+    operator, _none = app.services.operators.create(world.alice, "ben", Role.VIEWER, password=PASSWORD)
     token = app.sign_in.open_session(operator.uid, "192.0.2.9")
     who = app.sign_in.current(token, "192.0.2.9")
     assert who is not None
@@ -124,7 +124,7 @@ def test_an_operator_chooses_their_own_password_by_these_rules(world: World) -> 
 def test_new_passwords_follow(world: World) -> None:
     edit(world, password_min_length=40, password_max_length=64, password_classes=4)
     row = world.add("anna@example.com")
-    _row, secret = world.app.provisioner.reset_password(world.alice, row.uid)
+    _row, secret = world.app.services.mailboxes.reset_password(world.alice, row.uid)
     assert secret is not None
     assert len(secret.reveal()) == 40
     assert world.reload(row).sync_status == SyncStatus.SYNCED
@@ -132,16 +132,16 @@ def test_new_passwords_follow(world: World) -> None:
 
 def test_a_long_password_arrives_as_a_hash(world: World) -> None:
     edit(world, password_max_length=64)
-    row = world.app.provisioner.create_mailbox(world.alice, NewMailbox("anna@example.com", LONG))
+    row = world.app.services.mailboxes.create(world.alice, NewMailbox("anna@example.com", LONG))
     assert (row.sync_status, LONG.reveal() in world.text()) == (SyncStatus.SYNCED, False)
     assert world.text().startswith("anna@example.com|{SHA512-CRYPT}$6$")
 
 
 def test_the_standard_quota_is_for_mailboxes_whose_domain_says_nothing(world: World, other: Postroom) -> None:
     edit(world, default_quota_mb=2048)
-    other.provisioner.edit_domain(world.alice, world.org.uid, default_quota_bytes=5 << 20)
+    other.services.domains.edit(world.alice, world.org.uid, default_quota_bytes=5 << 20)
     made = [
-        other.provisioner.create_mailbox(world.alice, NewMailbox(address, password_hash=HASH))
+        other.services.mailboxes.create(world.alice, NewMailbox(address, password_hash=HASH))
         for address in ("anna@example.com", "anna@example.org")
     ]
     assert [row.quota_bytes for row in made] == [2048 << 20, 5 << 20]
@@ -199,37 +199,37 @@ def test_unknown_rules_are_named(world: World) -> None:
 
 def test_nothing_is_done_by_halves(world: World) -> None:
     refusal(world, default_quota_mb=5, password_classes=9)
-    assert world.app.policy.now().default_quota_mb == 1024
+    assert world.app.services.policy.now().default_quota_mb == 1024
 
 
 def test_of_two_admins_the_second_is_told_with_the_values_of_the_first(world: World) -> None:
-    seen = world.app.policy.show(world.alice).version
-    world.app.policy.edit(world.alice, {"password_min_length": 12}, expected_version=seen)
+    seen = world.app.services.policy.show(world.alice).version
+    world.app.services.policy.edit(world.alice, {"password_min_length": 12}, expected_version=seen)
     with pytest.raises(Conflict) as caught:
-        world.app.policy.edit(world.alice, {"password_min_length": 10}, expected_version=seen)
+        world.app.services.policy.edit(world.alice, {"password_min_length": 10}, expected_version=seen)
     assert (caught.value.code, caught.value.details["current"]) == ("EDIT_CONFLICT", {"password_min_length": 12})
-    assert world.app.policy.now().password_min_length == 12
+    assert world.app.services.policy.now().password_min_length == 12
 
 
 def test_of_many_at_the_same_moment_one_wins(world: World, other: Postroom) -> None:
-    seen = world.app.policy.show(world.alice).version
+    seen = world.app.services.policy.show(world.alice).version
 
     def try_it(number: int) -> str:
         app = (world.app, other)[number % 2]
         try:
-            app.policy.edit(world.alice, {"password_min_length": 9 + number}, expected_version=seen)
+            app.services.policy.edit(world.alice, {"password_min_length": 9 + number}, expected_version=seen)
         except ProvisionError as error:
             return error.code
         return "done"
 
     with ThreadPoolExecutor(6) as pool:
         assert sorted(pool.map(try_it, range(6))) == ["EDIT_CONFLICT"] * 5 + ["done"]
-    assert world.app.policy.show(world.alice).version == seen + 1
+    assert world.app.services.policy.show(world.alice).version == seen + 1
 
 
 def test_only_a_super_admin_may_and_a_denial_is_recorded(world: World) -> None:
     for actor in (world.dora, world.vera):
-        assert world.app.policy.show(actor).rules
+        assert world.app.services.policy.show(actor).rules
         with pytest.raises(AccessDenied):
             edit(world, actor, password_min_length=12)
         record = last_record(world)
@@ -239,7 +239,7 @@ def test_only_a_super_admin_may_and_a_denial_is_recorded(world: World) -> None:
             "FAILED",
             "access",
         )
-    assert world.app.policy.now().password_min_length == 8
+    assert world.app.services.policy.now().password_min_length == 8
 
 
 # ---- recorded ------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def test_it_imports_what_is_unknown_here_and_changes_nothing_there(world: World)
     world.write("anna@example.com:7M\n", QUOTAS)
     world.write("sales@example.com anna@example.com\n@example.com x@elsewhere.net,bob@new.example\n", VIRTUAL)
     before = files(world)
-    result = world.app.provisioner.pull(world.alice, world.server.uid)
+    result = world.app.services.sync.pull(world.alice, world.server.uid)
     assert (result.imported, result.updated, result.errors, result.missing) == (4, 0, [], [])
     assert files(world) == before
     anna = world.app.queries.mailbox_by_address(world.alice, "anna@example.com")
@@ -50,12 +50,12 @@ def test_it_imports_what_is_unknown_here_and_changes_nothing_there(world: World)
     alias = world.app.queries.alias_by_address(world.alice, "@example.com")
     assert alias.destinations == ["x@elsewhere.net", "bob@new.example"]
     assert world.app.queries.aliases(world.alice, mailbox_id=anna.uid).total == 1
-    assert world.app.provisioner.preview(world.alice, world.server.uid).unknown == []
+    assert world.app.services.sync.preview(world.alice, world.server.uid).unknown == []
 
 
 def test_it_imports_once(world: World) -> None:
     world.write(f"anna@example.com|{O}\n")
-    counts = [world.app.provisioner.pull(world.alice, world.server.uid).imported for _ in range(2)]
+    counts = [world.app.services.sync.pull(world.alice, world.server.uid).imported for _ in range(2)]
     assert counts == [1, 0]
 
 
@@ -71,19 +71,19 @@ def test_accounts_that_our_rules_refuse_are_reported_and_break_nothing(world: Wo
         b"\xff@example.com|x".decode("latin-1"),
     ]
     world.write("\n".join([f"bob@example.com|{O}", *refused]))
-    result = world.app.provisioner.pull(world.alice, world.server.uid)
+    result = world.app.services.sync.pull(world.alice, world.server.uid)
     assert result.imported == 1
     for what in ("Anna@example.com", "a/b@example.com", "x@localhost", "twice@example.com", "garbage", "e@example.com"):
         assert any(what in error for error in result.errors), what
     assert all(error.isprintable() and "$6$" not in error for error in result.errors)
     assert world.app.queries.mailboxes(world.alice).total == 1
-    assert len(world.app.provisioner.preview(world.alice, world.server.uid).unmanageable) == 7
+    assert len(world.app.services.sync.preview(world.alice, world.server.uid).unmanageable) == 7
     assert world.add("carl@example.com").sync_status == SyncStatus.SYNCED
 
 
 def test_without_force_our_values_stay(world: World) -> None:
     row = differ(world)
-    assert world.app.provisioner.pull(world.alice, world.server.uid).updated == 0
+    assert world.app.services.sync.pull(world.alice, world.server.uid).updated == 0
     assert (world.reload(row).status, world.reload(row).quota_bytes) == (Status.ACTIVE, 5 << 20)
 
 
@@ -91,7 +91,7 @@ def test_without_force_our_values_stay(world: World) -> None:
 def test_with_force_the_values_of_the_server_win(world: World) -> None:
     row, before = differ(world), None
     before = files(world)
-    assert world.app.provisioner.pull(world.alice, world.server.uid, force=True).updated == 1
+    assert world.app.services.sync.pull(world.alice, world.server.uid, force=True).updated == 1
     taken = world.reload(row)
     assert (taken.status, taken.quota_bytes, taken.sync_status) == (Status.DISABLED, 7 << 20, SyncStatus.SYNCED)
     assert files(world) == before
@@ -99,14 +99,14 @@ def test_with_force_the_values_of_the_server_win(world: World) -> None:
 
 def test_a_difference_is_shown_field_by_field(world: World) -> None:
     differ(world)
-    plan = world.app.provisioner.preview(world.alice, world.server.uid)
+    plan = world.app.services.sync.preview(world.alice, world.server.uid)
     assert {difference.field for difference in plan.differing} == {"quota", "login"}
     assert plan.changes == []
 
 
 def test_the_dashboard_wins(world: World) -> None:
     row = differ(world)
-    world.app.provisioner.resolve(world.alice, world.server.uid, ANNA, Winner.DASHBOARD)
+    world.app.services.sync.resolve(world.alice, world.server.uid, ANNA, Winner.DASHBOARD)
     assert world.text() == f"anna@example.com|{O}\n"
     assert world.text(QUOTAS) == "anna@example.com:5M\n"
     assert world.reload(row).sync_status == SyncStatus.SYNCED
@@ -115,7 +115,7 @@ def test_the_dashboard_wins(world: World) -> None:
 def test_the_server_wins(world: World) -> None:
     row, before = differ(world), None
     before = files(world)
-    world.app.provisioner.resolve(world.alice, world.server.uid, ANNA, Winner.SERVER)
+    world.app.services.sync.resolve(world.alice, world.server.uid, ANNA, Winner.SERVER)
     assert (world.reload(row).status, world.reload(row).sync_status) == (Status.DISABLED, SyncStatus.SYNCED)
     assert files(world) == before
 
@@ -124,7 +124,7 @@ def test_the_server_wins(world: World) -> None:
 def test_a_conflict_over_a_new_account_is_resolved_either_way(world: World, winner: Winner) -> None:
     world.write(f"anna@example.com|{O}\n")
     row = world.add("anna@example.com")
-    world.app.provisioner.resolve(world.alice, world.server.uid, ANNA, winner)
+    world.app.services.sync.resolve(world.alice, world.server.uid, ANNA, winner)
     assert world.reload(row).sync_status == SyncStatus.SYNCED
     assert world.text() == f"anna@example.com|{H if winner is Winner.DASHBOARD else O}\n"
 
@@ -132,7 +132,7 @@ def test_a_conflict_over_a_new_account_is_resolved_either_way(world: World, winn
 @pytest.mark.parametrize("winner", Winner)
 def test_an_unknown_account_is_imported_or_removed(world: World, winner: Winner) -> None:
     world.write(f"anna@example.com|{O}\nbob@example.com|{O}\n")
-    world.app.provisioner.resolve(world.alice, world.server.uid, ANNA, winner)
+    world.app.services.sync.resolve(world.alice, world.server.uid, ANNA, winner)
     assert ("anna@" in world.text()) is (winner is Winner.SERVER)
     assert world.app.queries.mailboxes(world.alice).total == (1 if winner is Winner.SERVER else 0)
     assert "bob@" in world.text()
@@ -142,14 +142,14 @@ def test_an_alias_that_vanished_is_sent_again_or_forgotten(world: World) -> None
     for winner, there in ((Winner.DASHBOARD, "sales@example.com x@y.net\n"), (Winner.SERVER, "")):
         world.write("", VIRTUAL)
         with time_machine.travel(NOON, tick=False) as clock:
-            world.app.provisioner.create_alias(world.alice, "sales@example.com", ["x@y.net"])
+            world.app.services.aliases.create(world.alice, "sales@example.com", ["x@y.net"])
             clock.shift(61)
             world.app.sync.push(world.server.id)
         world.write("", VIRTUAL)
-        world.app.provisioner.resolve(world.alice, world.server.uid, Key(Resource.ALIAS, "sales@example.com"), winner)
+        world.app.services.sync.resolve(world.alice, world.server.uid, Key(Resource.ALIAS, "sales@example.com"), winner)
         assert world.text(VIRTUAL) == there
         for row in world.app.queries.aliases(world.alice).rows:
-            world.app.provisioner.delete_alias(world.alice, row["uid"])
+            world.app.services.aliases.delete(world.alice, row["uid"])
     assert world.app.queries.aliases(world.alice).total == 0
 
 
@@ -157,8 +157,8 @@ def test_a_mailbox_that_vanished_needs_a_new_password_or_is_forgotten(world: Wor
     row = differ(world)
     world.write("")
     with pytest.raises(Conflict, match="Reset its password"):
-        world.app.provisioner.resolve(world.alice, world.server.uid, ANNA, Winner.DASHBOARD)
-    world.app.provisioner.resolve(world.alice, world.server.uid, ANNA, Winner.SERVER)
+        world.app.services.sync.resolve(world.alice, world.server.uid, ANNA, Winner.DASHBOARD)
+    world.app.services.sync.resolve(world.alice, world.server.uid, ANNA, Winner.SERVER)
     with pytest.raises(NotFound):
         world.reload(row)
 
@@ -171,19 +171,19 @@ def test_all_differences_are_resolved_at_once(world: World) -> None:
         clock.shift(61)
         world.app.sync.push(world.server.id)
     world.write(world.text().replace("\n", "|fail=y\n"))
-    assert world.app.provisioner.resolve_all(world.alice, world.server.uid, Winner.DASHBOARD) == 3
+    assert world.app.services.sync.resolve_all(world.alice, world.server.uid, Winner.DASHBOARD) == 3
     assert "fail=y" not in world.text()
-    assert world.app.provisioner.resolve_all(world.alice, world.server.uid, Winner.DASHBOARD) == 0
+    assert world.app.services.sync.resolve_all(world.alice, world.server.uid, Winner.DASHBOARD) == 0
 
 
 def test_a_difference_that_is_gone_is_said_so(world: World) -> None:
     with pytest.raises(NotFound, match="does not differ"):
-        world.app.provisioner.resolve(world.alice, world.server.uid, ANNA, Winner.SERVER)
+        world.app.services.sync.resolve(world.alice, world.server.uid, ANNA, Winner.SERVER)
 
 
 def test_a_domain_admin_imports_their_own_domain_only(world: World) -> None:
     world.write(f"anna@example.com|{O}\nboss@example.org|{O}\nnew@secret.example|{O}\nBig@example.org|{O}\n")
-    result = world.app.provisioner.pull(world.dora, world.server.uid)
+    result = world.app.services.sync.pull(world.dora, world.server.uid)
     assert result.imported == 1
     assert not any("boss" in error or "Big" in error for error in result.errors)
     assert [row["address"] for row in world.app.queries.mailboxes(world.alice).rows] == ["anna@example.com"]
@@ -193,21 +193,21 @@ def test_a_domain_admin_imports_their_own_domain_only(world: World) -> None:
 def test_an_address_that_the_other_sort_has_there_clashes_and_the_server_may_win(
     world: World, resource: Resource
 ) -> None:
-    app, key = world.app.provisioner, Key(resource, "info@example.com")
+    app, key = world.app.services, Key(resource, "info@example.com")
     if resource is Resource.ALIAS:
         world.write(f"info@example.com|{O}\n")
-        row: Any = app.create_alias(world.alice, key.address, ["x@elsewhere.net"])
+        row: Any = app.aliases.create(world.alice, key.address, ["x@elsewhere.net"])
     else:
         world.write("info@example.com x@elsewhere.net\n", VIRTUAL)
         row = world.add(key.address)
     before = files(world)
     assert (row.sync_status, row.error_code) == (SyncStatus.FAILED, "SYNC_CONFLICT")
-    assert app.preview(world.alice, world.server.uid).address_conflicts == [key]
-    assert app.compare(world.alice, world.server.uid).counts[Found.CLASHES] == 1
+    assert app.sync.preview(world.alice, world.server.uid).address_conflicts == [key]
+    assert app.sync.compare(world.alice, world.server.uid).counts[Found.CLASHES] == 1
     with pytest.raises(Conflict, match="import that or remove it"):
-        app.resolve(world.alice, world.server.uid, key, Winner.DASHBOARD)
-    app.resolve(world.alice, world.server.uid, key, Winner.SERVER)
-    assert app.pull(world.alice, world.server.uid).imported == 1
+        app.sync.resolve(world.alice, world.server.uid, key, Winner.DASHBOARD)
+    app.sync.resolve(world.alice, world.server.uid, key, Winner.SERVER)
+    assert app.sync.pull(world.alice, world.server.uid).imported == 1
     assert files(world) == before
 
 
@@ -218,32 +218,32 @@ def test_nothing_is_taken_over_while_something_is_sent(world: World) -> None:
     world.write(f"anna@example.com|{O}\n")
     world.app.settings.page_budget_seconds = 1
     with world.app.database.server_lock(world.server.id, 1), pytest.raises(Conflict, match="try again") as caught:
-        world.app.provisioner.pull(world.alice, world.server.uid)
+        world.app.services.sync.pull(world.alice, world.server.uid)
     assert caught.value.code == "SERVER_BUSY"
-    assert world.app.provisioner.pull(world.alice, world.server.uid).imported == 1
+    assert world.app.services.sync.pull(world.alice, world.server.uid).imported == 1
 
 
 @pytest.mark.both_databases
 def test_a_wish_that_is_newer_than_the_look_at_the_server_stays(world: World) -> None:
     row = differ(world)
     _, wanted, actual = world.app.sync.survey(world.server.id)
-    world.app.provisioner.deliver = False
-    world.app.provisioner.set_quota(world.alice, row.uid, 9 << 20)
+    world.app.services.delivery.enabled = False
+    world.app.services.mailboxes.edit(world.alice, row.uid, quota_bytes=9 << 20)
     result = PullResult()
     with world.app.database.write() as session:
-        adoption = Adoption(world.app.provisioner, session, world.alice, world.server, wanted, actual)
+        adoption = Adoption(session, world.alice, world.server, wanted, actual)
         adoption.take_values([ANNA], result)
     assert (result.updated, world.reload(row).quota_bytes) == (0, 9 << 20)
     assert "anna@example.com" in result.errors[0]
 
 
 def test_an_entry_of_a_domain_that_is_kept_elsewhere_is_refused_aloud(world: World) -> None:
-    world.app.provisioner.create_server(world.alice, "second", "dms_files", {"path": "/elsewhere"})
-    world.app.provisioner.create_domain(world.alice, "example.net", "second")
+    world.app.services.servers.create(world.alice, "second", "dms_files", {"path": "/elsewhere"})
+    world.app.services.domains.create(world.alice, "example.net", "second")
     world.write(f"ben@example.net|{O}\n")
     for winner in Winner:
         with pytest.raises(Conflict, match="another mail server"):
-            world.app.provisioner.resolve(
+            world.app.services.sync.resolve(
                 world.alice, world.server.uid, Key(Resource.MAILBOX, "ben@example.net"), winner
             )
     assert "ben@example.net" in world.text()
@@ -255,5 +255,5 @@ def test_a_token_that_may_only_push_removes_nothing_that_is_not_ours(world: Worl
     token = replace(world.alice, name="token:push", scopes=scopes)
     for winner in Winner:
         with pytest.raises(AccessDenied):
-            world.app.provisioner.resolve(token, world.server.uid, ANNA, winner)
+            world.app.services.sync.resolve(token, world.server.uid, ANNA, winner)
     assert "anna@" in world.text()

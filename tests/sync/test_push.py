@@ -48,7 +48,7 @@ def server_row(world: World) -> object:
 def fill(world: World, count: int) -> list[Mailbox]:
     """`count` delivered mailboxes u0, u1, …"""
     news = [NewMailbox(f"u{n}@example.com", password_hash=HASH) for n in range(count)]
-    done = world.app.provisioner.create_mailboxes(world.alice, news).done
+    done = world.app.services.bulk.create(world.alice, news).done
     return [world.app.queries.mailbox(world.alice, uid) for uid in done]
 
 
@@ -56,31 +56,31 @@ def fill(world: World, count: int) -> list[Mailbox]:
 
 
 def test_it_delivers_every_kind_of_change(world: World) -> None:
-    app, alice = world.app.provisioner, world.alice
+    app, alice = world.app.services, world.alice
     row = world.add("anna@example.com", quota_bytes=5 << 20)
-    app.set_quota(alice, row.uid, 7 << 20)
+    app.mailboxes.edit(alice, row.uid, quota_bytes=7 << 20)
     assert world.text(QUOTAS) == "anna@example.com:7M\n"
-    app.clear_quota(alice, row.uid)
+    app.mailboxes.edit(alice, row.uid, quota_bytes=0, quota_messages=0)
     assert world.text(QUOTAS) == "anna@example.com:0\n"
-    app.disable_mailbox(alice, row.uid)
+    app.mailboxes.disable(alice, row.uid)
     assert world.text() == f"anna@example.com|{H}|fail=y\n"
-    app.enable_mailbox(alice, row.uid)
+    app.mailboxes.enable(alice, row.uid)
     assert world.text() == f"anna@example.com|{H}\n"
-    alias = app.create_alias(alice, "@example.com", ["anna@example.com", "x@elsewhere.net"])
+    alias = app.aliases.create(alice, "@example.com", ["anna@example.com", "x@elsewhere.net"])
     kept = "anna@example.com anna@example.com\n"  # or the catch-all would take her mail too
     assert world.text(VIRTUAL) == "@example.com anna@example.com,x@elsewhere.net\n" + kept
-    app.edit_alias(alice, alias.uid, ["x@elsewhere.net"])
+    app.aliases.edit(alice, alias.uid, ["x@elsewhere.net"])
     assert world.text(VIRTUAL) == "@example.com x@elsewhere.net\n" + kept
-    app.delete_alias(alice, alias.uid)
+    app.aliases.delete(alice, alias.uid)
     assert world.text(VIRTUAL).strip() == ""
-    app.delete_mailbox(alice, row.uid, force=True)
+    app.mailboxes.delete(alice, row.uid, force=True)
     assert world.text().strip() == world.text(QUOTAS).strip() == ""
-    assert app.preview(alice, world.server.uid).changes == []
+    assert app.sync.preview(alice, world.server.uid).changes == []
 
 
 def test_a_new_password_keeps_the_account_disabled(world: World) -> None:
     row = world.add("anna@example.com", enabled=False)
-    world.app.provisioner.reset_password(world.alice, row.uid, Secret("New-Horse-22"))
+    world.app.services.mailboxes.reset_password(world.alice, row.uid, Secret("New-Horse-22"))
     assert world.text().endswith("|fail=y\n")
     assert H not in world.text()
 
@@ -88,8 +88,8 @@ def test_a_new_password_keeps_the_account_disabled(world: World) -> None:
 def test_a_deleted_mailbox_takes_its_address_out_of_the_aliases(world: World) -> None:
     anna, _ = world.add("anna@example.com"), world.add("bob@example.com")
     for alias, targets in (("both", ["anna", "bob"]), ("only", ["anna"]), ("not", ["hanna"])):
-        world.app.provisioner.create_alias(world.alice, f"{alias}@example.com", [f"{t}@example.com" for t in targets])
-    world.app.provisioner.delete_mailbox(world.alice, anna.uid, force=True)
+        world.app.services.aliases.create(world.alice, f"{alias}@example.com", [f"{t}@example.com" for t in targets])
+    world.app.services.mailboxes.delete(world.alice, anna.uid, force=True)
     assert world.text(VIRTUAL) == "both@example.com bob@example.com\nnot@example.com hanna@example.com\n"
 
 
@@ -102,7 +102,7 @@ def test_a_push_keeps_what_people_have_written(world: World) -> None:
 def test_it_finds_nothing_to_do_the_second_time(world: World) -> None:
     fill(world, 3)
     before = (world.volume / "postfix-accounts.cf").stat()
-    world.app.provisioner.push(world.alice, world.server.uid)
+    world.app.services.sync.push(world.alice, world.server.uid)
     assert (world.volume / "postfix-accounts.cf").stat().st_mtime_ns == before.st_mtime_ns
 
 
@@ -123,7 +123,7 @@ def test_a_server_that_is_down_leaves_rows_pending_without_counting_tries(world:
     assert (row.sync_status, row.attempts) == (SyncStatus.PENDING, 0)
     assert "no folder" in str(server_row(world).error)  # type: ignore[attr-defined]
     mend_volume(world)
-    result = world.app.provisioner.push(world.alice, world.server.uid)
+    result = world.app.services.sync.push(world.alice, world.server.uid)
     assert (result.status, world.reload(row).sync_status) == (PushStatus.DONE, SyncStatus.SYNCED)
     assert server_row(world).error is None  # type: ignore[attr-defined]
 
@@ -163,7 +163,7 @@ def test_one_refused_row_fails_after_its_tries_and_hinders_no_other(world: World
     assert [log["status"] for log in logs] == [LogStatus.FAILED]
 
     world.write(f"twice@example.com|{H}\nanna@example.com|{H}\n")
-    world.app.provisioner.retry(world.alice, Resource.MAILBOX, twice.uid)
+    world.app.services.sync.retry(world.alice, Resource.MAILBOX, twice.uid)
     assert world.reload(twice).sync_status == SyncStatus.SYNCED
 
 
@@ -243,18 +243,18 @@ def test_an_emptied_server_is_an_alarm_and_is_not_written_to(world: World, wreck
     assert row.sync_status == SyncStatus.PENDING
     assert world.text() == ""
     assert str(server_row(world).alarm).endswith(" 0 would be deleted.")  # type: ignore[attr-defined]
-    assert world.app.provisioner.push(world.alice, world.server.uid).status is PushStatus.UNSAFE
+    assert world.app.services.sync.push(world.alice, world.server.uid).status is PushStatus.UNSAFE
 
-    assert world.app.provisioner.push_unsafe(world.alice, world.server.uid).status is PushStatus.DONE
+    assert world.app.services.sync.force_push(world.alice, world.server.uid).status is PushStatus.DONE
     assert "new@example.com" in world.text()
     assert server_row(world).alarm is None  # type: ignore[attr-defined]
 
 
 def test_many_deletions_need_a_person_to_force_them(world: World) -> None:
     rows = fill(world, 12)
-    world.app.provisioner.delete_mailboxes(world.alice, [row.uid for row in rows[:6]], force=True)
+    world.app.services.bulk.delete(world.alice, [row.uid for row in rows[:6]], force=True)
     assert world.text().count("\n") == 12
-    world.app.provisioner.push_unsafe(world.alice, world.server.uid)
+    world.app.services.sync.force_push(world.alice, world.server.uid)
     assert world.text().count("\n") == 6
 
 
@@ -264,14 +264,14 @@ def test_a_mailbox_that_vanished_is_reported_and_its_password_wanted_anew(world:
         clock.shift(120)
         world.app.sync.push(world.server.id)
         world.write("# gone\n")
-        assert [key.address for key in world.app.provisioner.preview(world.alice, world.server.uid).missing] == [
+        assert [key.address for key in world.app.services.sync.preview(world.alice, world.server.uid).missing] == [
             "anna@example.com"
         ]
-        world.app.provisioner.set_quota(world.alice, row.uid, 1 << 20)
+        world.app.services.mailboxes.edit(world.alice, row.uid, quota_bytes=1 << 20)
         failed = world.reload(row)
         assert (failed.sync_status, failed.error_code) == (SyncStatus.FAILED, "MAILBOX_GONE")
         assert world.text() == "# gone\n"
-        world.app.provisioner.reset_password(world.alice, row.uid, Secret("New-Horse-22"))
+        world.app.services.mailboxes.reset_password(world.alice, row.uid, Secret("New-Horse-22"))
         assert world.reload(row).sync_status == SyncStatus.SYNCED
     assert "anna@example.com|{SHA512-CRYPT}$6$" in world.text()
 
@@ -287,7 +287,7 @@ def test_an_account_that_somebody_made_meanwhile_is_a_conflict(world: World) -> 
 
 
 def test_changes_are_gathered_during_the_quiet_time(world: World) -> None:
-    world.app.provisioner.edit_server(world.alice, world.server.uid, quiet_seconds=30)
+    world.app.services.servers.edit(world.alice, world.server.uid, quiet_seconds=30)
     with time_machine.travel(NOON, tick=False) as clock:
         world.add("a@example.com")
         rows = [world.add(f"b{n}@example.com") for n in range(3)]
@@ -300,15 +300,15 @@ def test_changes_are_gathered_during_the_quiet_time(world: World) -> None:
 
 
 def test_a_person_in_a_hurry_need_not_wait_for_the_quiet_time(world: World) -> None:
-    world.app.provisioner.edit_server(world.alice, world.server.uid, quiet_seconds=30)
+    world.app.services.servers.edit(world.alice, world.server.uid, quiet_seconds=30)
     world.add("a@example.com")
     row = world.add("b@example.com")
-    world.app.provisioner.push(world.alice, world.server.uid)
+    world.app.services.sync.push(world.alice, world.server.uid)
     assert world.reload(row).sync_status == SyncStatus.SYNCED
 
 
 def test_a_large_server_has_a_quiet_time_by_itself(world: World) -> None:
-    world.app.provisioner.edit_server(world.alice, world.server.uid, quiet_seconds=-1)
+    world.app.services.servers.edit(world.alice, world.server.uid, quiet_seconds=-1)
     fill(world, 200)
     assert world.add("one-more@example.com").sync_status == SyncStatus.PENDING
 
@@ -378,8 +378,8 @@ def test_a_lost_key_concerns_its_own_rows_only(world: World) -> None:
     with world.app.database.write() as session:
         session.get(Mailbox, lost.id).sealed_password = "gAAAA-not-ours"  # type: ignore[union-attr]
     mend_volume(world)
-    assert world.app.provisioner.preview(world.alice, world.server.uid).changes
-    world.app.provisioner.push(world.alice, world.server.uid)
+    assert world.app.services.sync.preview(world.alice, world.server.uid).changes
+    world.app.services.sync.push(world.alice, world.server.uid)
     assert world.reload(kept).sync_status == SyncStatus.SYNCED
     assert (world.reload(lost).sync_status, world.reload(lost).error_code) == (SyncStatus.FAILED, "KEY_UNUSABLE")
     assert raw(world, "lost@example.com").status == Status.ACTIVE

@@ -82,7 +82,7 @@ def test_what_is_under_way_stays_and_what_came_after_it(world: World, folder: Pa
     archive(world, folder)
     assert operations(world) == ["log.archive", "mailbox.create", "mailbox.create"]
     world.volume.with_name("away").rename(world.volume)
-    world.app.provisioner.push(SYSTEM, world.server.uid)
+    world.app.services.sync.push(SYSTEM, world.server.uid)
     assert world.app.queries.verify_audit(SYSTEM).intact
 
 

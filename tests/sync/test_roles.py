@@ -2,7 +2,10 @@
 
 import inspect
 from collections.abc import Callable, Iterator
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import sqlalchemy
@@ -13,31 +16,38 @@ from provision.core.errors import AccessDenied, NotFound
 from provision.core.secret import Secret
 from provision.core.state import Key, Resource
 from provision.queries import Page, Queries
+from provision.services import Services
 from provision.services.new_mailbox import NewMailbox
-from provision.services.provisioner import Provisioner
 from provision.services.resolving import Winner
 from provision.storage.models import Alias, AuditLink, Domain, Mailbox, Operator, ProvisionLog, SyncStatus
 from tests.conftest import HASH, World
 
-METHODS = sorted(
-    name for name, method in inspect.getmembers(Provisioner, inspect.isfunction) if hasattr(method, "operation")
-)
+SERVICES = {field.name: field.type for field in fields(Services) if field.name not in ("idempotency", "delivery")}
+PUBLIC = {
+    f"{noun}.{name}": method
+    for noun, service in SERVICES.items()
+    for name, method in inspect.getmembers(service, inspect.isfunction)
+    if not name.startswith("_")
+}
+METHODS = sorted(name for name, method in PUBLIC.items() if hasattr(method, "operation"))
 READS = sorted(name for name, _ in inspect.getmembers(Queries, inspect.isfunction) if not name.startswith("_"))
-VIEWER_MAY = {"preview", "compare"}
+VIEWER_MAY = {"sync.preview", "sync.compare", "policy.show"}
 # What a DomainAdmin may call for a whole server: it touches, or shows, their own domains only.
-NOT_ABOUT_ONE_DOMAIN = {"push", "pull", "preview", "compare", "retry_all", "resolve_all"}
+NOT_ABOUT_ONE_DOMAIN = {f"sync.{name}" for name in ("push", "pull", "preview", "compare", "retry_all", "resolve_all")}
+NOT_ABOUT_ONE_DOMAIN.add("policy.show")
+ONLY_READS = {"tokens.tokens", "tokens.by_name", "tokens.record_denial"}
 SECRET = "boss"  # in every name and address of the foreign domain
 
 
 @pytest.fixture
 def foreign(world: World) -> World:
     """example.org, which is not Dora's: a mailbox, an alias, an operator with a mailbox there, a difference, a log."""
-    app, alice = world.app.provisioner, world.alice
-    app.create_domain(alice, "boss.example", "main", description="boss")
+    app, alice = world.app.services, world.alice
+    app.domains.create(alice, "boss.example", "main", description="boss")
     boss = world.add("boss@boss.example", display_name="boss")
-    app.create_alias(alice, "boss-alias@boss.example", ["boss@boss.example"])
+    app.aliases.create(alice, "boss-alias@boss.example", ["boss@boss.example"])
     add_operator(world, "root", Role.SUPER_ADMIN)
-    app.disable_mailbox(alice, boss.uid)
+    app.mailboxes.disable(alice, boss.uid)
     unknown = [f"boss-unknown@{domain}|{HASH.reveal()}\n" for domain in ("boss.example", "nowhere-boss.example")]
     world.write(world.text() + "".join(unknown) + "Boss@boss.example|x\n")
     world.write(f"boss-waits@boss.example|{HASH.reveal().replace('h62PO', 'h62PX')}\n" + world.text())
@@ -60,6 +70,7 @@ def arguments(world: World) -> dict[str, Any]:
         log = session.scalars(select(ProvisionLog).where(ProvisionLog.domain == "boss.example")).first()
     assert log is not None
     operator = world.app.queries.operators(world.alice)[0]["uid"]
+    token, _secret = world.app.services.tokens.create(world.alice, f"boss-{uuid4()}", ["mailbox:read"])
     return {
         "mailbox": boss.uid,
         "alias": alias.uid,
@@ -81,6 +92,9 @@ def arguments(world: World) -> dict[str, Any]:
         "settings": {"path": "/x"},
         "server_name": "main",
         "username": "eve",
+        "scopes": ["mailbox:read"],
+        "changes": {"max_attempts": 3},
+        "token": token.uid,
         "role": "SuperAdmin",
         "server_id": world.server.uid,
         "mailbox_id": boss.uid,
@@ -89,11 +103,11 @@ def arguments(world: World) -> dict[str, Any]:
 
 
 def call(world: World, name: str, actor: Actor) -> Any:
-    """Call a public method of the Provisioner with what it requires, about the foreign domain."""
-    method = getattr(world.app.provisioner, name)
+    """Call a public method of a service with what it requires, about the foreign domain."""
+    method = attrgetter(name)(world.app.services)
     values = arguments(world)
     noun = next(
-        (n for n in ("alias", "domain", "server", "operator") if n in method.operation.partition(".")[0]), "mailbox"
+        (n for n in ("alias", "domain", "server", "operator", "token") if n in method.operation.about), "mailbox"
     )
     given: list[Any] = []
     for parameter in list(inspect.signature(method).parameters.values())[1:]:
@@ -137,14 +151,13 @@ def require_denied(world: World, name: str, actor: Actor) -> None:
         log = session.scalars(select(ProvisionLog).order_by(ProvisionLog.id.desc()).limit(1)).one()
         links = session.scalar(select(func.count()).where(AuditLink.log_uid == log.uid))
     assert (log.operator, log.ip, log.status, log.resource_type) == (actor.name, actor.ip, "FAILED", "access")
-    assert log.operation == getattr(Provisioner, name).operation
+    assert log.operation == PUBLIC[name].operation
     assert (denials(world), links) == (denied + 1, 2)
 
 
-def test_every_public_method_of_the_provisioner_is_marked() -> None:
-    public = {n for n, _ in inspect.getmembers(Provisioner, inspect.isfunction) if not n.startswith("_")}
-    takes_actor = {n for n in public if "actor" in inspect.signature(getattr(Provisioner, n)).parameters}
-    assert takes_actor == set(METHODS)
+def test_every_public_method_of_a_service_is_marked() -> None:
+    takes_actor = {name for name, method in PUBLIC.items() if "actor" in inspect.signature(method).parameters}
+    assert takes_actor - ONLY_READS == set(METHODS)
     assert len(METHODS) > 25
 
 
@@ -176,38 +189,37 @@ def test_what_a_domain_admin_does_with_a_server_neither_shows_nor_changes_other_
 
 def test_a_push_names_what_was_refused_in_ones_own_domains_only(foreign: World) -> None:
     app = foreign.app
-    quiet = Provisioner(app.database, app.provisioner.sealer, app.settings, app.sync, deliver=False)
     late = ["anna-late@example.com", "boss-late@boss.example"]
     foreign.write("".join(f"{a}|{HASH.reveal().replace('h62PO', 'h62PX')}\n" for a in late) + foreign.text())
+    app.services.delivery.enabled = False
     for address in late:
-        quiet.create_mailbox(foreign.alice, NewMailbox(address, password_hash=HASH))
-    result = app.provisioner.push(foreign.dora, foreign.server.uid)
+        app.services.mailboxes.create(foreign.alice, NewMailbox(address, password_hash=HASH))
+    result = app.services.sync.push(foreign.dora, foreign.server.uid)
     assert (result.failed, [failure.address for failure in result.failures]) == (2, late[:1])
     for address in late:
         row = app.queries.mailbox_by_address(foreign.alice, address)
-        app.provisioner.edit_mailbox(foreign.alice, row.uid, quota_bytes=1 << 20)
-    quiet.retry_all(foreign.alice)
-    whole = app.provisioner.push(foreign.alice, foreign.server.uid)
+        app.services.mailboxes.edit(foreign.alice, row.uid, quota_bytes=1 << 20)
+    app.services.delivery.enabled = False
+    app.services.sync.retry_all(foreign.alice)
+    whole = app.services.sync.push(foreign.alice, foreign.server.uid)
     assert {failure.address for failure in whole.failures} >= set(late)
 
 
 # ---- rank ----------------------------------------------------------------------------------
 
 MAILBOX_METHODS = [
-    "reset_password",
-    "disable_mailbox",
-    "edit_mailbox",
-    "set_quota",
-    "clear_quota",
-    "delete_mailbox",
-    "enable_mailbox",
-    "restore_mailbox",
-    "disable_mailboxes",
-    "enable_mailboxes",
-    "set_quotas",
-    "delete_mailboxes",
-    "restore_mailboxes",
-    "verify_credentials",
+    "mailboxes.reset_password",
+    "mailboxes.disable",
+    "mailboxes.edit",
+    "mailboxes.delete",
+    "mailboxes.enable",
+    "mailboxes.restore",
+    "bulk.disable",
+    "bulk.enable",
+    "bulk.set_quota",
+    "bulk.delete",
+    "bulk.restore",
+    "mailboxes.verify_password",
 ]
 
 
@@ -225,7 +237,7 @@ def test_nobody_touches_the_mailbox_of_an_operator_who_outranks_them(foreign: Wo
 def test_a_domain_admin_may_touch_the_mailbox_of_their_equals(world: World) -> None:
     row = world.add("anna@example.com")
     add_operator(world, "anna", Role.DOMAIN_ADMIN, "anna@example.com")
-    assert world.app.provisioner.disable_mailbox(world.dora, row.uid).sync_status == SyncStatus.SYNCED
+    assert world.app.services.mailboxes.disable(world.dora, row.uid).sync_status == SyncStatus.SYNCED
 
 
 # ---- reading -------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ STORED = "anna@xn--mnchen-3ya.example"
 @pytest.fixture
 def anna(world: World) -> Mailbox:
     for domain in ("münchen.example", "東京.example"):
-        world.app.provisioner.create_domain(world.alice, domain, "main")
+        world.app.services.domains.create(world.alice, domain, "main")
     world.add("eva@example.com", display_name="Eva aus München")
     world.add("rin@東京.example")
     return world.add("anna@münchen.example")
@@ -40,9 +40,9 @@ def test_names_are_found_beside_domains(world: World, anna: Mailbox) -> None:
 
 def test_aliases_the_log_and_the_comparison_are_searched_alike(world: World, anna: Mailbox) -> None:
     queries, alice = world.app.queries, world.alice
-    world.app.provisioner.create_alias(alice, "info@example.com", [anna.address])
+    world.app.services.aliases.create(alice, "info@example.com", [anna.address])
     assert [row["address"] for row in queries.aliases(alice, search="@münchen").rows] == ["info@example.com"]
     assert {row["resource_name"] for row in queries.logs(alice, LogFilter(search="anna@münchen")).rows} == {STORED}
     world.write(world.text() + f"ben@xn--mnchen-3ya.example|{HASH.reveal()}\n")
-    compared = world.app.provisioner.compare(alice, world.server.uid, search="@münchen")
+    compared = world.app.services.sync.compare(alice, world.server.uid, search="@münchen")
     assert {kind: n for kind, n in compared.counts.items() if n} == {Found.UNKNOWN: 1}

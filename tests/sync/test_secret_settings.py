@@ -40,8 +40,8 @@ def remote() -> Iterator[Remote]:
 
 @pytest.fixture
 def server(postroom: Postroom, remote: Remote) -> Server:
-    row = postroom.provisioner.create_server(ALICE, "far", KIND, GIVEN, quiet_seconds=0, idempotency_key="once")
-    postroom.provisioner.create_domain(ALICE, "example.com", "far")
+    row = postroom.services.servers.create(ALICE, "far", KIND, GIVEN, quiet_seconds=0, idempotency_key="once")
+    postroom.services.domains.create(ALICE, "example.com", "far")
     return row
 
 
@@ -56,15 +56,15 @@ def everything_stored(app: Postroom) -> str:
 
 
 def edit(app: Postroom, server: Server, **settings: str) -> Server:
-    return app.provisioner.edit_server(ALICE, server.uid, settings={"url": URL, **settings})
+    return app.services.servers.edit(ALICE, server.uid, settings={"url": URL, **settings})
 
 
 def test_the_driver_gets_it_and_the_database_does_not(postroom: Postroom, server: Server, remote: Remote) -> None:
-    row = postroom.provisioner.create_mailbox(ALICE, NewMailbox("anna@example.com", password_hash=HASH))
+    row = postroom.services.mailboxes.create(ALICE, NewMailbox("anna@example.com", password_hash=HASH))
     assert row.sync_status == SyncStatus.SYNCED
     edit(postroom, server, api_key="", region="there")
     edit(postroom, server, api_key="***")
-    postroom.provisioner.check_server(ALICE, server.uid)
+    postroom.services.servers.check(ALICE, server.uid)
     stored = everything_stored(postroom)
     assert "far" in stored
     assert API_KEY not in stored
@@ -77,10 +77,10 @@ def test_an_empty_field_keeps_it_and_another_value_replaces_it(
     postroom: Postroom, server: Server, remote: Remote
 ) -> None:
     edit(postroom, server, api_key="")
-    assert postroom.provisioner.check_server(ALICE, server.uid) == []
+    assert postroom.services.servers.check(ALICE, server.uid) == []
     remote.key = NEW_KEY
     edit(postroom, server, api_key=NEW_KEY)
-    assert postroom.provisioner.check_server(ALICE, server.uid) == []
+    assert postroom.services.servers.check(ALICE, server.uid) == []
     with pytest.raises(InvalidInput, match="needs the setting “api_key”"):
         edit(postroom, server)
     assert NEW_KEY not in everything_stored(postroom)
@@ -88,9 +88,9 @@ def test_an_empty_field_keeps_it_and_another_value_replaces_it(
 
 def test_what_the_driver_says_of_its_trouble_is_without_it(postroom: Postroom, server: Server, remote: Remote) -> None:
     remote.key = NEW_KEY
-    said = postroom.provisioner.check_server(ALICE, server.uid)
-    said += postroom.provisioner.check_settings(ALICE, KIND, GIVEN)
-    postroom.provisioner.create_mailbox(ALICE, NewMailbox("anna@example.com", password_hash=HASH))
+    said = postroom.services.servers.check(ALICE, server.uid)
+    said += postroom.services.servers.check_settings(ALICE, KIND, GIVEN)
+    postroom.services.mailboxes.create(ALICE, NewMailbox("anna@example.com", password_hash=HASH))
     result = postroom.sync.push(server.id, ignore_backoff=True)
     assert result.status is PushStatus.UNREACHABLE
     postroom.sync.probe(server.id)
@@ -107,22 +107,22 @@ def test_nobody_is_shown_it(postroom: Postroom, server: Server) -> None:
     assert "sealed_settings" not in vars(rows[0]), "not even sealed"
     assert postroom.queries.servers(VERA)[0].settings == {}
     with pytest.raises(AccessDenied):
-        postroom.provisioner.edit_server(VERA, server.uid, settings=GIVEN)
+        postroom.services.servers.edit(VERA, server.uid, settings=GIVEN)
     with pytest.raises(Conflict) as caught:
-        postroom.provisioner.edit_server(ALICE, server.uid, settings=GIVEN, expected_version=99)
+        postroom.services.servers.edit(ALICE, server.uid, settings=GIVEN, expected_version=99)
     assert API_KEY not in str(caught.value) + str(caught.value.details)
     assert caught.value.details["current"]["settings"]["api_key"] == "***"
 
 
 def test_a_value_that_cannot_be_used_is_not_repeated(postroom: Postroom, remote: Remote) -> None:
     with pytest.raises(InvalidInput, match="is not stored here"):
-        postroom.provisioner.create_server(ALICE, "far", KIND, {"url": URL, "api_key": "***"})
+        postroom.services.servers.create(ALICE, "far", KIND, {"url": URL, "api_key": "***"})
     with pytest.raises(InvalidInput, match="is here or there"):
-        postroom.provisioner.create_server(ALICE, "far", KIND, {**GIVEN, "region": "nowhere"})
+        postroom.services.servers.create(ALICE, "far", KIND, {**GIVEN, "region": "nowhere"})
 
 
 def test_the_same_call_again_is_the_same_server(postroom: Postroom, server: Server) -> None:
-    again = postroom.provisioner.create_server(ALICE, "far", KIND, GIVEN, idempotency_key="once")
+    again = postroom.services.servers.create(ALICE, "far", KIND, GIVEN, idempotency_key="once")
     assert again.uid == server.uid
 
 
@@ -133,14 +133,14 @@ def test_a_backup_has_it_sealed_and_a_restore_opens_it(postroom: Postroom, serve
     elsewhere = Settings(data_dir=tmp_path / "elsewhere")
     restore_backup(elsewhere, tmp_path / "backup", ALICE)
     with closing(open_postroom(elsewhere)) as app:
-        assert app.provisioner.check_server(ALICE, server.uid) == []
+        assert app.services.servers.check(ALICE, server.uid) == []
 
 
 def test_a_new_key_seals_it_anew(postroom: Postroom, server: Server) -> None:
     path = postroom.settings.key_file
     assert keys.rotate(path, postroom.database, ALICE) == 1
     keys.retire(path, postroom.database, ALICE)
-    assert postroom.provisioner.check_server(ALICE, server.uid) == []
+    assert postroom.services.servers.check(ALICE, server.uid) == []
 
 
 def test_without_the_key_it_is_said_what_to_do_and_typing_it_anew_helps(postroom: Postroom, server: Server) -> None:
@@ -148,7 +148,7 @@ def test_without_the_key_it_is_said_what_to_do_and_typing_it_anew_helps(postroom
     keys.make_new(postroom.settings.key_file)
     with closing(open_postroom(postroom.settings, migrate=False)) as app:
         assert app.sync.push(server.id, ignore_backoff=True).status is PushStatus.IDLE
-        app.provisioner.create_mailbox(ALICE, NewMailbox("anna@example.com", password_hash=HASH))
+        app.services.mailboxes.create(ALICE, NewMailbox("anna@example.com", password_hash=HASH))
         assert "type them anew" in app.sync.push(server.id, ignore_backoff=True).message
         problems = [finding.text for finding in examine(app.settings)]
         assert any("The secret settings of far" in text for text in problems)

@@ -61,7 +61,7 @@ def upgraded(left_behind: Settings, release: Path, tmp_path: Path) -> Iterator[P
     app = open_postroom(left_behind)
     shutil.copytree(release / "config", tmp_path / "config")
     main = app.queries.server_by_name(SYSTEM, "main")
-    app.provisioner.edit_server(SYSTEM, main.uid, settings={"path": str(tmp_path / "config")})
+    app.services.servers.edit(SYSTEM, main.uid, settings={"path": str(tmp_path / "config")})
     yield app
     app.close()
 
@@ -98,15 +98,15 @@ def test_nothing_is_lost_and_the_log_is_intact(upgraded: Postroom, release: Path
 def test_it_goes_on_delivering(upgraded: Postroom, tmp_path: Path) -> None:
     branch = upgraded.queries.server_by_name(SYSTEM, "branch")
     (tmp_path / "branch").mkdir()
-    upgraded.provisioner.edit_server(SYSTEM, branch.uid, settings={"path": str(tmp_path / "branch")})
-    upgraded.provisioner.retry_all(SYSTEM)
+    upgraded.services.servers.edit(SYSTEM, branch.uid, settings={"path": str(tmp_path / "branch")})
+    upgraded.services.sync.retry_all(SYSTEM)
     assert counted(upgraded)["PENDING"] == 0
     accounts = (tmp_path / "branch" / "postfix-accounts.cf").read_text().splitlines()
     assert {line.split("$")[0] for line in accounts} == {
         f"b{n}@branch.example|{{SHA512-CRYPT}}" for n in range(WAITING)
     }
-    upgraded.provisioner.create_mailbox(SYSTEM, NewMailbox("new@example.com", password_hash=HASH))
-    preview = upgraded.provisioner.preview(SYSTEM, upgraded.queries.server_by_name(SYSTEM, "main").uid)
+    upgraded.services.mailboxes.create(SYSTEM, NewMailbox("new@example.com", password_hash=HASH))
+    preview = upgraded.services.sync.preview(SYSTEM, upgraded.queries.server_by_name(SYSTEM, "main").uid)
     assert (preview.unknown, preview.conflicts) == ([], [])
     assert upgraded.queries.verify_audit(SYSTEM).intact
 

@@ -66,7 +66,7 @@ def test_a_foreign_domain_admin_is_denied_and_recorded(own_company: Postroom) ->
     assert dora
     foreign = own_company.queries.alias_by_address(SYSTEM, "orders@sales.example.com")
     with pytest.raises(AccessDenied):
-        own_company.provisioner.delete_aliases(dora.actor, [foreign.uid])
+        own_company.services.aliases.delete_many(dora.actor, [foreign.uid])
     (record,) = own_company.queries.logs(SYSTEM, LogFilter(operator="dora")).rows[:1]
     assert (record["operation"], record["status"], record["error"]) == (
         "alias.delete",
@@ -86,6 +86,6 @@ def test_destinations_come_by_line_or_comma(text: str) -> None:
 def test_several_aliases_go_in_one_batch(own_company: Postroom) -> None:
     batches = note_batches(own_company)
     uids = [row["uid"] for row in own_company.queries.aliases(SYSTEM, domain="example.com").rows]
-    assert own_company.provisioner.delete_aliases(SYSTEM, uids) == 5
+    assert own_company.services.aliases.delete_many(SYSTEM, uids) == 5
     assert batches == [5]
     assert own_company.queries.aliases(SYSTEM, domain="example.com").total == 0

@@ -44,7 +44,7 @@ def test_viewers_and_domain_admins_change_nothing(company: Postroom, open_as: Op
 
 
 def test_a_name_in_its_own_script_is_readable_and_found(own_company: Postroom, open_as: Open) -> None:
-    own_company.provisioner.create_domain(SYSTEM, "bücher.example", "branch")
+    own_company.services.domains.create(SYSTEM, "bücher.example", "branch")
     test = open_as(own_company, "alice", "domains")
     assert "bücher.example" in list(test.dataframe[0].value["name"])
     rows = own_company.queries.domains(SYSTEM)
@@ -53,5 +53,5 @@ def test_a_name_in_its_own_script_is_readable_and_found(own_company: Postroom, o
 
 def test_the_default_quota_can_go_back_to_the_standard(own_company: Postroom) -> None:
     row = own_company.queries.domain_by_name(SYSTEM, "example.com")
-    own_company.provisioner.edit_domain(SYSTEM, row.uid, default_quota_bytes=-1)
+    own_company.services.domains.edit(SYSTEM, row.uid, default_quota_bytes=-1)
     assert own_company.queries.domain_by_name(SYSTEM, "example.com").default_quota_bytes is None

@@ -109,7 +109,7 @@ def test_a_domain_admin_sees_their_domain(company: Postroom, open_as: Open) -> N
 def test_a_revoked_session_ends_at_the_next_click(own_company: Postroom, open_as: Open) -> None:
     test = open_as(own_company, "vera")
     uid = next(r["uid"] for r in own_company.queries.operators(SYSTEM) if r["username"] == "vera")
-    own_company.provisioner.end_operator_sessions(SYSTEM, uid)
+    own_company.services.operators.end_sessions(SYSTEM, uid)
     test.run()
     assert [title.value for title in test.title] == ["Postroom"]
 

@@ -300,7 +300,7 @@ def test_a_new_password_is_shown_and_kept_nowhere(own_company: Postroom) -> None
 
 def test_the_second_editor_is_told_with_both_values(own_company: Postroom) -> None:
     uid = uid_of(own_company, f"anna.abe@{MAIN}")
-    own_company.provisioner.edit_mailbox(SYSTEM, uid, display_name="Theirs", quota_bytes=3 << 30)
+    own_company.services.mailboxes.edit(SYSTEM, uid, display_name="Theirs", quota_bytes=3 << 30)
     test = opened(own_company, "alice", "edit", uid, stale=1)
     field(test, "Name").set_value("Mine")
     press(test, "Save")
@@ -312,7 +312,7 @@ def test_the_second_editor_is_told_with_both_values(own_company: Postroom) -> No
 
 def test_names_are_no_markup(own_company: Postroom) -> None:
     uid = uid_of(own_company, f"anna.abe@{MAIN}")
-    own_company.provisioner.edit_mailbox(SYSTEM, uid, display_name="**bold** [x](http://evil.example) :red[a] $x$")
+    own_company.services.mailboxes.edit(SYSTEM, uid, display_name="**bold** [x](http://evil.example) :red[a] $x$")
     test = AppTest.from_function(_detail, args=(str(uid),), default_timeout=30)
     test.session_state[TEST_TOKEN] = token_of(own_company, "alice")
     test.run()
@@ -329,11 +329,11 @@ def _detail(uid: str) -> None:
 
 
 def test_deleting_names_the_mailboxs_own_alias_among_hundreds_that_look_alike(own_company: Postroom) -> None:
-    write = own_company.provisioner
-    row = write.create_mailbox(SYSTEM, NewMailbox(f"i@{MAIN}", password_hash=HASH))
+    write = own_company.services
+    row = write.mailboxes.create(SYSTEM, NewMailbox(f"i@{MAIN}", password_hash=HASH))
     others = [NewMailbox(f"b{n}.i@{MAIN}", password_hash=HASH, aliases=(f"a{n}@{MAIN}",)) for n in range(201)]
-    assert not write.create_mailboxes(SYSTEM, others).errors
-    write.create_alias(SYSTEM, f"zoe@{MAIN}", [f"i@{MAIN}"])
+    assert not write.bulk.create(SYSTEM, others).errors
+    write.aliases.create(SYSTEM, f"zoe@{MAIN}", [f"i@{MAIN}"])
     test = opened(own_company, "alice", "delete", row.uid)
     test.radio[0].set_value("force").run()
     assert f"Aliases that go with it: zoe@{MAIN}" in shown(test).split("\n")

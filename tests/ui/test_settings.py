@@ -29,7 +29,7 @@ def test_the_link_to_a_part_holds_no_word_of_the_screen(company: Postroom, open_
 
 
 def test_a_domain_admin_without_domains_has_none_and_a_viewer_has_all(own_company: Postroom, open_as: Open) -> None:
-    own_company.provisioner.create_operator(SYSTEM, "dirk", Role.DOMAIN_ADMIN)
+    own_company.services.operators.create(SYSTEM, "dirk", Role.DOMAIN_ADMIN)
     page = operators_part(own_company, open_as)
     domains = page.dataframe[0].value.set_index("username")["domains"]
     assert domains[["dirk", "vera", "alice", "dora"]].tolist() == ["none", "all", "all", "example.com"]
@@ -69,11 +69,11 @@ def test_a_secret_setting_is_typed_and_never_shown(values: dict[str, str], typed
 def test_no_page_holds_a_secret_setting(own_company: Postroom, open_as: Open, name: str, page: str) -> None:
     with made_up(Traits()) as remote:
         settings = {"url": "https://made.up", "api_key": API_KEY}
-        row = own_company.provisioner.create_server(SYSTEM, "far", KIND, settings)
+        row = own_company.services.servers.create(SYSTEM, "far", KIND, settings)
         remote.key = "changed"  # the driver quotes what was refused
         own_company.sync.probe(row.id)
-        own_company.provisioner.create_domain(SYSTEM, "far.example", "far")
-        own_company.provisioner.create_mailbox(SYSTEM, NewMailbox("anna@far.example", password_hash=HASH))
+        own_company.services.domains.create(SYSTEM, "far.example", "far")
+        own_company.services.mailboxes.create(SYSTEM, NewMailbox("anna@far.example", password_hash=HASH))
         shown = open_as(own_company, name, page)
         texts = [*shown.main, *(frame.value.to_string() for frame in shown.dataframe)]
         assert "far" in "".join(map(str, texts))

@@ -119,24 +119,24 @@ def test_of_a_hundred_thousand_entries_the_first_are_kept() -> None:
 
 def test_both_values_stand_side_by_side(world: World) -> None:
     row = world.add("anna@example.com", quota_bytes=2 << 30)
-    world.app.provisioner.create_alias(world.alice, "team@example.com", ["anna@example.com"])
+    world.app.services.aliases.create(world.alice, "team@example.com", ["anna@example.com"])
     world.write("anna@example.com:3221225472\n", "dovecot-quotas.cf")
     world.write("team@example.com ben@example.org\n", "postfix-virtual.cf")
-    found = world.app.provisioner.compare(world.alice, world.server.uid)
+    found = world.app.services.sync.compare(world.alice, world.server.uid)
     alias, mailbox = sorted(found.entries[Found.DIFFERS], key=lambda entry: entry.fields)
     assert (alias.ours.destinations, alias.theirs.destinations) == (("anna@example.com",), ("ben@example.org",))
     assert (mailbox.fields, mailbox.ours.quota_bytes, mailbox.theirs.quota_bytes) == (("quota",), 2 << 30, 3 << 30)
-    world.app.provisioner.resolve_many(world.alice, world.server.uid, [alias.key, mailbox.key], Winner.SERVER)
+    world.app.services.sync.resolve_many(world.alice, world.server.uid, [alias.key, mailbox.key], Winner.SERVER)
     assert world.reload(row).quota_bytes == 3 << 30
-    assert not any(world.app.provisioner.compare(world.alice, world.server.uid).counts.values())
+    assert not any(world.app.services.sync.compare(world.alice, world.server.uid).counts.values())
 
 
 def test_several_are_retried_at_once_or_denied(world: World) -> None:
     rows = [world.add(f"{name}@example.org") for name in ("anna", "ben")]
     keys = [(Resource.MAILBOX, row.uid) for row in rows]
-    world.app.provisioner.retry_many(world.alice, keys)
+    world.app.services.sync.retry_many(world.alice, keys)
     with pytest.raises(Exception, match="not yours"):
-        world.app.provisioner.retry_many(world.dora, keys)
+        world.app.services.sync.retry_many(world.dora, keys)
 
 
 # ---- the alarm -----------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def halted(own_company: Postroom) -> Postroom:
     with open(f"{server.settings['path']}/postfix-accounts.cf", "w") as file:
         file.write(STRANGER)
     row = own_company.queries.mailbox_by_address(SYSTEM, "anna.abe@example.com")
-    own_company.provisioner.set_quota(SYSTEM, row.uid, 3 << 30)
+    own_company.services.mailboxes.edit(SYSTEM, row.uid, quota_bytes=3 << 30)
     return own_company
 
 

@@ -16,7 +16,7 @@ def tokens_part(company: Postroom, open_as: Open) -> AppTest:
 
 
 def test_the_list_shows_what_a_token_may_and_never_the_token(own_company: Postroom, open_as: Open) -> None:
-    _row, token = own_company.tokens.create(SYSTEM, "billing", ["mailbox:write"])
+    _row, token = own_company.services.tokens.create(SYSTEM, "billing", ["mailbox:write"])
     page = tokens_part(own_company, open_as)
     assert not page.exception
     (shown,) = [frame.value for frame in page.dataframe]

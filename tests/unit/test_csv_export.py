@@ -29,7 +29,7 @@ def test_an_export_has_neither_passwords_nor_formulas(world: World) -> None:
         ("emil", "Emil"),
     ):
         world.add(f"{name}@example.com", display_name=display)
-    world.app.provisioner.create_alias(world.alice, "@example.com", ["anna@example.com"])
+    world.app.services.aliases.create(world.alice, "@example.com", ["anna@example.com"])
     text = "".join(export_csv(world.app, world.alice))
     assert "$6$" not in text
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
@@ -49,7 +49,7 @@ def test_an_export_is_filtered_and_shows_only_what_one_may_see(world: World) -> 
 def test_an_alias_that_leads_elsewhere_too_is_no_second_name(world: World) -> None:
     world.add("anna@example.com")
     world.add("ben@example.com")
-    create = world.app.provisioner.create_alias
+    create = world.app.services.aliases.create
     anna = world.app.queries.mailbox_by_address(world.alice, "anna@example.com")
     create(world.alice, "own@example.com", ["anna@example.com"])
     create(world.alice, "both@example.com", ["anna@example.com", "ben@example.com"], mailbox_id=anna.uid)
@@ -61,11 +61,11 @@ def test_an_alias_that_leads_elsewhere_too_is_no_second_name(world: World) -> No
 def test_an_export_is_imported_again_as_it_was(world: World) -> None:
     world.add("anna@example.com", display_name="=1+1", quota_bytes=(1 << 20) + 1)
     world.add("ben@example.com", display_name="'quoted", enabled=False, quota_bytes=0)
-    world.app.provisioner.create_alias(world.alice, "@example.com", ["anna@example.com"])
+    world.app.services.aliases.create(world.alice, "@example.com", ["anna@example.com"])
     before = "".join(export_csv(world.app, world.alice))
     root = Actor.system("test")
     for row in list(world.app.queries.each_mailbox(root)):
-        world.app.provisioner.delete_mailbox(root, row["uid"], force=True)
+        world.app.services.mailboxes.delete(root, row["uid"], force=True)
     assert "".join(export_csv(world.app, world.alice)) == ",".join(EXPORTED) + "\r\n"
     header, *lines = before.splitlines()
     with_passwords = "\n".join([f"{header},password", *(f"{line},Correct-Horse-1" for line in lines)])

@@ -22,7 +22,7 @@ IP = "192.0.2.9"
 
 @pytest.fixture
 def alice(postroom: Postroom) -> Operator:
-    row, _ = postroom.provisioner.create_operator(SYSTEM, "alice", Role.SUPER_ADMIN, password=PASSWORD)
+    row, _ = postroom.services.operators.create(SYSTEM, "alice", Role.SUPER_ADMIN, password=PASSWORD)
     return row
 
 
@@ -32,10 +32,10 @@ def test_a_guess_costs_what_the_setting_says(
     """4096 rounds of bcrypt unless an admin says otherwise; the other tests run with the fewest there are."""
     monkeypatch.delenv("POSTROOM_OPERATOR_HASH_COST")
     app = open_postroom(Settings(data_dir=tmp_path / "usual"))
-    row, _ = app.provisioner.create_operator(SYSTEM, "alice", Role.SUPER_ADMIN, password=PASSWORD)
+    row, _ = app.services.operators.create(SYSTEM, "alice", Role.SUPER_ADMIN, password=PASSWORD)
     app.close()
     assert row.password_hash.startswith("$2b$12$")
-    cheap, _ = postroom.provisioner.create_operator(SYSTEM, "alice", Role.SUPER_ADMIN, password=PASSWORD)
+    cheap, _ = postroom.services.operators.create(SYSTEM, "alice", Role.SUPER_ADMIN, password=PASSWORD)
     assert cheap.password_hash.startswith("$2b$04$")
 
 
@@ -132,7 +132,7 @@ def test_an_admin_unlocks(postroom: Postroom, alice: Operator) -> None:
     for _ in range(6):
         refusal(postroom, "alice", WRONG)
     assert postroom.queries.operators(SYSTEM)[0]["locked_until"] is not None
-    postroom.provisioner.unlock_operator(SYSTEM, alice.uid)
+    postroom.services.operators.unlock(SYSTEM, alice.uid)
     assert postroom.sign_in.check("alice", PASSWORD, IP) == alice.uid
 
 
@@ -155,11 +155,11 @@ def test_odd_names_are_just_wrong(postroom: Postroom, name: str) -> None:
 
 
 def test_disabling_resetting_and_ending_stop_all_sessions(postroom: Postroom, alice: Operator) -> None:
-    row, _ = postroom.provisioner.create_operator(SYSTEM, "bob", Role.VIEWER, password=PASSWORD)
+    row, _ = postroom.services.operators.create(SYSTEM, "bob", Role.VIEWER, password=PASSWORD)
     ends = (
-        lambda: postroom.provisioner.end_operator_sessions(SYSTEM, row.uid),
-        lambda: postroom.provisioner.set_operator_password(SYSTEM, row.uid),
-        lambda: postroom.provisioner.edit_operator(SYSTEM, row.uid, enabled=False),
+        lambda: postroom.services.operators.end_sessions(SYSTEM, row.uid),
+        lambda: postroom.services.operators.set_password(SYSTEM, row.uid),
+        lambda: postroom.services.operators.edit(SYSTEM, row.uid, enabled=False),
     )
     for end in ends:
         token = postroom.sign_in.open_session(row.uid, IP)
@@ -186,9 +186,9 @@ def test_changing_ones_password_ends_the_other_sessions(postroom: Postroom, alic
 
 
 def test_roles_come_from_the_database_not_from_the_sign_in(postroom: Postroom, alice: Operator) -> None:
-    row, _ = postroom.provisioner.create_operator(SYSTEM, "bob", Role.SUPER_ADMIN, password=PASSWORD)
+    row, _ = postroom.services.operators.create(SYSTEM, "bob", Role.SUPER_ADMIN, password=PASSWORD)
     token = postroom.sign_in.open_session(row.uid, IP)
-    postroom.provisioner.edit_operator(SYSTEM, row.uid, role="DomainAdmin")
+    postroom.services.operators.edit(SYSTEM, row.uid, role="DomainAdmin")
     who = postroom.sign_in.current(token)
     assert who is not None
     assert (who.actor.role, who.actor.domains) == (Role.DOMAIN_ADMIN, frozenset())

@@ -93,7 +93,7 @@ def create_dialog() -> None:
         )
         if ui.buttons(_("Add"), key=f"al_{key}"):
             with ui.attempt():
-                row = ui.app().provisioner.create_alias(
+                row = ui.app().services.aliases.create(
                     who.actor, address or "", split(targets), mailbox_id=mailbox_named(owner), idempotency_key=key
                 )
                 ui.done(outcome(row))
@@ -143,7 +143,7 @@ def edit_dialog(row: Row) -> None:
         if sent:
             values = {"destinations": ", ".join(split(text))}
             with edit_conflict.saving(seen, values, {"destinations": (_("Goes to"), _listed)}):
-                saved = ui.app().provisioner.edit_alias(
+                saved = ui.app().services.aliases.edit(
                     who.actor, row["uid"], split(text), expected_version=seen.version
                 )
                 ui.done(outcome(saved))
@@ -170,7 +170,7 @@ def assign_dialog(row: Row) -> None:
             sent = ui.submit(_("Save"))
         if sent:
             with ui.attempt():
-                ui.app().provisioner.assign_alias(who.actor, row["uid"], mailbox_named(address))
+                ui.app().services.aliases.assign(who.actor, row["uid"], mailbox_named(address))
                 ui.done(_("Saved."))
 
     assign()
@@ -189,9 +189,9 @@ def delete_dialog(rows: Sequence[Row], listing: ui.Listing) -> None:
         actor = ui.signed_in(Permission.ALIAS_WRITE).actor
         uids = [row["uid"] for row in rows]
         if len(rows) == 1:
-            ui.app().provisioner.delete_alias(actor, uids[0], expected_version=rows[0]["version"])
+            ui.app().services.aliases.delete(actor, uids[0], expected_version=rows[0]["version"])
         else:
-            ui.app().provisioner.delete_aliases(actor, uids)
+            ui.app().services.aliases.delete_many(actor, uids)
         listing.clear_selection()
         return _("Deleted: {names}", names=some(rows))
 

@@ -75,7 +75,7 @@ def total_quota(row: Row) -> str:
 
 
 def standard_quota() -> int:
-    return ui.app().policy.now().default_quota_mb * MB
+    return ui.app().services.policy.now().default_quota_mb * MB
 
 
 def default_quota(row: Row, standard: int) -> str:
@@ -110,7 +110,7 @@ def create_dialog(servers: Sequence[str]) -> None:
             sent = ui.submit(_("Add"))
         if sent:
             with ui.attempt():
-                row = ui.app().provisioner.create_domain(
+                row = ui.app().services.domains.create(
                     who.actor,
                     normalise_domain(name or ""),
                     server or "",
@@ -135,7 +135,7 @@ def edit_dialog(row: Row) -> None:
         if sent:
             values = {"description": description, "default_quota_bytes": quota}
             with edit_conflict.saving(seen, values, _written()):
-                ui.app().provisioner.edit_domain(
+                ui.app().services.domains.edit(
                     who.actor,
                     row["uid"],
                     description=description,
@@ -177,7 +177,7 @@ def _written() -> edit_conflict.Fields:
 
 def delete_dialog(row: Row, listing: ui.Listing) -> None:
     def delete() -> str:
-        ui.app().provisioner.delete_domain(ui.signed_in(Permission.DOMAIN_WRITE).actor, row["uid"])
+        ui.app().services.domains.delete(ui.signed_in(Permission.DOMAIN_WRITE).actor, row["uid"])
         listing.clear_selection()
         return _("{name} is deleted.", name=readable(row["name"]))
 

@@ -6,7 +6,7 @@ from webui.kit.i18n import _
 
 def password_hint() -> str:
     """The rules in force, for the boxes in which a password is typed."""
-    rules = ui.app().policy.now().passwords
+    rules = ui.app().services.policy.now().passwords
     return _(
         "{least} to {most} characters, with {n} of: capital letter, small letter, digit, other character.",
         least=rules.min_length,

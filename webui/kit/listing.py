@@ -65,11 +65,10 @@ class Listing:
         every: str | None = None,
     ) -> T | None:
         """A drop-down; None is `every`, e.g. All. Without `words` an option is a state, role, or text."""
-        self._follow_link(name, options)
         chosen = st.selectbox(
             title,
             list(options),
-            index=None,
+            index=self._linked(name, options, None),
             format_func=words or format.label,
             key=self._key(name),
             placeholder=every or _("All"),
@@ -80,10 +79,10 @@ class Listing:
     def part(self, options: Mapping[str, str]) -> str:
         """Which part of the page is shown, the first at the start: name → title."""
         first = next(iter(options))
-        self._follow_link("part", list(options))
         chosen = st.radio(
             _("Part"),
             list(options),
+            index=self._linked("part", list(options), 0),
             format_func=options.__getitem__,
             key=self._key("part"),
             horizontal=True,
@@ -95,28 +94,27 @@ class Listing:
     def sort(self, options: Mapping[str, str], default: str) -> tuple[str, bool]:
         """A drop-down of column → title; returns the column and whether it is descending (`-column`)."""
         names = list(options)
-        self._follow_link("sort", names)
         chosen = st.selectbox(
             _("Sort by"),
             names,
-            index=names.index(default),
+            index=self._linked("sort", names, names.index(default)),
             format_func=lambda name: options[name],
             key=self._key("sort"),
             on_change=self.first_page,
         )
-        picked = chosen if chosen in options else default
+        picked = chosen if chosen is not None and chosen in options else default
         self._keep_in_link("sort", picked, unless=default)
         return picked.removeprefix("-"), picked.startswith("-")
 
     # Streamlit's own binding would write the word on the screen, which is another one in each language.
 
-    def _follow_link(self, name: str, options: Sequence[T]) -> None:
-        """At first the address of the page decides."""
+    def _linked(self, name: str, options: Sequence[T], default: int | None) -> int | None:
+        """At first the address of the page decides, told as the widget's default. As its state it would be lost where
+        somebody clicks before the browser has noted it: the browser then goes back to the default."""
         key = self._key(name)
-        if key not in st.session_state:
-            for option in options:
-                if st.query_params.get(key) == str(option):
-                    st.session_state[key] = option
+        said = next((n for n, option in enumerate(options) if st.query_params.get(key) == str(option)), default)
+        elsewhere = key in st.session_state and said is not None and st.session_state[key] != options[said]
+        return default if elsewhere else said
 
     def _keep_in_link(self, name: str, chosen: T, *, unless: T | None = None) -> T:
         """Then the address says what is chosen, if that is not what is shown anyway."""

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 def app() -> Postroom:
-    """The product: `app().queries` to read, `app().provisioner` to write."""
+    """The product: `app().queries` to read, `app().services` to write."""
     return running.postroom()
 
 
@@ -147,6 +147,12 @@ def link(page: str, text: str, *, icon: str | None = None, **filters: str | None
     known = {name: value for name, value in filters.items() if value is not None}
     path = str(PAGES / f"{page}.py")
     st.page_link(path, label=text, icon=icon, icon_position="right", query_params=known or None)
+
+
+def go_to(**chosen: Any) -> None:
+    """For a button's on_click: what the next run of this page shows, by the keys of its widgets."""
+    state = st.session_state
+    state.update({key: value for key, value in chosen.items() if key not in state or state[key] != value})
 
 
 def dialog_key() -> str:

@@ -37,7 +37,7 @@ def bar(
 def _deleted_bar(who: SignedIn, rows: Sequence[Row], listing: ui.Listing) -> None:
     if st.button(_("Restore"), icon=":material/restore_from_trash:", disabled=not rows):
         with ui.attempt():
-            result = ui.app().provisioner.restore_mailboxes(who.actor, [row["uid"] for row in rows])
+            result = ui.app().services.bulk.restore(who.actor, [row["uid"] for row in rows])
             listing.clear_selection()
             said = counted(len(result.done), "{n} mailbox is restored.", "{n} mailboxes are restored.")
             delivery.done_many(who, said, result)
@@ -73,8 +73,8 @@ def _switch(who: SignedIn, rows: Sequence[Row], listing: ui.Listing) -> None:
     text, icon = (_("Enable"), ":material/check:") if enable else (_("Disable"), ":material/block:")
     if st.button(text, icon=icon, disabled=not rows, key="mb_switch"):
         with ui.attempt():
-            write, uids = ui.app().provisioner, [row["uid"] for row in rows]
-            result = write.enable_mailboxes(who.actor, uids) if enable else write.disable_mailboxes(who.actor, uids)
+            write, uids = ui.app().services, [row["uid"] for row in rows]
+            result = write.bulk.enable(who.actor, uids) if enable else write.bulk.disable(who.actor, uids)
             listing.clear_selection()
             changed = len(result.done)
             said = (
@@ -86,7 +86,7 @@ def _switch(who: SignedIn, rows: Sequence[Row], listing: ui.Listing) -> None:
 
 
 def retry(who: SignedIn, rows: Sequence[Row], listing: ui.Listing) -> None:
-    ui.app().provisioner.retry_many(who.actor, [(Resource.MAILBOX, row["uid"]) for row in rows])
+    ui.app().services.sync.retry_many(who.actor, [(Resource.MAILBOX, row["uid"]) for row in rows])
     listing.clear_selection()
     if len(rows) == 1:
         fresh: Mailbox = ui.app().queries.mailbox(who.actor, rows[0]["uid"])

@@ -50,7 +50,7 @@ def _soft(who: SignedIn, rows: Sequence[Row], listing: ui.Listing) -> None:
     )
     if ui.buttons(_("Delete")):
         with ui.attempt():
-            result = ui.app().provisioner.delete_mailboxes(who.actor, [row["uid"] for row in rows])
+            result = ui.app().services.bulk.delete(who.actor, [row["uid"] for row in rows])
             listing.clear_selection()
             text = counted(
                 len(result.done),
@@ -83,13 +83,13 @@ def _for_good(who: SignedIn, rows: Sequence[Row], listing: ui.Listing, touched: 
 
 
 def _delete(who: SignedIn, rows: Sequence[Row], listing: ui.Listing, erase: bool) -> None:
-    write = ui.app().provisioner
+    write = ui.app().services
     if len(rows) == 1:
-        row = write.delete_mailbox(who.actor, rows[0]["uid"], force=True, erase_mail=erase)
+        row = write.mailboxes.delete(who.actor, rows[0]["uid"], force=True, erase_mail=erase)
         listing.clear_selection()
         delivery.done(who, _("{address} is deleted for good.", address=readable(row.address)), row)
         return
-    result = write.delete_mailboxes(who.actor, [row["uid"] for row in rows], force=True, erase_mail=erase)
+    result = write.bulk.delete(who.actor, [row["uid"] for row in rows], force=True, erase_mail=erase)
     listing.clear_selection()
     text = counted(len(result.done), "{n} mailbox is deleted for good.", "{n} mailboxes are deleted for good.")
     delivery.done_many(who, text, result)

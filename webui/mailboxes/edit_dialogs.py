@@ -68,8 +68,8 @@ def create_dialog(domains: Sequence[str]) -> None:
 
 def _create(who: SignedIn, new: NewMailbox) -> tuple[Mailbox, Secret | None]:
     """The mailbox; and the password that was made for it, where none was typed."""
-    made = None if new.password else ui.app().policy.new_password()
-    return ui.app().provisioner.create_mailbox(who.actor, replace(new, password=new.password or made)), made
+    made = None if new.password else ui.app().services.policy.new_password()
+    return ui.app().services.mailboxes.create(who.actor, replace(new, password=new.password or made)), made
 
 
 def same(typed: str | None, again: str | None) -> Secret | None:
@@ -108,7 +108,7 @@ def edit_dialog(row: Row) -> None:
                 "quota_messages": messages or 0,
             }
             with edit_conflict.saving(seen, values, _written()):
-                made = ui.app().provisioner.edit_mailbox(who.actor, row["uid"], **values, expected_version=seen.version)
+                made = ui.app().services.mailboxes.edit(who.actor, row["uid"], **values, expected_version=seen.version)
                 delivery.done(who, _("{address} is saved.", address=readable(made.address)), made)
 
     edit()
@@ -133,12 +133,12 @@ def quota_dialog(rows: Sequence[Row], listing: ui.Listing) -> None:
         who = ui.signed_in(Permission.MAILBOX_READ)
         with st.form(f"set_quota_{form}", border=False):
             st.write(chosen_text(rows))
-            standard = ui.app().policy.now().default_quota_mb
+            standard = ui.app().services.policy.now().default_quota_mb
             quota = st.number_input(_("Quota (MB)"), 0, MAX_MB, standard, 256, help=_("0: no limit"))
             sent = ui.submit(_("Save"))
         if sent:
             with ui.attempt():
-                result = ui.app().provisioner.set_quotas(who.actor, [row["uid"] for row in rows], int(quota or 0) * MB)
+                result = ui.app().services.bulk.set_quota(who.actor, [row["uid"] for row in rows], int(quota or 0) * MB)
                 listing.clear_selection()
                 number = len(result.done) + len(result.unchanged)
                 text = counted(number, "The quota of {n} mailbox is set.", "The quota of {n} mailboxes is set.")

@@ -48,7 +48,7 @@ def _generated(who: SignedIn, row: Row, once: ui.Once) -> None:
     st.write(_("A random password is made and shown once. The old password stops working."))
     if ui.buttons(_("Create new password")):
         with ui.attempt():
-            made, secret = once(lambda: ui.app().provisioner.reset_password(who.actor, row["uid"]))
+            made, secret = once(lambda: ui.app().services.mailboxes.reset_password(who.actor, row["uid"]))
             if secret:
                 delivery.done_with_password(who, _("The password is changed."), made, secret)
 
@@ -63,7 +63,7 @@ def _typed(who: SignedIn, row: Row, key: str) -> None:
             password = same(typed, again)
             if password is None:
                 raise InvalidInput("Type a password.")
-            made, _none = ui.app().provisioner.reset_password(who.actor, row["uid"], password)
+            made, _none = ui.app().services.mailboxes.reset_password(who.actor, row["uid"], password)
             delivery.done(who, _("The password of {address} is changed.", address=readable(made.address)), made)
 
 
@@ -87,7 +87,7 @@ def verify_dialog(row: Row) -> None:
             with ui.attempt(), st.spinner(_("Asking the mail server …")):
                 if not typed:
                     raise InvalidInput("Type a password.")
-                if ui.app().provisioner.verify_credentials(who.actor, row["uid"], Secret(typed)):
+                if ui.app().services.mailboxes.verify_password(who.actor, row["uid"], Secret(typed)):
                     st.success(_("The mail server lets it in."), icon=":material/check_circle:")
                 else:
                     st.error(_("The mail server refuses this password."), icon=":material/cancel:")

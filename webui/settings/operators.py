@@ -65,7 +65,7 @@ def create_dialog(domains: Sequence[str]) -> None:
         if sent:
             with ui.attempt():
                 role = given.pop("role")
-                add = ui.app().provisioner.create_operator
+                add = ui.app().services.operators.create
                 row, password = once(lambda: add(who.actor, username or "", role, **given))
                 if password:
                     ui.one_time_password(row.username, password)
@@ -85,7 +85,7 @@ def edit_dialog(row: Mapping[str, Any], domains: Sequence[str]) -> None:
         if sent:
             with ui.attempt():
                 given["email"] = given["email"] or ""
-                ui.app().provisioner.edit_operator(who.actor, row["uid"], expected_version=row["version"], **given)
+                ui.app().services.operators.edit(who.actor, row["uid"], expected_version=row["version"], **given)
                 ui.done(_("Saved."))
 
     edit()
@@ -122,7 +122,7 @@ def reset_dialog(row: Mapping[str, Any]) -> None:
         st.write(_("{name} gets a one-time password, and is signed out everywhere.", name=name))
         if ui.buttons(_("Make one-time password")):
             with ui.attempt():
-                set_password = ui.app().provisioner.set_operator_password
+                set_password = ui.app().services.operators.set_password
                 _row, password = once(lambda: set_password(who.actor, row["uid"]))
                 if password:
                     ui.one_time_password(row["username"], password)

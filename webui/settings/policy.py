@@ -44,7 +44,7 @@ GROUPS = {
 def part(place: Any) -> None:
     """The whole section. `place`: of the page's main buttons."""
     who = ui.signed_in(Permission.POLICY_READ)
-    shown = ui.app().policy.show(who.actor)
+    shown = ui.app().services.policy.show(who.actor)
     chosen = any(rule.source is Source.SET for rule in shown.rules)
     if place.button(_("Back to defaults"), icon=":material/undo:", disabled=not chosen):
         reset_dialog(shown)
@@ -138,7 +138,7 @@ def edit_dialog(shown: Shown) -> None:
         if sent:
             with ui.attempt():
                 changes = {name: value for name, value in given.items() if value != _own(shown[name])}
-                ui.app().policy.edit(who.actor, changes, expected_version=shown.version)
+                ui.app().services.policy.edit(who.actor, changes, expected_version=shown.version)
                 ui.done(_("The rules are saved."))
 
     edit()
@@ -147,7 +147,7 @@ def edit_dialog(shown: Shown) -> None:
 def reset_dialog(shown: Shown) -> None:
     def reset() -> str:
         who = ui.signed_in(Permission.POLICY_WRITE)
-        ui.app().policy.edit(who.actor, dict.fromkeys(NAMES), expected_version=shown.version)
+        ui.app().services.policy.edit(who.actor, dict.fromkeys(NAMES), expected_version=shown.version)
         return _("The rules are as the environment or the product says.")
 
     changed = [

@@ -60,7 +60,7 @@ def create_dialog(kinds: Kinds) -> None:
             sent = ui.submit(_("Add"))
         if sent:
             with ui.attempt():
-                ui.app().provisioner.create_server(who.actor, name or "", kind, settings, idempotency_key=key)
+                ui.app().services.servers.create(who.actor, name or "", kind, settings, idempotency_key=key)
                 ui.done(_("The mail server {name} is added. Test its connection now.", name=name))
 
     create()
@@ -87,7 +87,7 @@ def edit_dialog(server: Server, kinds: Kinds) -> None:
             sent = ui.submit(_("Save"))
         if sent:
             with ui.attempt():
-                ui.app().provisioner.edit_server(
+                ui.app().services.servers.edit(
                     who.actor,
                     server.uid,
                     settings=settings,
@@ -101,7 +101,7 @@ def edit_dialog(server: Server, kinds: Kinds) -> None:
 
 def delete_dialog(server: Server) -> None:
     def delete() -> str:
-        ui.app().provisioner.delete_server(ui.signed_in(Permission.SERVER_WRITE).actor, server.uid)
+        ui.app().services.servers.delete(ui.signed_in(Permission.SERVER_WRITE).actor, server.uid)
         return _("{name} is deleted.", name=server.name)
 
     name = ui.plain(server.name)

@@ -57,7 +57,7 @@ def create_dialog(domains: Sequence[str]) -> None:
             sent = ui.submit(_("Make"))
         if sent:
             with ui.attempt():
-                row, token = once(lambda: ui.app().tokens.create(who.actor, given.pop("name"), **given))
+                row, token = once(lambda: ui.app().services.tokens.create(who.actor, given.pop("name"), **given))
                 text = _("The token {name}:", name=f"**{ui.plain(row.name)}**")
                 ui.show_once(ui.OneTime(_("API token"), text, token, ""))
 
@@ -92,7 +92,7 @@ def _fields(domains: Sequence[str]) -> dict[str, Any]:
 def revoke_dialog(row: Row) -> None:
     def revoke() -> str:
         who = ui.signed_in(Permission.TOKEN_WRITE)
-        ui.app().tokens.revoke(who.actor, row["uid"])
+        ui.app().services.tokens.revoke(who.actor, row["uid"])
         return _("The token {name} is revoked.", name=row["name"])
 
     text = _("The program that has {name} can call no more, at once.", name=f"**{ui.plain(row['name'])}**")
@@ -102,7 +102,7 @@ def revoke_dialog(row: Row) -> None:
 def part(adding: Any) -> None:
     """The whole section. `adding`: the place of the page's main button."""
     who = ui.signed_in(Permission.TOKEN_READ)
-    rows = ui.app().tokens.tokens(who.actor)
+    rows = ui.app().services.tokens.tokens(who.actor)
     if adding.button(_("Make API token"), type="primary", icon=":material/add:"):
         create_dialog(ui.app().queries.domain_names(who.actor))
     bar = st.container(horizontal=True)

@@ -33,7 +33,7 @@ def look(server: Row, search: str) -> None:
     actor = ui.signed_in(Permission.SYNC_READ).actor
     st.session_state.pop(KEPT, None)
     with ui.attempt(), st.spinner(_("Reading {name} …", name=ui.plain(server["name"]))):
-        found = ui.app().provisioner.compare(actor, server["uid"], search=search)
+        found = ui.app().services.sync.compare(actor, server["uid"], search=search)
         st.session_state[KEPT] = (server["uid"], actor.domains, search, found)
 
 
@@ -208,7 +208,7 @@ def decide(listing: ui.Listing, server: Row, kind: Found, chosen: Sequence[Findi
 
     def resolve() -> str:
         actor = ui.signed_in(Permission.SYNC_PUSH).actor
-        ui.app().provisioner.resolve_many(actor, server["uid"], keys, choice.winner)
+        ui.app().services.sync.resolve_many(actor, server["uid"], keys, choice.winner)
         listing.clear_selection()
         forget()
         return _("Settled: {n}.", n=len(keys))
@@ -239,7 +239,7 @@ def decide_all(listing: ui.Listing, server: Row, found: Comparison, winner: Winn
 
     def resolve() -> str:
         actor = ui.signed_in(Permission.SYNC_PUSH).actor
-        resolved = ui.app().provisioner.resolve_all(actor, server["uid"], winner)
+        resolved = ui.app().services.sync.resolve_all(actor, server["uid"], winner)
         listing.clear_selection()
         forget()
         return _("Settled: {n}.", n=resolved)
@@ -262,7 +262,7 @@ def decide_all(listing: ui.Listing, server: Row, found: Comparison, winner: Winn
 def push_now(server: Row) -> None:
     actor = ui.signed_in(Permission.SYNC_PUSH).actor
     with ui.attempt(), st.spinner(_("Sending …")):
-        result = ui.app().provisioner.push(actor, server["uid"], seconds=ui.app().settings.page_budget_seconds)
+        result = ui.app().services.sync.push(actor, server["uid"], seconds=ui.app().settings.page_budget_seconds)
         forget()
         ui.done(sync_status.pushed(result))
 
@@ -290,7 +290,7 @@ def import_dialog(server: Row) -> None:
 
 def keep_result(actor: Any, server_uid: UUID, force: bool) -> None:
     """The result stays on the page until the next step; of long lists the beginning."""
-    result = ui.app().provisioner.pull(actor, server_uid, force=force)
+    result = ui.app().services.sync.pull(actor, server_uid, force=force)
     st.session_state[PULLED] = (
         server_uid,
         result.imported,

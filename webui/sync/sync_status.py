@@ -88,7 +88,7 @@ def _why(row: Row) -> None:
     st.info(f"**{ui.plain(readable(row['address']))}**: {ui.plain(reason(row))}", icon=":material/info:")
     if row["error_code"] == "SYNC_CONFLICT":
         there = {"sy_part": "compare", "sy_server": row["server"], "sy_q": row["address"], "sy_again": True}
-        if st.button(_("Compare"), icon=":material/compare_arrows:", on_click=st.session_state.update, kwargs=there):
+        if st.button(_("Compare"), icon=":material/compare_arrows:", on_click=ui.go_to, kwargs=there):
             st.rerun()
 
 
@@ -133,14 +133,14 @@ def next_attempt(row: Row) -> str | None:
 
 def _retry_buttons(bar: Any, listing: ui.Listing, chosen: Sequence[Row]) -> None:
     actor = ui.signed_in(Permission.SYNC_PUSH, seen=False).actor
-    write = ui.app().provisioner
+    write = ui.app().services
     if bar.button(_("Retry"), icon=":material/refresh:", disabled=not chosen, key="sy_retry"):
         with ui.attempt():
-            write.retry_many(actor, [(Resource(row["resource"]), row["uid"]) for row in chosen])
+            write.sync.retry_many(actor, [(Resource(row["resource"]), row["uid"]) for row in chosen])
             _say_left(listing, _became(actor, chosen))
     if bar.button(_("Retry all"), icon=":material/restart_alt:", key="sy_retry_all"):
         with ui.attempt():
-            write.retry_all(actor)
+            write.sync.retry_all(actor)
             _say_left(listing)
     if chosen:
         bar.caption(counted(len(chosen), "{n} selected", "{n} selected"))
@@ -192,7 +192,7 @@ def alarm(row: Row, *, may_force: bool) -> None:
                 _("See what is missing"),
                 icon=":material/compare_arrows:",
                 key=f"sy_see_{row['uid']}",
-                on_click=st.session_state.update,
+                on_click=ui.go_to,
                 kwargs={"sy_part": "compare", "sy_server": row["name"], "sy_kind": Found.GONE, "sy_again": True},
             )
             if may_force:
@@ -208,7 +208,7 @@ def force_dialog(row: Row) -> None:
     def force() -> str:
         actor = ui.signed_in(Permission.SYNC_FORCE).actor
         seconds = ui.app().settings.page_budget_seconds
-        return pushed(ui.app().provisioner.push_unsafe(actor, row["uid"], seconds=seconds))
+        return pushed(ui.app().services.sync.force_push(actor, row["uid"], seconds=seconds))
 
     ui.confirm(
         _("Send to {name} anyway", name=name),

@@ -30,6 +30,7 @@ class DmsFiles:
     def __init__(self, settings: Mapping[str, Any], timeout_seconds: float) -> None:
         self.folder = Path(settings["path"])
         self._config: DmsConfig | None = None
+        self._read: dict[str, str] | None = None  # the texts the last plan was made from, until they are written over
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -80,7 +81,8 @@ class DmsFiles:
     # ---- reading ---------------------------------------------------------------------------
 
     def read(self, keys: Collection[Key] | None = None) -> ServerState:
-        return self._parse(self._texts()).state()
+        self._read = self._texts()
+        return self._parse(self._read).state()
 
     def _parse(self, texts: Mapping[str, str]) -> DmsConfig:
         self._config = DmsConfig(texts, before=self._config)
@@ -107,7 +109,8 @@ class DmsFiles:
         if problems := list(self._folder_problems()):
             raise Unreachable(problems[0])
         for _ in range(TRIES):
-            texts = self._texts()
+            # What was read for the plan need not be read again: where it is no longer so, `_write` finds out.
+            texts, self._read = self._read or self._texts(), None
             config = self._parse(texts).copy()
             outcomes = config.edit_all(changes)
             try:

@@ -15,7 +15,6 @@ from provision.storage.models.callers import (
 from provision.storage.models.mail import TABLES, Alias, Domain, Mailbox, Server
 from provision.storage.models.policy import PolicyRow
 from provision.storage.models.records import (
-    ApiAnswer,
     AuditCheckpoint,
     AuditLink,
     IdempotencyKey,
@@ -28,7 +27,6 @@ __all__ = [
     "TABLES",
     "AdminSession",
     "Alias",
-    "ApiAnswer",
     "ApiToken",
     "AuditCheckpoint",
     "AuditLink",

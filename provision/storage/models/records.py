@@ -77,25 +77,19 @@ class AuditCheckpoint(Base):
 
 
 class IdempotencyKey(Base):
-    """A creating call that was made: the same key again gives the same thing."""
+    """A call that happens once: what it made, and for a call of the API how it was answered, sealed.
+
+    Without `operation` nothing was made yet; without `status` the call is still being worked on, or none of the API.
+    """
 
     __tablename__ = "idempotency_key"
 
     key: Mapped[str] = mapped_column(String(200), primary_key=True)
-    operation: Mapped[str] = mapped_column(String(40))
-    request_digest: Mapped[str] = mapped_column(String(64))
+    operation: Mapped[str] = mapped_column(String(40), default="")
+    request_digest: Mapped[str] = mapped_column(String(64), default="")
     resource_ids: Mapped[list[str]] = mapped_column(default=list)
     refusals: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, server_default="[]")  # of a call of many
-    created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
-
-
-class ApiAnswer(Base):
-    """What a POST with an Idempotency-Key was answered, sealed; without `status` it is still being worked on."""
-
-    __tablename__ = "api_answer"
-
-    key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    request_digest: Mapped[str] = mapped_column(String(64))
+    request_mac: Mapped[str | None] = mapped_column(String(64))
     status: Mapped[int | None]
     sealed_body: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
