@@ -14,12 +14,11 @@ from tests.bench.logrows import fill_log
 from tests.bench.world import fill
 from tests.conftest import World
 
-pytestmark = pytest.mark.both_databases
-
 SYSTEM = Actor.system("test")
 MORE_THAN_THE_POOL = 40
 
 
+@pytest.mark.both_databases
 def test_readers_that_stop_keep_nobody_else_from_the_database(world: World) -> None:
     fill(world.app, 2500, 300, synced=True, domains=3)
     fill_log(world.app, 2500)
@@ -33,6 +32,7 @@ def test_readers_that_stop_keep_nobody_else_from_the_database(world: World) -> N
     world.add("anna@example.com")
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     "where", [MailboxFilter(), MailboxFilter(domain="corp01.example"), MailboxFilter("anna")], ids=str
 )
@@ -45,6 +45,7 @@ def test_a_stream_of_mailboxes_is_the_whole_list_by_address(world: World, where:
     assert len(streamed) > 100
 
 
+@pytest.mark.both_databases
 def test_a_stream_of_the_log_ends_with_what_was_there_when_it_began(world: World) -> None:
     fill_log(world.app, 2500)
     whole = world.app.queries.each_log(SYSTEM)
