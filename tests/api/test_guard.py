@@ -98,7 +98,7 @@ def test_a_session_cookie_means_nothing_here(api: Api) -> None:
 
 
 def test_revoked_and_expired_tokens_end_at_once(api: Api) -> None:
-    tokens, alice = api.world.app.tokens, api.world.alice
+    tokens, alice = api.world.app.services.tokens, api.world.alice
     token = api.make_token("short", expires_at=utc_now() + timedelta(hours=1))
     api.ok("GET", "/token", token=token)
     with time_machine.travel(utc_now() + timedelta(hours=2)):
@@ -110,7 +110,7 @@ def test_revoked_and_expired_tokens_end_at_once(api: Api) -> None:
 
 
 def test_making_and_revoking_is_in_the_audit(api: Api) -> None:
-    tokens, alice = api.world.app.tokens, api.world.alice
+    tokens, alice = api.world.app.services.tokens, api.world.alice
     tokens.revoke(alice, tokens.by_name(alice, "all")["uid"])
     records = [r for r in api.world.app.queries.logs(alice).rows if r["resource_type"] == "token"]
     assert [(r["operation"], r["operator"], r["resource_name"]) for r in records] == [
