@@ -65,9 +65,14 @@ class Synced(Model):
     sync_status: SyncStatus = Field(examples=[SyncStatus.SYNCED])
     last_synced_at: datetime | None = Field(examples=[TIME])
     sync_error: str | None = Field(examples=[None])
+    """Why it is not on the mail server yet, be it PENDING or FAILED; null when it is."""
     sync_error_code: str | None = Field(examples=[None])
+    """For programs: e.g. SERVER_UNREACHABLE, UNSAFE_PLAN (the server is halted), GATHERING, REMOVING, WAITING."""
+    sync_advice: str | None = Field(examples=[None])
+    """What can be done about it."""
     attempts: int = Field(examples=[0])
     next_attempt_at: datetime | None = Field(examples=[None])
+    """Of this row and of its mail server the later one. Null: at once, or not by itself."""
     removing: bool = Field(examples=[False])
     """It is on its way out on the mail server."""
     created_at: datetime = Field(examples=[TIME])

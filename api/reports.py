@@ -46,6 +46,7 @@ class Pushed(Model):
     resource_type: Resource = Field(examples=[Resource.MAILBOX])
     sync_status: SyncStatus = Field(examples=[SyncStatus.SYNCED])
     sync_error: str | None = Field(examples=[None])
+    sync_advice: str | None = Field(examples=[None])
 
 
 class Waiting(Model):
@@ -53,8 +54,9 @@ class Waiting(Model):
     resource_type: Resource = Field(examples=[Resource.MAILBOX])
     address: str = Field(examples=["anna@example.com"])
     sync_status: SyncStatus = Field(examples=[SyncStatus.FAILED])
-    sync_error: str | None = Field(examples=["There is no folder /srv/config."])
+    sync_error: str | None = Field(examples=["The mail server main cannot be reached: There is no folder /srv/config."])
     sync_error_code: str | None = Field(examples=["SERVER_UNREACHABLE"])
+    sync_advice: str | None = Field(examples=["It is sent by itself; a push sends it now."])
     attempts: int = Field(examples=[8])
     next_attempt_at: datetime | None = Field(examples=[None])
     removing: bool = Field(examples=[False])

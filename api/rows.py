@@ -36,9 +36,14 @@ def paged(page: Page, items: list[Any], **more: Any) -> dict[str, Any]:
     }
 
 
+def explained(row: Mapping[str, Any]) -> dict[str, Any]:
+    """How far a row is, and why not further."""
+    why = {"sync_error": row["reason"], "sync_error_code": row["reason_code"], "sync_advice": row["advice"]}
+    return {**{name: row[name] for name in ("sync_status", "attempts", "next_attempt_at", "removing")}, **why}
+
+
 def synced(row: Mapping[str, Any]) -> dict[str, Any]:
-    same = ("sync_status", "last_synced_at", "attempts", "next_attempt_at", "removing", "created_at", "updated_at")
-    return {**{name: row[name] for name in same}, "sync_error": row["error"], "sync_error_code": row["error_code"]}
+    return {**explained(row), **{name: row[name] for name in ("last_synced_at", "created_at", "updated_at")}}
 
 
 def mailbox(row: Mapping[str, Any]) -> dict[str, Any]:

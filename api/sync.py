@@ -1,6 +1,7 @@
 """What waits, sending it again, importing, comparing both sides and resolving differences."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
@@ -85,9 +86,11 @@ async def push_one(product: Product, actor: MayPush, id: UUID, key: IdempotencyK
     """Send one mailbox or alias again."""
     resource = await run_in_threadpool(_resource, product, actor, id)
     await run_in_threadpool(product.services.sync.retry, actor, resource, id)
-    row = await wait_until_synced(lambda: _row(product, actor, resource, id), wait)
-    status, error = (row["sync_status"], row["error"]) if row else (SyncStatus.SYNCED, None)
-    return {"id": id, "resource_type": resource, "sync_status": status, "sync_error": error}
+    looking = replace(actor, scopes=None)
+    row = await wait_until_synced(lambda: product.queries.row(looking, resource, id), wait)
+    names = ("sync_status", "sync_error", "sync_advice")
+    shown = rows.explained(row) if row else dict.fromkeys(names) | {"sync_status": SyncStatus.SYNCED}
+    return {"id": id, "resource_type": resource, **{name: shown[name] for name in names}}
 
 
 @router.get("/preview", response_model=reports.Preview)
@@ -128,18 +131,10 @@ def _normal(item: reports.ResolveItem) -> str:
 def _resource(product: Postroom, actor: Actor, uid: UUID) -> Resource:
     """What has this id. Raises: NotFound."""
     for resource in Resource:
-        try:
-            _row(product, actor, resource, uid)
-        except NotFound:
-            continue
-        return resource
+        with suppress(NotFound):
+            product.queries.row(replace(actor, scopes=None), resource, uid)
+            return resource
     raise NotFound("There is no such mailbox or alias.")
-
-
-def _row(product: Postroom, actor: Actor, resource: Resource, uid: UUID) -> Mapping[str, Any]:
-    looking = replace(actor, scopes=None)
-    read = product.queries.mailbox_row if resource is Resource.MAILBOX else product.queries.alias_row
-    return read(looking, uid)
 
 
 def _counts(counts: Mapping[str, int], kind: str) -> dict[str, int]:
@@ -147,14 +142,8 @@ def _counts(counts: Mapping[str, int], kind: str) -> dict[str, int]:
 
 
 def _unsynced(row: Mapping[str, Any]) -> dict[str, Any]:
-    same = ("address", "sync_status", "attempts", "next_attempt_at", "removing", "server", "server_error", "alarm")
-    return {
-        **{name: row[name] for name in same},
-        "id": row["uid"],
-        "resource_type": row["resource"],
-        "sync_error": row["error"],
-        "sync_error_code": row["error_code"],
-    }
+    same = {name: row[name] for name in ("address", "server", "server_error", "alarm")}
+    return {**rows.explained(row), **same, "id": row["uid"], "resource_type": row["resource"]}
 
 
 def _finding(entry: Finding) -> dict[str, Any]:

@@ -14,8 +14,7 @@ listing = ui.Listing("mb", parts.SIZE)
 may = who.may(Permission.MAILBOX_WRITE)
 
 heading = ui.title(_("Mailboxes"))
-servers = app.queries.health(who.actor)
-delivery.banner(servers)
+delivery.banner(app.queries.health(who.actor))
 parts.cards(who)
 if may:
     csv_import.progress(who)
@@ -34,11 +33,11 @@ with heading:
 
 actions = st.container(horizontal=True, vertical_alignment="center")
 if page.total:
-    chosen = parts.table(listing, page, servers, many=may)
+    chosen = parts.table(listing, page, many=may)
     listing.pages(page, parts.count(page))
 else:
     chosen = []
     ui.empty(_("No mailbox matches. Widen the filters, or create one."), ":material/search_off:")
 with actions:
-    action_bar.bar(who, chosen, listing, servers, may=may, deleted=where.status == Status.DELETED)
+    action_bar.bar(who, chosen, listing, may=may, deleted=where.status == Status.DELETED)
 detail.open_from_url()

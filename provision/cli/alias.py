@@ -60,10 +60,11 @@ def list_(
         )
         return Code.DONE
     facts = [
-        (r["address"], r["destinations"], r["mailbox"], "REMOVING" if r["removing"] else r["sync_status"])
+        (r["address"], r["destinations"], r["mailbox"], "REMOVING" if r["removing"] else r["sync_status"], r["reason"])
         for r in page.rows
     ]
-    table(("alias", "destinations", "mailbox", "sync"), facts, "There is no such alias.")
+    columns = ("alias", "destinations", "mailbox", "sync", "reason")
+    table(columns, facts, "There is no such alias.", spare_last=True)
     pages(page)
     return Code.DONE
 

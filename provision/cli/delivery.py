@@ -2,84 +2,73 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from provision.cli.output import say, say_json
 from provision.cli.session import Code, Session
-from provision.cli.views import view
+from provision.cli.views import view, without_ids
 from provision.core.errors import NotFound
+from provision.core.state import Resource
+from provision.queries import Explanation, Remedy
 from provision.storage.models import Alias, Mailbox, SyncStatus
-from provision.sync.engine import quiet_seconds
 
 Synced = Mailbox | Alias
 REMOVED = "REMOVED"
+NEXT = {
+    Remedy.PUSH: "Send it now: python -m provision sync push {server}",
+    Remedy.LOOK: "See what is missing: python -m provision sync preview {server}; "
+    "all goes on when that is back. If it is meant: python -m provision sync push {server} --force",
+    Remedy.RETRY: "Try again: python -m provision sync retry {address}",
+    Remedy.COMPARE: "Choose which side counts: python -m provision sync preview {server}, "
+    "then python -m provision sync resolve {address} --server {server} --wins dashboard (or server)",
+    Remedy.RESET_PASSWORD: "Set a new password: python -m provision mailbox passwd {address}",
+}
 
 
 def report(session: Session, done: str, row: Synced, *, as_json: bool, **more: Any) -> int:
     """Say what was done to one row and how far it has come; the exit code says the same."""
-    state, shown = _look(session, row)
+    shown = look(session, row)
     if as_json:
         say_json({**shown, **more})
     else:
-        say(*_lines(done, row, shown))
-    return _code([state])
+        say(*_lines(done, shown))
+    return _code([shown])
 
 
 def report_many(session: Session, done: str, rows: Sequence[Synced], errors: Sequence[str], *, as_json: bool) -> int:
     """The same for several rows, and why others were left out; a refusal outweighs a wait."""
-    looks = [(row, *_look(session, row)) for row in rows]
+    looks = [look(session, row) for row in rows]
     if as_json:
-        say_json({"done": [shown for _, _, shown in looks], "errors": list(errors)})
+        say_json({"done": looks, "errors": list(errors)})
     else:
-        for row, _, shown in looks:
-            say(*_lines(done, row, shown))
+        for shown in looks:
+            say(*_lines(done, shown))
         say(*errors)
-    return Code.REFUSED if errors else _code([state for _, state, _ in looks])
+    return Code.REFUSED if errors else _code(looks)
 
 
-def _lines(done: str, row: Synced, shown: Mapping[str, Any]) -> list[str]:
-    lines = [f"{done} {row.address}: {shown['sync_status']}."]
-    if shown["reason"]:
-        lines += [f"  {shown['reason']}", f"  {shown['next']}"]
-    return lines
+def _lines(done: str, shown: Mapping[str, Any]) -> list[str]:
+    lines = [f"{done} {shown['address']}: {shown['sync_status']}."]
+    return [*lines, f"  {shown['reason']}", f"  {shown['next']}"] if shown["reason"] else lines
 
 
-def _look(session: Session, row: Synced) -> tuple[str, dict[str, Any]]:
-    """How far the row is now, and as a dict. A row that is gone was removed on the server."""
-    if row.removing and _is_gone(session, row):
-        return REMOVED, {**view(row), "sync_status": REMOVED, "reason": None, "next": None}
-    reason, then = why_unsynced(session, row)
-    return row.sync_status, {**view(row), "reason": reason, "next": then}
+def look(session: Session, row: Synced) -> dict[str, Any]:
+    """The row as it is now, with why it is not on the mail server yet and the command that changes it."""
+    resource = Resource.MAILBOX if isinstance(row, Mailbox) else Resource.ALIAS
+    try:
+        now = session.app.queries.row(session.actor, resource, row.uid)
+    except NotFound:  # its removal is done
+        return {**view(row), **Explanation()._asdict(), "sync_status": REMOVED, "next": None}
+    return {**without_ids(now), "next": next_step(session, now)}
 
 
-def _is_gone(session: Session, row: Synced) -> bool:
-    find = session.app.queries.mailbox if isinstance(row, Mailbox) else session.app.queries.alias
-    with suppress(NotFound):
-        find(session.actor, row.uid)
-        return False
-    return True
+def next_step(session: Session, row: Mapping[str, Any]) -> str | None:
+    """The command that brings a row of a list further."""
+    if row["remedy"] is None:
+        return None
+    name = next(s.name for s in session.app.queries.servers(session.actor) if s.id == row["server_id"])
+    return NEXT[row["remedy"]].format(server=shlex.quote(name), address=row["address"])
 
 
-def why_unsynced(session: Session, row: Synced) -> tuple[str | None, str | None]:
-    """Why a row is not on the mail server yet, and the command that changes it."""
-    if row.sync_status == SyncStatus.SYNCED:
-        return None, None
-    if row.sync_status == SyncStatus.FAILED:
-        return f"Given up: {row.error}", f"Try again: python -m provision sync retry {row.address}"
-    server = next(s for s in session.app.queries.servers(session.actor) if s.id == row.server_id)
-    now = f"Send it now: python -m provision sync push {shlex.quote(server.name)}"
-    if row.error:
-        return f"Refused, and tried again later: {row.error}", now
-    if server.alarm:
-        return f"Held back: {server.alarm}", f"{now} --force"
-    if server.error:
-        return f"The mail server {server.name} cannot be reached: {server.error}", now
-    quiet = quiet_seconds(server)
-    if quiet:
-        return f"Gathered with what else comes within {quiet:g} s, because every write interrupts the mail server.", now
-    return "It has not been sent yet; another push to this mail server may be running.", now
-
-
-def _code(states: Sequence[str]) -> int:
-    return Code.DONE if all(state in (SyncStatus.SYNCED, REMOVED) for state in states) else Code.WAITING
+def _code(shown: Sequence[Mapping[str, Any]]) -> int:
+    return Code.DONE if all(row["sync_status"] in (SyncStatus.SYNCED, REMOVED) for row in shown) else Code.WAITING

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import typer
 
-from provision.cli.delivery import report, report_many, why_unsynced
+from provision.cli.delivery import look, report, report_many
 from provision.cli.output import Json, Number, Size, card, pages, parse_size, say, say_json, size, table, used
 from provision.cli.secrets import FromStdin, Generate, ask_new_password, ask_password
 from provision.cli.session import Code, Session, session_of
-from provision.cli.views import view, without_ids
+from provision.cli.views import without_ids
 from provision.core.errors import InvalidInput, ProvisionError
 from provision.core.secret import Secret
 from provision.queries import MailboxFilter
@@ -87,10 +87,19 @@ def list_(
         )
         return Code.DONE
     facts = [
-        (r["address"], r["display_name"], size(r["quota_bytes"]), used(r["used_bytes"]), r["status"], r["sync_status"])
+        (
+            r["address"],
+            r["display_name"],
+            size(r["quota_bytes"]),
+            used(r["used_bytes"]),
+            r["status"],
+            r["sync_status"],
+            r["reason"],
+        )
         for r in page.rows
     ]
-    table(("address", "name", "quota", "used", "status", "sync"), facts, "There is no such mailbox.")
+    columns = ("address", "name", "quota", "used", "status", "sync", "reason")
+    table(columns, facts, "There is no such mailbox.", spare_last=True)
     pages(page)
     return Code.DONE
 
@@ -100,9 +109,9 @@ def show(context: typer.Context, address: Address, as_json: Json = False) -> int
     """Everything about one mailbox."""
     session = session_of(context)
     row = session.mailbox(address)
-    reason, then = why_unsynced(session, row)
+    shown = look(session, row)
     if as_json:
-        say_json({**view(row), "reason": reason, "next": then})
+        say_json(shown)
         return Code.DONE
     card(
         {
@@ -114,8 +123,9 @@ def show(context: typer.Context, address: Address, as_json: Json = False) -> int
             "messages": row.quota_messages,
             "used": row.used_bytes and used(row.used_bytes),
             "last synced": row.last_synced_at,
-            "reason": reason,
-            "next": then,
+            "reason": shown["reason"],
+            "next attempt": shown["next_attempt_at"],
+            "next": shown["next"],
             "created": row.created_at,
         }
     )
@@ -237,18 +247,7 @@ def _many(
             errors.append(error.message)
     result = change(session.actor, list(rows))
     errors += [f"{item.name}: {item.error.message}" for item in result.errors]
-    return report_many(
-        session, done, [_now(session, rows[uid]) for uid in (*result.done, *result.unchanged)], errors, as_json=as_json
-    )
-
-
-def _now(session: Session, row: Mailbox) -> Mailbox:
-    """The row as it is after the push; one that was removed as a tombstone of its own."""
-    try:
-        return session.app.queries.mailbox(session.actor, row.uid)
-    except ProvisionError:
-        row.removing = True
-        return row
+    return report_many(session, done, [rows[uid] for uid in (*result.done, *result.unchanged)], errors, as_json=as_json)
 
 
 def _report_password(session: Session, done: str, row: Mailbox, made: Secret | None, as_json: bool) -> int:

@@ -32,11 +32,19 @@ def say_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "There is nothing to show.") -> None:
-    """A plain table; `empty` where there are no rows."""
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    empty: str = "There is nothing to show.",
+    *,
+    spare_last: bool = False,
+) -> None:
+    """A plain table; `empty` where there are no rows. `spare_last`: no last column where nothing stands in it."""
     body = [[cell(value) for value in row] for row in rows]
     if not body:
         return say(empty)
+    if spare_last and all(row[-1] == cell(None) for row in body):
+        columns, body = columns[:-1], [row[:-1] for row in body]
     grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for name in columns:
         grid.add_column(name, no_wrap=not sys.stdout.isatty(), overflow="fold")

@@ -36,19 +36,11 @@ def status(context: typer.Context, number: Number = 1, page_size: Size = 50, as_
         facts = [(plural, *(counts.get(f"{what}.{state}", 0) for state in states)) for what, plural in PLURALS.items()]
         table(("entries", *states), facts)
         say("")
-        rows = [
-            (
-                r["address"],
-                r["sync_status"],
-                r["server"],
-                r["attempts"],
-                r["next_attempt_at"],
-                r["error"] or r["alarm"] or r["server_error"],
-            )
-            for r in unsynced.rows
-        ]
+        columns = ("address", "sync_status", "server", "attempts", "next_attempt_at", "reason")
+        rows = [[row[name] for name in columns] for row in unsynced.rows]
         table(("waiting", "sync", "server", "tries", "next try", "reason"), rows, "Everything is on the mail servers.")
         pages(unsynced)
+        say(*dict.fromkeys(f"{row['server']}: {row['advice']}" for row in unsynced.rows))
     return Code.WAITING if unsynced.total else Code.DONE
 
 

@@ -5,6 +5,7 @@ there are few, come all at once.
 Lists come as `Page` of plain dicts (for tables and JSON); one thing comes as its row.
 """
 
+from provision.queries.explain import Explanation, Remedy
 from provision.queries.lists import Page, kept_to_pages, prefetch
 from provision.queries.log import LogFilter, LogReads
 from provision.queries.mailboxes import MAILBOX_SORTS, MailboxFilter, MailboxReads
@@ -18,10 +19,12 @@ class Queries(MailboxReads, ServerReads, LogReads):
 __all__ = [
     "FULL_PERCENT",
     "MAILBOX_SORTS",
+    "Explanation",
     "LogFilter",
     "MailboxFilter",
     "Page",
     "Queries",
+    "Remedy",
     "kept_to_pages",
     "prefetch",
 ]

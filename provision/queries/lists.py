@@ -13,8 +13,9 @@ from provision.core import address as addresses
 from provision.core.access import Actor
 from provision.core.errors import InvalidInput, NotFound
 from provision.core.texts import N_
+from provision.queries.explain import Explanation, explain
 from provision.storage.database import Database
-from provision.storage.models import Alias, Domain, Mailbox, Status
+from provision.storage.models import Alias, Domain, Mailbox, Server, Status, SyncStatus, utc_now
 from provision.storage.search import Search
 
 # Written out, not bound: the databases use their partial indexes only for this very text.
@@ -111,9 +112,9 @@ class Reads:
         with self.database.read() as session:
             found = session.execute(joined(table, columns).where(table.uid == uid, *scope(actor, table.domain_id)))
             row = found.mappings().first()
-        if row is None:
-            raise NotFound(NO_SUCH[what], code=f"{what.upper()}_NOT_FOUND")
-        return dict(row)
+            if row is None:
+                raise NotFound(NO_SUCH[what], code=f"{what.upper()}_NOT_FOUND")
+            return explained(session, [row])[0]
 
 
 def scope(actor: Actor, column: Any) -> list[ColumnElement[bool]]:
@@ -187,7 +188,16 @@ def kept_to_pages(number: int, total: int, size: int) -> int:
 def rows_of(session: Session, table: type[Any], columns: Sequence[str], ids: Sequence[int]) -> list[dict[str, Any]]:
     """The rows in the order of their ids, with domain and owner."""
     rows = {row["id"]: row for row in session.execute(joined(table, columns).where(table.id.in_(ids))).mappings()}
-    return [dict(rows[i]) for i in ids if i in rows]
+    return explained(session, [rows[i] for i in ids if i in rows])
+
+
+def explained(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, each with why it is not on its mail server yet: the fields of `Explanation`."""
+    unsynced = {row["server_id"] for row in rows if row["sync_status"] != SyncStatus.SYNCED}
+    servers = {s.id: s for s in session.scalars(select(Server).where(Server.id.in_(unsynced)))} if unsynced else {}
+    now, nothing = utc_now(), Explanation()
+    whys = (explain(row, servers[row["server_id"]], now) if row["server_id"] in servers else nothing for row in rows)
+    return [{**row, **why._asdict()} for row, why in zip(rows, whys, strict=True)]
 
 
 def count(

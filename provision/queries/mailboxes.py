@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from provision.core.access import Actor, Permission
 from provision.core.address import as_stored
 from provision.core.errors import InvalidInput
+from provision.core.state import Resource
 from provision.queries.lists import (
     ALIAS_COLUMNS,
     MAILBOX_COLUMNS,
@@ -98,6 +99,10 @@ class MailboxReads(Reads):
         """One mailbox as it stands in a list."""
         actor.require(Permission.MAILBOX_READ)
         return self._as_listed(actor, Mailbox, MAILBOX_COLUMNS, uid, "mailbox")
+
+    def row(self, actor: Actor, resource: Resource, uid: UUID) -> Mapping[str, Any]:
+        """A mailbox or alias as it stands in a list. Raises: NotFound, also when its removal is done."""
+        return (self.mailbox_row if resource is Resource.MAILBOX else self.alias_row)(actor, uid)
 
     def own_mailboxes(self, actor: Actor, uids: Sequence[UUID]) -> frozenset[UUID]:
         """Those of these mailboxes that the actor may see."""

@@ -1,7 +1,7 @@
 """Domains with their sums, mail servers with their health, operators."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,8 @@ from provision.core.access import Actor, Permission
 from provision.core.errors import NotFound
 from provision.core.state import Resource
 from provision.core.traits import Feature
-from provision.queries.lists import PRESENT, Page, Reads, domain_id, kept_to_pages, scope, stored_domain
+from provision.queries.explain import explain_server
+from provision.queries.lists import PRESENT, Page, Reads, domain_id, explained, kept_to_pages, scope, stored_domain
 from provision.servers.kinds import KINDS, settings_of, traits_of
 from provision.servers.setting import Setting
 from provision.storage.models import (
@@ -27,7 +28,7 @@ from provision.storage.models import (
     operator_domain,
     utc_now,
 )
-from provision.sync.engine import quiet_seconds
+from provision.sync.engine import quiet_until
 
 OPERATOR_COLUMNS = (
     "id",
@@ -106,17 +107,20 @@ class ServerReads(Reads):
         return rows
 
     def health(self, actor: Actor) -> list[Mapping[str, Any]]:
-        """The mail servers as they are now, with how much waits for each; `gathering_until`: changes are collected."""
+        """The mail servers as they are now, with how much waits for each; `gathering_until`: changes are collected;
+        `reason`: why nothing goes out, `advice`: what can be done."""
         actor.require(Permission.SERVER_READ)
         with self.database.read() as session:
             unsynced = _unsynced_counts(session, actor)
         found: list[Mapping[str, Any]] = []
+        now = utc_now()
         for server in self.servers(actor):
             shown = {name: getattr(server, name) for name in HEALTH_COLUMNS}
             pending, failed = (unsynced.get((server.id, s), 0) for s in (SyncStatus.PENDING, SyncStatus.FAILED))
-            gathering = _quiet_until(server) if pending else None
-            traits = traits_of(server.kind)
+            gathering = quiet_until(server, now) if pending else None
+            traits, why = traits_of(server.kind), explain_server(server, now)
             shown |= {"erases_mail": traits.can(Feature.ERASE_MAIL), "cost": traits.cost}
+            shown |= {name: getattr(why, name, None) for name in ("reason", "advice")}
             found.append({**shown, "pending": pending, "failed": failed, "gathering_until": gathering})
         return found
 
@@ -177,7 +181,7 @@ class ServerReads(Reads):
         return min((age for age in ages if age), default=None)
 
     def unsynced(self, actor: Actor, *, sync_status: SyncStatus | None = None, number: int = 1, size: int = 50) -> Page:
-        """What is PENDING or FAILED, FAILED first, with the reason and the next try."""
+        """What is PENDING or FAILED, FAILED first."""
         actor.require(Permission.SYNC_READ)
         wanted = [sync_status] if sync_status else [SyncStatus.PENDING, SyncStatus.FAILED]
         parts: list[Any] = [
@@ -197,22 +201,17 @@ class ServerReads(Reads):
             for table in (Mailbox, Alias)
         ]
         rows = union_all(*parts).subquery()
+        its_server = (Server.name.label("server"), Server.error.label("server_error"), Server.alarm)
         statement = (
-            select(
-                rows,
-                Server.name.label("server"),
-                Server.error.label("server_error"),
-                Server.alarm,
-                Server.next_attempt_at.label("server_next_attempt_at"),
-            )
+            select(rows, *its_server)
             .join(Server, Server.id == rows.c.server_id)
             .order_by(rows.c.sync_status, rows.c.address)
         )
         with self.database.read() as session:
             total = session.scalar(select(func.count()).select_from(rows)) or 0
             number = kept_to_pages(number, total, size)
-            page = session.execute(statement.limit(size).offset((number - 1) * size)).mappings()
-            return Page([dict(row) for row in page], total, number, size)
+            page = session.execute(statement.limit(size).offset((number - 1) * size)).mappings().all()
+            return Page(explained(session, page), total, number, size)
 
     def unsynced_of(self, actor: Actor, resource: Resource, uids: Sequence[UUID]) -> list[Any]:
         """Those of these mailboxes or aliases that are not on their mail server yet, by address."""
@@ -278,14 +277,6 @@ def _unsynced_counts(session: Session, actor: Actor) -> dict[tuple[int, str], in
         for server_id, status, number in session.execute(statement.group_by(table.server_id, table.sync_status)):
             found[server_id, status] = found.get((server_id, status), 0) + number
     return found
-
-
-def _quiet_until(server: Server) -> datetime | None:
-    """Until when changes are gathered, if that is in the future."""
-    if server.last_write_at is None:
-        return None
-    until = server.last_write_at + timedelta(seconds=quiet_seconds(server))
-    return until if until > utc_now() else None
 
 
 def _mailbox_counts(session: Session, actor: Actor) -> Iterator[tuple[str, str, int]]:

@@ -153,11 +153,9 @@ class Sync:
         if server.next_attempt_at and now < server.next_attempt_at <= now + LONGEST_PAUSE:
             message = server.error or N_("The mail server could not be reached.")
             return PushResult(server.id, PushStatus.UNREACHABLE, message=message, retry_at=server.next_attempt_at)
-        quiet_until = (server.last_write_at or now) + timedelta(seconds=quiet_seconds(server))
-        is_quiet = server.last_write_at is not None and server.last_write_at <= now < quiet_until
-        if is_quiet and is_pending:
+        if is_pending and (until := quiet_until(server, now)):
             message = N_("Gathered with what else comes now, because every write interrupts the mail server.")
-            return PushResult(server.id, PushStatus.GATHERING, message=message, retry_at=quiet_until)
+            return PushResult(server.id, PushStatus.GATHERING, message=message, retry_at=until)
         return None
 
     def _deliver(self, server: Server, work: Work, force: bool, deadline: float) -> Chunks:
@@ -294,6 +292,14 @@ def quiet_seconds(server: Server) -> float:
     if server.quiet_seconds is not None:
         return server.quiet_seconds
     return traits_of(server.kind).quiet.seconds_for(server.accounts)
+
+
+def quiet_until(server: Server, now: datetime) -> datetime | None:
+    """Until when changes are gathered, if they are now."""
+    if server.last_write_at is None or server.last_write_at > now:
+        return None
+    until = server.last_write_at + timedelta(seconds=quiet_seconds(server))
+    return until if now < until else None
 
 
 def _silent_until(error: MailServerError) -> datetime | None:

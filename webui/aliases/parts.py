@@ -10,9 +10,9 @@ import streamlit as st
 from provision.core import address as addresses
 from provision.core.access import Permission
 from provision.queries import Page
-from provision.storage.models import Alias, SyncStatus
 from webui.kit import edit_conflict, format, problems, ui
 from webui.kit.i18n import _, counted
+from webui.kit.outcome import done
 
 Row = Mapping[str, Any]
 
@@ -26,7 +26,7 @@ def table(listing: ui.Listing, page: Page, *, selectable: bool) -> list[Row]:
         "sync": format.sync_column(_("Sync")),
         "last": format.time_column(_("Last sync")),
     }
-    if any(row["error"] or row["removing"] for row in page.rows):
+    if any(row["reason"] for row in page.rows):
         columns["problem"] = st.column_config.TextColumn(_("Problem"), width="medium")
     cells = [
         {
@@ -35,8 +35,7 @@ def table(listing: ui.Listing, page: Page, *, selectable: bool) -> list[Row]:
             "destinations": ", ".join(map(addresses.readable, row["destinations"])),
             "sync": [format.label(row["sync_status"])],
             "last": row["last_synced_at"],
-            "problem": problems.of_row(row["error_code"], row["error"])
-            or (_("Is being removed") if row["removing"] else None),
+            "problem": problems.reason(row),
         }
         for row in page.rows
     ]
@@ -53,16 +52,6 @@ def named(address: str) -> str:
 def split(text: str | None) -> list[str]:
     """One per line, or separated by commas."""
     return [part for part in re.split(r"[\s,;]+", text or "") if part]
-
-
-def outcome(row: Alias) -> str:
-    """What to say after a change has been saved."""
-    name = addresses.readable(row.address)
-    if row.sync_status == SyncStatus.SYNCED:
-        return _("{name} is saved and on the mail server.", name=name)
-    if row.sync_status == SyncStatus.FAILED:
-        return _("{name} is saved, but the mail server refuses it: see its problem in the list.", name=name)
-    return _("{name} is saved and waits for the mail server.", name=name)
 
 
 # ---- dialogs -------------------------------------------------------------------------------
@@ -96,7 +85,7 @@ def create_dialog() -> None:
                 row = ui.app().services.aliases.create(
                     who.actor, address or "", split(targets), mailbox_id=mailbox_named(owner), idempotency_key=key
                 )
-                ui.done(outcome(row))
+                done(who, _("{address} is saved.", address=addresses.readable(row.address)), row)
 
     create()
 
@@ -143,10 +132,10 @@ def edit_dialog(row: Row) -> None:
         if sent:
             values = {"destinations": ", ".join(split(text))}
             with edit_conflict.saving(seen, values, {"destinations": (_("Goes to"), _listed)}):
-                saved = ui.app().services.aliases.edit(
+                changed = ui.app().services.aliases.edit(
                     who.actor, row["uid"], split(text), expected_version=seen.version
                 )
-                ui.done(outcome(saved))
+                done(who, _("{address} is saved.", address=addresses.readable(changed.address)), changed)
 
     edit()
 

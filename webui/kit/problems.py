@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from provision.core.texts import N_
-from webui.kit.i18n import _, known_texts, language, say, word
+from webui.kit.i18n import known_texts, language, say, word
 
 VALUE = re.compile(r"{(\d+)}")
 
@@ -129,18 +129,6 @@ def sentence(code: str | None, message: str) -> str:
     return f"{word(heading)}: {message}" if heading and said == message and language() != "en" else said
 
 
-def of_row(code: str | None, message: str | None) -> str:
-    """Why a mailbox or alias is not on its mail server; empty where it is."""
-    return sentence(code or "COMMAND_FAILED", message) if message else ""
-
-
-def of_server(message: str | None) -> str:
-    """Why a mail server cannot be reached; empty where it can."""
-    return sentence("SERVER_UNREACHABLE", message) if message else ""
-
-
 def reason(row: Mapping[str, Any]) -> str:
-    why = of_row(row["error_code"], row["error"]) or translated(row["alarm"] or "") or of_server(row["server_error"])
-    if row["removing"]:
-        return f"{_('To be deleted')}: {why}" if why else _("To be deleted")
-    return str(why or _("Waits for its turn"))
+    """Why a row of a list is not on its mail server yet; empty where it is."""
+    return sentence(row["reason_code"], row["reason"]) if row["reason"] else ""

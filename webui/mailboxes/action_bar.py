@@ -12,14 +12,13 @@ from provision.services.bulk import BulkResult
 from provision.storage.models import Mailbox, Status, SyncStatus
 from webui.kit import format, ui
 from webui.kit.i18n import _, counted
+from webui.kit.outcome import explanation
 from webui.mailboxes import delete_dialogs, delivery, detail, edit_dialogs, password_dialogs
 
 Row = Mapping[str, Any]
 
 
-def bar(
-    who: SignedIn, rows: Sequence[Row], listing: ui.Listing, servers: Sequence[Row], *, may: bool, deleted: bool
-) -> None:
+def bar(who: SignedIn, rows: Sequence[Row], listing: ui.Listing, *, may: bool, deleted: bool) -> None:
     """`deleted`: the list shows what is soft-deleted."""
     one = rows[0] if len(rows) == 1 else None
     if st.button(_("Details"), icon=":material/open_in_full:", disabled=one is None) and one:
@@ -29,7 +28,7 @@ def bar(
     elif may:
         _living_bar(who, rows, one, listing)
     if one and not deleted and one["sync_status"] != SyncStatus.SYNCED:
-        format.sync_badge(one["sync_status"], ui.plain(delivery.reason_of(one, servers)))
+        format.sync_badge(one["sync_status"], ui.plain(explanation(one)))
     if rows:
         st.caption(counted(len(rows), "{n} selected", "{n} selected"), width="content")
 

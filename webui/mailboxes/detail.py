@@ -13,7 +13,7 @@ from provision.queries import LogFilter
 from provision.storage.models import LogStatus, Mailbox, Status, SyncStatus
 from webui.kit import format, problems, ui
 from webui.kit.i18n import _, written
-from webui.mailboxes import delivery
+from webui.kit.outcome import outcome
 
 OPEN = "mb_open"
 LOG_ROWS = 20
@@ -45,15 +45,16 @@ def dialog(uid: UUID) -> None:
 
 
 def _show(who: SignedIn, row: Mailbox) -> None:
+    arrived, how_far = outcome(who.actor, row)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{ui.plain(readable(row.address))}** {ui.plain(row.display_name)}", width="content")
         if row.status != Status.DELETED or row.removing:
-            format.sync_badge(row.sync_status, ui.plain(problems.of_row(row.error_code, row.error)) or None)
+            format.sync_badge(row.sync_status, ui.plain(how_far))
         if row.status != Status.ACTIVE:
             st.badge(format.label(Status(row.status)), color=format.STATUS_COLOURS[Status(row.status)])
-    if row.sync_status != SyncStatus.SYNCED:
+    if not arrived:
         notice: Callable[..., object] = st.error if row.sync_status == SyncStatus.FAILED else st.warning
-        notice(ui.plain(delivery.outcome(who, row)[1]), icon=format.ICONS[SyncStatus(row.sync_status)])
+        notice(ui.plain(how_far), icon=format.ICONS[SyncStatus(row.sync_status)])
     _usage(row)
     aliases, history = st.tabs([_("Aliases"), _("Log")])
     with aliases:
@@ -79,7 +80,6 @@ def _usage(row: Mailbox) -> None:
         facts = {
             _("Last sync"): f"{format.ago(row.last_synced_at)} ({format.local(row.last_synced_at)})",
             _("Attempts"): str(row.attempts),
-            _("Next attempt"): format.due(row.next_attempt_at) if row.next_attempt_at else "–",
             _("Created"): format.local(row.created_at),
             _("Changed"): format.local(row.updated_at),
         }

@@ -1,6 +1,6 @@
 """The list of mailboxes: its numbers, its filters, its table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,9 +11,8 @@ from provision.identity.sign_in import SignedIn
 from provision.queries import FULL_PERCENT, MailboxFilter, Page
 from provision.storage.models import Status, SyncStatus
 from webui.http.base_path import url_for
-from webui.kit import format, ui
+from webui.kit import format, problems, ui
 from webui.kit.i18n import _, counted, written
-from webui.mailboxes import delivery
 
 SIZE = 50
 
@@ -69,11 +68,9 @@ def export_link(where: MailboxFilter) -> None:
     st.link_button(_("Export CSV"), url_for(f"/export/mailboxes.csv?{query}"), icon=":material/download:")
 
 
-def table(
-    listing: ui.Listing, page: Page, servers: Sequence[Mapping[str, Any]], *, many: bool
-) -> list[Mapping[str, Any]]:
+def table(listing: ui.Listing, page: Page, *, many: bool) -> list[Mapping[str, Any]]:
     """The page of the list; returns the rows that are selected."""
-    cells = [_cells(row, servers) for row in page.rows]
+    cells = [_cells(row) for row in page.rows]
     columns = {
         "address": _("Address"),
         "name": _("Name"),
@@ -88,7 +85,7 @@ def table(
     return listing.table(page, cells, columns, alt=_("Mailboxes"), select="multi-row" if many else "single-row")
 
 
-def _cells(row: Mapping[str, Any], servers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
     share = row["used_percent"]
     return {
         "address": readable(row["address"]),
@@ -97,7 +94,7 @@ def _cells(row: Mapping[str, Any], servers: Sequence[Mapping[str, Any]]) -> dict
         "share": None if share is None else min(share / 100, 1.0),
         "used": format.quota(row["used_bytes"], row["quota_bytes"]),
         "last": format.ago(row["last_synced_at"]),
-        "reason": delivery.reason_of(row, servers),
+        "reason": problems.reason(row),
     }
 
 

@@ -11,13 +11,14 @@ import streamlit as st
 from provision.core.access import Actor, Permission
 from provision.core.address import readable
 from provision.core.state import Resource
-from provision.queries import Page
+from provision.queries import Page, Remedy
 from provision.services.comparing import Found
 from provision.storage.models import SyncStatus
 from provision.sync.result import PushResult, PushStatus
 from webui.kit import format, ui
 from webui.kit.i18n import _, counted
 from webui.kit.listing import Selection
+from webui.kit.outcome import explanation
 from webui.kit.problems import reason, translated
 
 Row = Mapping[str, Any]
@@ -84,9 +85,9 @@ def unsynced(listing: ui.Listing, status: SyncStatus | None) -> None:
 
 
 def _why(row: Row) -> None:
-    """The whole reason; where two sides have to be weighed, the way to them."""
-    st.info(f"**{ui.plain(readable(row['address']))}**: {ui.plain(reason(row))}", icon=":material/info:")
-    if row["error_code"] == "SYNC_CONFLICT":
+    """The whole reason and the next step; where two sides have to be weighed, the way to them."""
+    st.info(f"**{ui.plain(readable(row['address']))}**: {ui.plain(explanation(row))}", icon=":material/info:")
+    if row["remedy"] is Remedy.COMPARE:
         there = {"sy_part": "compare", "sy_server": row["server"], "sy_q": row["address"], "sy_again": True}
         if st.button(_("Compare"), icon=":material/compare_arrows:", on_click=ui.go_to, kwargs=there):
             st.rerun()
@@ -121,14 +122,13 @@ def kind_word(resource: str) -> str:
     return _("Alias") if resource == Resource.ALIAS else _("Mailbox")
 
 
-def next_attempt(row: Row) -> str | None:
+def next_attempt(row: Row) -> str:
     """When it is tried again: by itself for what is PENDING, on request for what is FAILED."""
+    if row["next_attempt_at"]:
+        return format.due(row["next_attempt_at"])
     if row["sync_status"] == SyncStatus.FAILED:
         return _("when you retry")
-    if row["alarm"]:
-        return _("Halted")
-    at = max(filter(None, (row["next_attempt_at"], row["server_next_attempt_at"])), default=None)
-    return format.due(at) if at else _("shortly")
+    return _("Halted") if row["remedy"] is Remedy.LOOK else _("shortly")
 
 
 def _retry_buttons(bar: Any, listing: ui.Listing, chosen: Sequence[Row]) -> None:

@@ -1,0 +1,39 @@
+"""What became of a change: on the mail server, or why not yet, when it is tried again and what can be done."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from provision.core.access import Actor
+from provision.core.errors import NotFound
+from provision.core.state import Resource
+from provision.identity.sign_in import SignedIn
+from provision.storage.models import Alias, Mailbox, SyncStatus
+from webui.kit import format, problems, ui
+from webui.kit.i18n import _
+
+
+def outcome(actor: Actor, row: Mailbox | Alias) -> tuple[bool, str]:
+    """Whether what is wanted of it is done on the mail server; and how far it is, and why not further."""
+    resource = Resource.MAILBOX if isinstance(row, Mailbox) else Resource.ALIAS
+    try:
+        now = ui.app().queries.row(actor, resource, row.uid)
+    except NotFound:
+        return True, _("It is removed from the mail server.")
+    if now["sync_status"] == SyncStatus.SYNCED:
+        return True, _("It is on the mail server.")
+    return False, explanation(now)
+
+
+def done(who: SignedIn, text: str, row: Mailbox | Alias) -> None:
+    """Close the dialog, and say what was done and how far it has come."""
+    arrived, how_far = outcome(who.actor, row)
+    if arrived:
+        ui.done(f"{text} {how_far}")
+    ui.done(text, how_far)
+
+
+def explanation(row: Mapping[str, Any]) -> str:
+    """Of a row of a list: why it is not there yet, when it is tried again, and what can be done."""
+    at = row["next_attempt_at"]
+    when = _("Next attempt {when}.", when=format.due(at)) if at else ""
+    return " ".join(filter(None, [problems.reason(row), when, problems.translated(row["advice"] or "")]))
