@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,8 +12,7 @@ from api import models, reports, rows
 from api.auth import MayReadLogs, MayVerifyAudit, Product
 from api.context import Number, Size
 from api.idempotency import IdempotencyKey, OnceRoute
-from provision.core.errors import InvalidInput
-from provision.queries import LogFilter, prefetch
+from provision.queries import LogFilter, begin_of, end_of, prefetch
 from provision.storage.models import LogStatus
 
 router = APIRouter(prefix="/provision", tags=["logs"], route_class=OnceRoute)
@@ -38,7 +36,6 @@ Until = Annotated[
         description="To the end of this day, or until this time.",
     ),
 ]
-LAST = datetime(9999, 1, 1, tzinfo=UTC)
 NDJSON: dict[int | str, dict[str, Any]] = {
     200: {"description": "One record a line.", "content": {"application/x-ndjson": {"schema": {"type": "string"}}}}
 }
@@ -60,7 +57,9 @@ def list_logs(
     size: Size = 50,
 ) -> Any:
     """A page of the log, newest first."""
-    where = LogFilter(operation, resource_type, resource_id, status, operator, search or "", _since(start), _until(end))
+    where = LogFilter(
+        operation, resource_type, resource_id, status, operator, search or "", begin_of(start), end_of(end)
+    )
     page = product.queries.logs(actor, where, number=number, size=size)
     return rows.paged(page, [rows.log_record(row) for row in page.rows])
 
@@ -78,7 +77,7 @@ def stream_logs(
     end: Until = None,
 ) -> Response:
     """The whole filtered log, oldest first, one JSON object a line."""
-    where = LogFilter(operation, resource_type, None, status, operator, search or "", _since(start), _until(end))
+    where = LogFilter(operation, resource_type, None, status, operator, search or "", begin_of(start), end_of(end))
 
     def lines() -> Iterator[str]:
         for row in product.queries.each_log(actor, where):
@@ -105,26 +104,3 @@ def verify_audit(
     """Walk the whole chain; with a head that was kept, also against that."""
     report = product.queries.verify_audit(actor, head.model_dump() if head else None)
     return {**asdict(report), "intact": report.intact}
-
-
-def _since(given: str | None) -> datetime | None:
-    return _moment(given) if given else None
-
-
-def _until(given: str | None) -> datetime | None:
-    """A day is meant with all its hours."""
-    if not given:
-        return None
-    moment = _moment(given)
-    return moment if len(given) > len("2026-11-21") else moment + timedelta(days=1)
-
-
-def _moment(text: str) -> datetime:
-    """Raises: InvalidInput."""
-    try:
-        day, clock = text[:10], text[11:].replace(" ", "+")  # an unescaped + of a query is a blank
-        moment = datetime.fromisoformat(f"{day}T{clock}" if clock else day)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        return min(moment, LAST)
-    except (ValueError, OverflowError):
-        raise InvalidInput(f"{text} is no day such as 2026-11-21, and no time such as 2026-11-21T09:00:00Z.") from None

@@ -1,6 +1,5 @@
 """The log of who did what, and what came of it."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -8,11 +7,11 @@ import typer
 from provision.cli.output import Json, Number, Size, pages, say_json, table
 from provision.cli.session import Code, session_of
 from provision.cli.views import without_ids
-from provision.queries import LogFilter
+from provision.queries import LogFilter, begin_of, end_of
 from provision.storage.models import LogStatus
 
-Since = Annotated[datetime | None, typer.Option("--since", help="From this time (UTC) on.")]
-Until = Annotated[datetime | None, typer.Option("--until", help="Before this time (UTC).")]
+Since = Annotated[str | None, typer.Option("--since", help="From this day or time (UTC) on.")]
+Until = Annotated[str | None, typer.Option("--until", help="To the end of this day, or until this time (UTC).")]
 app = typer.Typer(no_args_is_help=True)
 
 
@@ -45,8 +44,8 @@ def list_(
         status=status,
         operator=operator,
         search=search,
-        since=_utc(since),
-        until=_utc(until),
+        since=begin_of(since),
+        until=end_of(until),
     )
     page = session.app.queries.logs(session.actor, where, number=number, size=page_size)
     if as_json:
@@ -61,7 +60,3 @@ def list_(
     table(("time (UTC)", "who", "what", "on", "status", "error or command"), facts, "There is no such record.")
     pages(page)
     return Code.DONE
-
-
-def _utc(at: datetime | None) -> datetime | None:
-    return at.replace(tzinfo=UTC) if at and at.tzinfo is None else at

@@ -7,7 +7,7 @@ Lists come as `Page` of plain dicts (for tables and JSON); one thing comes as it
 
 from provision.queries.explain import Explanation, Remedy
 from provision.queries.lists import Page, kept_to_pages, prefetch
-from provision.queries.log import LogFilter, LogReads
+from provision.queries.log import LogFilter, LogReads, begin_of, end_of
 from provision.queries.mailboxes import MAILBOX_SORTS, MailboxFilter, MailboxReads
 from provision.queries.servers import FULL_PERCENT, ServerReads
 
@@ -25,6 +25,8 @@ __all__ = [
     "Page",
     "Queries",
     "Remedy",
+    "begin_of",
+    "end_of",
     "kept_to_pages",
     "prefetch",
 ]

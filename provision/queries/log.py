@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session
 from provision.audit import chain
 from provision.core.access import Actor, Permission
 from provision.core.address import as_stored
-from provision.core.errors import NotFound
+from provision.core.errors import InvalidInput, NotFound
 from provision.queries.lists import Page, PageScan, Reads, count, kept_to_pages
 from provision.storage.models import Domain, LogStatus, ProvisionLog, utc_now
 from provision.storage.search import LAST
 
 FEW = 1_000
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,28 @@ class LogFilter:
     search: str = ""  # beginning of the address or name
     since: datetime | None = None
     until: datetime | None = None
+
+
+def begin_of(text: str | None) -> datetime | None:
+    """Where a period that is given as text begins: a day, or a time; UTC, or with an offset. Raises: InvalidInput."""
+    return _moment(text) if text else None
+
+
+def end_of(text: str | None) -> datetime | None:
+    """Where it ends: a day is meant with all its hours. Raises: InvalidInput."""
+    if not text:
+        return None
+    return _moment(text) + (timedelta(days=1) if len(text) == len("2026-11-21") else timedelta())
+
+
+def _moment(text: str) -> datetime:
+    try:
+        day, clock = text[:10], text[11:].replace(" ", "+")  # an unescaped + of an address is a blank
+        found = datetime.fromisoformat(f"{day}T{clock}" if clock else day)
+        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        return min(found, LATEST)
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"{text} is no day such as 2026-11-21, and no time such as 2026-11-21T09:00:00Z.") from None
 
 
 class LogReads(Reads):

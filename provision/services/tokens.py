@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from provision.audit.chain import Subject
 from provision.audit.events import Operation
 from provision.core.access import ROLES, Actor, Permission, Role
 from provision.core.errors import AccessDenied, Conflict, InvalidInput, NotFound, NotSignedIn
+from provision.core.networks import is_within
 from provision.core.secret import Secret
 from provision.core.texts import N_
 from provision.services.checks import check_name
@@ -137,7 +138,7 @@ class Tokens:
         now = utc_now()
         if row is None or row.revoked_at or (row.expires_at and row.expires_at <= now):
             raise NotSignedIn("This token is not known, was revoked, or has expired.", code="INVALID_TOKEN")
-        if not _is_within(ip, row.networks):
+        if row.networks and not is_within(ip, [ip_network(network) for network in row.networks]):
             raise AccessDenied("This token may not be used from your network.", code="NETWORK_NOT_ALLOWED")
         if row.last_used_at is None or (now - row.last_used_at).total_seconds() > SEEN_SECONDS:
             self._note_use(row, now, ip)
@@ -210,17 +211,6 @@ def _check_end(expires_at: datetime | None) -> datetime | None:
     if expires_at is not None and expires_at <= utc_now():
         raise InvalidInput("The end of a token must be in the future.", code="INVALID_EXPIRY")
     return expires_at
-
-
-def _is_within(ip: str | None, networks: Sequence[str]) -> bool:
-    if not networks:
-        return True
-    try:
-        address = ip_address(ip or "")
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return any((mapped or address) in ip_network(network) for network in networks)
 
 
 def _names(domains: Iterable[Domain]) -> list[str]:

@@ -2,7 +2,6 @@
 
 import os
 from functools import cache
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +10,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfig
 from sqlalchemy import make_url
 
 from provision.core.errors import InvalidInput
+from provision.core.networks import Networks, parse_networks
 
 
 class Settings(BaseSettings):
@@ -81,16 +81,16 @@ class Settings(BaseSettings):
     @field_validator("allowed_networks", "trusted_proxies")
     @classmethod
     def _are_networks(cls, value: str) -> str:
-        _networks(value)
+        parse_networks(value)
         return value
 
     @property
-    def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        return _networks(self.allowed_networks)
+    def networks(self) -> Networks:
+        return parse_networks(self.allowed_networks)
 
     @property
-    def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        return _networks(self.trusted_proxies)
+    def proxies(self) -> Networks:
+        return parse_networks(self.trusted_proxies)
 
     @field_validator("database_password_file")
     @classmethod
@@ -117,11 +117,6 @@ def _secret_in(file: Path) -> str:
         return file.read_text("utf-8").strip("\n")
     except OSError as error:
         raise ValueError(f"{file} cannot be read: {error.strerror}") from None
-
-
-def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Raises: ValueError."""
-    return tuple(ip_network(part) for part in text.replace(",", " ").split())
 
 
 def variables(name: str) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from api.errors import answer
 from api.health import metrics_endpoint
 from provision.app import create_first_admin
 from provision.core.errors import AccessDenied
+from provision.core.networks import is_within
 from provision.identity.sign_in import FIRST_ADMIN
 from provision.jobs.loop import Jobs
 from provision.ops.first_start import add_named_server
@@ -29,7 +30,7 @@ from provision.settings.config import get_settings
 from provision.telemetry import serverlog
 from webui.http import endpoints, import_endpoints
 from webui.http.base_path import base_path, path_below, url_for
-from webui.http.proxies import RealAddress, is_within
+from webui.http.proxies import RealAddress
 from webui.http.request_log import RequestLog
 from webui.http.running import jobs_alive, postroom, watch
 from webui.http.timers import TimersWait

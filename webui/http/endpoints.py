@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -15,7 +15,7 @@ from provision.core.access import Permission
 from provision.core.errors import InvalidInput, NotSignedIn, ProvisionError
 from provision.identity.sign_in import SignedIn
 from provision.ops.health import look
-from provision.queries import LogFilter, MailboxFilter, prefetch
+from provision.queries import LogFilter, MailboxFilter, begin_of, end_of, prefetch
 from provision.storage.models import LogStatus, Status, SyncStatus
 from provision.transfer.csv_io import export_csv
 from provision.transfer.csv_reader import guard
@@ -115,7 +115,7 @@ async def _stream(
 def _filters() -> Iterator[None]:
     try:
         yield
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, InvalidInput):
         raise InvalidInput("A filter in the address is not known, or its value cannot be used.") from None
 
 
@@ -144,23 +144,15 @@ def _percent(text: str) -> int:
 def _log_filter(request: Request) -> LogFilter:
     """Raises: InvalidInput."""
     given = {name: value for name, value in request.query_params.items() if value}
-    times: dict[str, Any] = {name: _time(given[name]) for name in ("since", "until") if name in given}
     return LogFilter(
         operation=given.get("operation"),
         resource_type=given.get("resource_type"),
         operator=given.get("operator"),
         status=LogStatus(given["status"]) if "status" in given else None,
         search=given.get("search", ""),
-        **times,
+        since=begin_of(given.get("since")),
+        until=end_of(given.get("until")),
     )
-
-
-def _time(text: str) -> datetime:
-    """Raises: ValueError, also for a time that does not say of which zone it is."""
-    found = datetime.fromisoformat(text)
-    if found.tzinfo is None:
-        raise ValueError
-    return found.astimezone(UTC)
 
 
 def _line(cells: Any) -> str:

@@ -1,14 +1,13 @@
 """The real address behind a proxy, and whether it was asked by HTTPS: believed only of a proxy that was named."""
 
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from provision.core.networks import Networks, is_within, parse_address
 from provision.settings.config import get_settings
 
 UNKNOWN = "unknown"  # in place of what is no address: it is in no network, and whoever wrote it does not choose it
-Networks = Sequence[IPv4Network | IPv6Network]
 
 
 class RealAddress:
@@ -36,21 +35,4 @@ def real_address(peer: str, forwarded: Sequence[str], proxies: Networks) -> str:
     chain = [part.strip() for value in forwarded for part in value.split(",") if part.strip()]
     while chain and is_within(peer, proxies):
         peer = chain.pop()
-    return peer if _is_address(peer) else UNKNOWN
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def is_within(text: str, networks: Networks) -> bool:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return any((mapped or address) in network for network in networks)
+    return peer if parse_address(peer) else UNKNOWN
