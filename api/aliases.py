@@ -1,4 +1,4 @@
-"""Aliases: addresses whose mail goes elsewhere."""
+"""Aliases: addresses foreign_to mail goes elsewhere."""
 
 from dataclasses import replace
 from typing import Annotated, Any
@@ -17,8 +17,8 @@ from api.context import (
     Wait,
     after_delete,
     etag,
+    foreign_to,
     location,
-    own_domains,
     wait_until_synced,
 )
 from api.idempotency import IdempotencyKey, OnceRoute
@@ -46,8 +46,8 @@ def list_aliases(
     page = product.queries.aliases(
         actor, search=search, domain=domain, mailbox_id=mailbox_id, sync_status=sync_status, number=number, size=size
     )
-    own = own_domains(product, actor)
-    return rows.paged(page, [rows.alias(row, own) for row in page.rows])
+    refusal = foreign_to(product, actor)
+    return rows.paged(page, [rows.alias(row, refusal) for row in page.rows])
 
 
 @router.post("", status_code=201, response_model=models.ChangedAlias)
@@ -76,7 +76,7 @@ async def create_alias(
 @router.get("/{id}", response_model=models.Alias)
 def get_alias(product: Product, actor: MayReadAliases, found: FoundAlias, response: Response) -> Any:
     response.headers["ETag"] = etag(found.row)
-    return rows.alias(found.row, own_domains(product, actor))
+    return rows.alias(found.row, foreign_to(product, actor))
 
 
 @router.patch("/{id}", response_model=models.ChangedAlias)
@@ -113,5 +113,5 @@ async def _after(product: Postroom, actor: Actor, changed: Alias, wait: int, res
     if row is None:
         raise NotFound("The alias was deleted meanwhile.", code="ALIAS_NOT_FOUND")
     response.headers["ETag"] = etag(row)
-    own = await run_in_threadpool(own_domains, product, actor)
-    return {**rows.alias(row, own), "log_id": changed.log_uid}
+    refusal = await run_in_threadpool(foreign_to, product, actor)
+    return {**rows.alias(row, refusal), "log_id": changed.log_uid}

@@ -8,14 +8,13 @@ from fastapi import APIRouter
 
 from api import models, rows
 from api.auth import MayWriteMailboxes, Product
-from api.context import own_domains
+from api.context import foreign_to
 from api.errors import as_seen_by
 from api.idempotency import IdempotencyKey, OnceRoute
 from api.mailboxes import asked
 from provision.app import Postroom
-from provision.core import address as addresses
 from provision.core.access import Actor
-from provision.core.errors import ForeignDomain, InvalidInput, NotFound, ProvisionError
+from provision.core.errors import NotFound, ProvisionError
 from provision.services.bulk import BulkResult
 from provision.services.new_mailbox import NewMailbox
 
@@ -27,16 +26,16 @@ def create_mailboxes(
     product: Product, actor: MayWriteMailboxes, new: models.SeveralNew, key: IdempotencyKey = None
 ) -> Any:
     """Make up to 1,000 mailboxes with their aliases; the good ones are made, the others refused one by one."""
-    wanted = [asked(one) for one in new.mailboxes]
-    items = {index: _refused(index, n.address, _foreign(actor)) for index, n in _outside(product, actor, wanted)}
-    kept = [index for index in range(len(wanted)) if index not in items]
+    wanted, refusal = [asked(one) for one in new.mailboxes], foreign_to(product, actor)
+
+    def foreign(one: NewMailbox) -> ProvisionError | None:
+        return next(filter(None, map(refusal, (one.address, *one.aliases))), None)
+
     result = product.services.bulk.create(
-        actor, [wanted[index] for index in kept], dry_run=new.dry_run, idempotency_key=key
+        actor, wanted, dry_run=new.dry_run, idempotency_key=key, foreign=foreign
     )
-    for error in result.errors:
-        index = kept[error.index]
-        items[index] = _refused(index, error.name, as_seen_by(actor, error.error))
-    good = [index for index in kept if index not in items]
+    items = {e.index: _refused(e.index, e.name, as_seen_by(actor, e.error)) for e in result.errors}
+    good = [index for index in range(len(wanted)) if index not in items]
     word, made = ("acceptable", [None] * len(good)) if new.dry_run else ("created", result.done)
     for index, uid in zip(good, made, strict=True):
         items[index] = _item(index, wanted[index].address, word, uid)
@@ -95,30 +94,6 @@ def _change(
         else:
             items.append(_refused(index, str(uid), errors.get(uid, missing)))
     return _answer(items)
-
-
-def _outside(product: Postroom, actor: Actor, wanted: Sequence[NewMailbox]) -> list[tuple[int, NewMailbox]]:
-    """Those with an address in a domain that is not the caller's."""
-    own = own_domains(product, actor)
-    if own is None:
-        return []
-    return [
-        (index, new)
-        for index, new in enumerate(wanted)
-        if any(_domain(address, own) not in own for address in (new.address, *new.aliases))
-    ]
-
-
-def _domain(address: str, own: frozenset[str]) -> str:
-    """In stored form; what is no address is left to be refused as such."""
-    try:
-        return addresses.normalise_domain(address.rpartition("@")[2])
-    except InvalidInput:
-        return next(iter(own), "")
-
-
-def _foreign(actor: Actor) -> ProvisionError:
-    return as_seen_by(actor, ForeignDomain("This is in a domain that is not yours."))
 
 
 def _item(index: int, name: str, result: str, uid: UUID | None) -> dict[str, Any]:

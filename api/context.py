@@ -12,9 +12,11 @@ from starlette.concurrency import run_in_threadpool
 
 from api import models
 from api.auth import MayReadAliases, MayReadMailboxes, Product
+from api.errors import as_seen_by
 from provision.app import Postroom
+from provision.core import address as addresses
 from provision.core.access import Actor
-from provision.core.errors import Conflict, InvalidInput, NotFound
+from provision.core.errors import Conflict, ForeignDomain, InvalidInput, NotFound, ProvisionError
 from provision.storage.models import Alias, Mailbox, Server, SyncStatus
 
 POLL_SECONDS = 0.2
@@ -95,11 +97,15 @@ def etag(row: Row) -> str:
     return f'"{row["version"]}"'
 
 
-def own_domains(product: Postroom, actor: Actor) -> frozenset[str] | None:
-    """Names of the domains the caller may know of; None: all."""
-    if actor.domains is None:
-        return None
-    return frozenset(product.queries.domain_names(replace(actor, scopes=None)))
+def foreign_to(product: Postroom, actor: Actor) -> Callable[[str], ProvisionError | None]:
+    """Why an address is none of the caller's, or None: a domain that is not theirs looks like one that is not there."""
+    own = None if actor.domains is None else frozenset(product.queries.domain_names(replace(actor, scopes=None)))
+
+    def refusal(address: str) -> ProvisionError | None:
+        is_own = own is None or addresses.domain_of(address) in own
+        return None if is_own else as_seen_by(actor, ForeignDomain(""))
+
+    return refusal
 
 
 def one_server(product: Postroom, actor: Actor, name: str | None) -> Server:

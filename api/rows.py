@@ -1,11 +1,12 @@
 """Rows of lists as what goes over the wire, and back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import SecretStr
 
 from api.models import MB, LogRecord
+from provision.core.errors import ProvisionError
 from provision.core.secret import Secret
 from provision.queries import Page
 
@@ -61,9 +62,9 @@ def mailbox(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def alias(row: Mapping[str, Any], own: frozenset[str] | None) -> dict[str, Any]:
-    """`own`: domains whose mailboxes the caller may know of; None: all."""
-    known = row["mailbox"] is not None and (own is None or row["mailbox"].rpartition("@")[2] in own)
+def alias(row: Mapping[str, Any], refusal: Callable[[str], ProvisionError | None]) -> dict[str, Any]:
+    """`refusal`: why an address is none of the caller's: of such a mailbox they learn nothing."""
+    known = row["mailbox"] is not None and not refusal(row["mailbox"])
     return {
         **synced(row),
         "id": row["uid"],

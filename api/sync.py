@@ -11,12 +11,12 @@ from starlette.concurrency import run_in_threadpool
 
 from api import models, reports, rows
 from api.auth import MayPull, MayPush, MayReadSync, Product
-from api.context import Number, Search, Size, Wait, one_server, own_domains, wait_until_synced
+from api.context import Number, Search, Size, Wait, foreign_to, one_server, wait_until_synced
 from api.idempotency import IdempotencyKey, OnceRoute
 from provision.app import Postroom
 from provision.core import address as addresses
 from provision.core.access import Actor
-from provision.core.errors import ForeignDomain, MailServerError, NotFound
+from provision.core.errors import MailServerError, NotFound
 from provision.core.state import Key, Resource
 from provision.services.adopting import PullResult
 from provision.services.comparing import Finding, Side
@@ -116,9 +116,8 @@ def resolve(product: Product, actor: MayPush, wanted: reports.ResolveRequest, ke
         return {"resolved": product.services.sync.resolve_all(actor, server.uid, winner)}
     keys = [Key(item.resource_type, _normal(item)) for item in wanted.items]
     keys = list(dict.fromkeys(keys))
-    own = own_domains(product, actor)
-    if own is not None and any(addresses.domain_of(key.address) not in own for key in keys):
-        raise ForeignDomain("This is in a domain that is not yours.")
+    for refusal in filter(None, map(foreign_to(product, actor), (key.address for key in keys))):
+        raise refusal
     product.services.sync.resolve_many(actor, server.uid, keys, winner)
     return {"resolved": len(keys)}
 
