@@ -1,12 +1,15 @@
 """What goes over the wire about sync, the audit chain, tokens and health."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, create_model
+from pydantic.fields import FieldInfo
 
 from api.models import ID, MAX_BULK, TIME, Email, Listing, Model, ServerName
+from provision.core.policy import FIELDS
 from provision.core.state import Resource
 from provision.services.policy import Source
 from provision.storage.models import SyncStatus
@@ -181,18 +184,23 @@ class AutoImport(Model):
 # ---- policy --------------------------------------------------------------------------------
 
 
-class Rules(Model):
-    password_min_length: int = Field(examples=[8])
-    password_max_length: int = Field(examples=[32])
-    password_classes: int = Field(examples=[3])
-    """Of capital letters, small letters, digits and others a password needs so many."""
-    default_quota_mb: int = Field(examples=[1024])
-    """MB of a new mailbox where its domain says nothing; 0: no limit."""
-    max_attempts: int = Field(examples=[8])
-    retry_base_seconds: float = Field(examples=[5.0])
-    retry_cap_seconds: float = Field(examples=[900.0])
-    enable_auto_import: bool = Field(examples=[False])
-    auto_import_interval: int = Field(examples=[3600])
+def _from_table(field_of: Callable[[FieldInfo], Any]) -> Any:
+    """A model with a field for each rule."""
+    return create_model("FromTable", __base__=Model, **{name: field_of(field) for name, field in FIELDS.items()})
+
+
+def _told(field: FieldInfo) -> Any:
+    return field.annotation, Field(description=field.description, examples=[field.default])
+
+
+def _given(field: FieldInfo) -> Any:
+    """Looser than the rule itself, which is checked where it is set."""
+    loosely: Any = {int: Whole, float: Annotated[float, Field(allow_inf_nan=False)], bool: bool}[field.annotation]
+    return loosely | None, None
+
+
+class Rules(_from_table(_told)):  # type: ignore[misc]
+    """Quotas in MB, pauses in seconds."""
 
 
 class Policy(Rules):
@@ -202,15 +210,5 @@ class Policy(Rules):
     """What holds where nothing is set here."""
 
 
-class PolicyEdit(Model):
+class PolicyEdit(_from_table(_given)):  # type: ignore[misc]
     """What is left out stays; null: the default."""
-
-    password_min_length: Whole | None = None
-    password_max_length: Whole | None = None
-    password_classes: Whole | None = None
-    default_quota_mb: Whole | None = None
-    max_attempts: Whole | None = None
-    retry_base_seconds: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    retry_cap_seconds: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    enable_auto_import: bool | None = None
-    auto_import_interval: Whole | None = None

@@ -8,8 +8,8 @@ import typer
 from provision.cli.output import Json, cell, say, say_json, table
 from provision.cli.session import Code, session_of
 from provision.core.errors import InvalidInput
-from provision.services.policy import Shown, Source, allowed, meaning
-from provision.settings.policy import NAMES
+from provision.core.policy import NAMES, allowed, meaning
+from provision.services.policy import Shown, Source
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -1,31 +1,25 @@
 """The front door for the rules: what is in force and where it comes from; a SuperAdmin changes it while all runs."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from typing import Annotated, Any
+from typing import Any
 
-from annotated_types import Ge, Le
-from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from provision.audit.chain import Subject
 from provision.audit.events import Operation
 from provision.core.access import Actor, Permission
-from provision.core.errors import InvalidInput
 from provision.core.passwords import generate_password
+from provision.core.policy import NAMES, Policy, check, check_order
 from provision.core.secret import Secret
-from provision.core.texts import N_
 from provision.services.checks import check_version
 from provision.services.writing import done, operation, touch, writing
 from provision.settings.config import Settings
-from provision.settings.policy import NAMES, Policy, in_force, over
+from provision.settings.policy import in_force, over
 from provision.storage.database import Database
 from provision.storage.models import PolicyRow
-
-ORDERED = (("password_min_length", "password_max_length"), ("retry_base_seconds", "retry_cap_seconds"))
 
 
 class Source(StrEnum):
@@ -81,14 +75,14 @@ class Policies:
     def edit(self, actor: Actor, changes: Mapping[str, Any], *, expected_version: int | None = None) -> Shown:
         """Set the rules named; None takes one back to its default. Raises: InvalidInput, Conflict EDIT_CONFLICT."""
         actor.require(Permission.POLICY_WRITE)
-        checked = {name: None if value is None else _check(name, value) for name, value in changes.items()}
+        checked = {name: None if value is None else check(name, value) for name, value in changes.items()}
         with writing(self.database) as session:
             row = session.scalars(select(PolicyRow).with_for_update()).one()
             before = in_force(session, self.settings)
             check_version(row, expected_version, **{name: getattr(before, name) for name in checked})
             own = {name: getattr(row, name) for name in NAMES}
             after = over(self.settings, {**own, **checked})
-            _check_order(after, checked)
+            check_order(after, set(checked))
             changed = [name for name in checked if own[name] != checked[name]]
             if changed:
                 for name in changed:
@@ -113,7 +107,7 @@ class Policies:
         done(session, actor, Operation.POLICY_EDIT, [Subject("policy", name="policy")], payload)
 
     def _shown(self, row: PolicyRow) -> Shown:
-        values = asdict(over(self.settings, {name: getattr(row, name) for name in NAMES}))
+        values = dict(over(self.settings, {name: getattr(row, name) for name in NAMES}))
         rules = [
             Rule(name, values[name], getattr(self.settings, name), self._source(name, getattr(row, name)))
             for name in NAMES
@@ -124,49 +118,3 @@ class Policies:
         if own is not None:
             return Source.SET
         return Source.ENVIRONMENT if name in self.settings.model_fields_set else Source.DEFAULT
-
-
-def meaning(name: str) -> str:
-    return Settings.model_fields[name].description or name
-
-
-def bounds(name: str) -> tuple[int | float, int | float] | None:
-    """The least and the most a rule may be; None for one that is on or off."""
-    metadata = Settings.model_fields[name].metadata
-    least = [part.ge for part in metadata if isinstance(part, Ge)]
-    most = [part.le for part in metadata if isinstance(part, Le)]
-    return (least[0], most[0]) if least and most else None  # type: ignore[return-value]
-
-
-def _check(name: str, value: Any) -> Any:
-    if name not in NAMES:
-        raise InvalidInput(f"There is no rule called {name}; there are: {', '.join(NAMES)}.", code="UNKNOWN_RULE")
-    try:
-        return _adapter(name).validate_python(value)
-    except ValidationError:
-        raise InvalidInput(f"{name} ({meaning(name)}) is {allowed(name)}.", code="INVALID_POLICY", rule=name) from None
-
-
-def allowed(name: str) -> str:
-    """What a rule may be, in words."""
-    if (limits := bounds(name)) is None:
-        return N_("true or false")
-    whole = N_("a whole number") if Settings.model_fields[name].annotation is int else N_("a number")
-    return N_(f"{whole} from {limits[0]:,} to {limits[1]:,}")
-
-
-def _check_order(after: Policy, checked: Mapping[str, Any]) -> None:
-    """What the environment has in the wrong order is left alone until somebody touches it."""
-    for low, high in ORDERED:
-        if checked.keys() & {low, high} and getattr(after, low) > getattr(after, high):
-            raise InvalidInput(
-                f"{low} would be {getattr(after, low)}, more than {high}, which is {getattr(after, high)}.",
-                code="INVALID_POLICY",
-                rule=low,
-            )
-
-
-@cache
-def _adapter(name: str) -> TypeAdapter[Any]:
-    field = Settings.model_fields[name]
-    return TypeAdapter(Annotated[field.annotation, name, *field.metadata])  # type: ignore[arg-type]

@@ -11,10 +11,11 @@ from sqlalchemy import make_url
 
 from provision.core.errors import InvalidInput
 from provision.core.networks import Networks, parse_networks
+from provision.core.policy import Policy
 
 
-class Settings(BaseSettings):
-    """Every variable begins with `POSTROOM_`, e.g. `POSTROOM_DATABASE_URL`."""
+class Settings(Policy, BaseSettings):
+    """Every variable begins with `POSTROOM_`, e.g. `POSTROOM_DATABASE_URL`. The rules of `Policy` are settings, too."""
 
     # Compose keeps names of its own in `.env`, so foreign ones are no mistake; `_misspelt` looks for what is.
     model_config = SettingsConfigDict(
@@ -32,30 +33,7 @@ class Settings(BaseSettings):
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the data folder")
     database_password_file: Path | None = Field(None, description="file with the password that goes into the URL")
     secret_key_file: Path | None = Field(None, description="key that seals undelivered passwords; made at first start")
-    password_min_length: int = Field(8, ge=8, le=64, description="fewest characters of a password")
-    password_max_length: int = Field(32, ge=16, le=64, description="most characters of a password")
-    password_classes: int = Field(3, ge=1, le=4, description="kinds of characters a password needs, of four")
-    max_attempts: int = Field(8, ge=1, le=100, description="tries of one change before it is FAILED")
-    retry_base_seconds: float = Field(
-        5.0, ge=0.01, le=3600, description="first pause after a failed try; doubles each time"
-    )
-    retry_cap_seconds: float = Field(900.0, ge=0.01, le=86_400, description="longest pause between tries")
     page_budget_seconds: float = Field(10.0, gt=0, le=60, description="longest a page waits for the mail server")
-    default_quota_mb: int = Field(
-        1024, ge=0, le=1 << 30, description="quota of a new mailbox where its domain says nothing; 0: none"
-    )
-    enable_auto_import: bool = Field(
-        False,
-        validation_alias=AliasChoices("POSTROOM_ENABLE_AUTO_IMPORT", "ENABLE_AUTO_IMPORT"),
-        description="import what was made on the server behind our back, by itself",
-    )
-    auto_import_interval: int = Field(
-        3600,
-        ge=10,
-        le=2_678_400,
-        validation_alias=AliasChoices("POSTROOM_AUTO_IMPORT_INTERVAL", "AUTO_IMPORT_INTERVAL"),
-        description="seconds between two such imports",
-    )
     session_idle_minutes: int = Field(30, ge=1, description="a sign-in ends after this long without a click")
     session_max_hours: int = Field(12, ge=1, description="a sign-in ends after this long in any case")
     sign_in_attempts: int = Field(5, ge=1, description="wrong passwords in a row that lock an account name")

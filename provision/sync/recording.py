@@ -15,11 +15,11 @@ from provision.audit.events import Operation
 from provision.core.access import Actor
 from provision.core.errors import Unreachable
 from provision.core.plan import Plan
+from provision.core.policy import Policy
 from provision.core.secret import Secret, hide
 from provision.core.state import Key, Outcome, key_of
 from provision.core.texts import N_
 from provision.core.traits import Traits
-from provision.settings.policy import Policy
 from provision.storage.models import LogStatus, ProvisionLog
 from provision.sync.progress import FailedAttempt, mark_confirmed, mark_delivered, mark_failed, mark_owned, pending_logs
 from provision.sync.result import PushResult, RejectedChange

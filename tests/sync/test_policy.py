@@ -12,11 +12,11 @@ from provision.app import Postroom, open_postroom
 from provision.core.access import Actor, Role
 from provision.core.errors import AccessDenied, Conflict, InvalidInput, ProvisionError, WeakPassword
 from provision.core.passwords import check_password
+from provision.core.policy import NAMES, bounds
 from provision.core.secret import Secret
 from provision.jobs.loop import Jobs
 from provision.services.new_mailbox import NewMailbox
-from provision.services.policy import Shown, Source, bounds
-from provision.settings.policy import NAMES
+from provision.services.policy import Shown, Source
 from provision.storage.models import Mailbox, ProvisionLog, Server, SyncStatus
 from provision.transfer.csv_io import import_csv
 from tests.conftest import HASH, OTHER_HASH, PASSWORD, World

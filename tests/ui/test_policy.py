@@ -6,8 +6,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from provision.app import Postroom
+from provision.core.policy import NAMES
 from provision.services.policy import Source
-from provision.settings.policy import NAMES
 from tests.ui.conftest import SYSTEM, token_of
 from webui.http.sessions import TEST_TOKEN
 from webui.kit.i18n import STATE

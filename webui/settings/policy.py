@@ -6,10 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from provision.core.access import Permission
+from provision.core.policy import NAMES, bounds, meaning, place
 from provision.core.texts import N_
-from provision.services.policy import Rule, Shown, Source, bounds, meaning
+from provision.services.policy import Rule, Shown, Source
 from provision.settings.config import Settings, variables
-from provision.settings.policy import NAMES
 from webui.kit import format, ui
 from webui.kit.hints import password_hint
 from webui.kit.i18n import _, word, written
@@ -19,36 +19,16 @@ UNSHOWN = {"data_dir", "database_url", "secret_key_file"}  # places and secrets 
 SOURCES = {Source.SET: N_("Set here"), Source.ENVIRONMENT: N_("Environment"), Source.DEFAULT: N_("Default")}
 FIELD = "st_rule_"
 COLOURS = ["blue", "orange", "gray"]
-GROUPS = {
-    N_("Passwords"): N_(
-        {
-            "password_min_length": "Fewest characters",
-            "password_max_length": "Most characters",
-            "password_classes": "Kinds of characters",
-        }
-    ),
-    N_("New mailboxes"): N_({"default_quota_mb": "Quota (MB)"}),
-    N_("Failed changes"): N_(
-        {
-            "max_attempts": "Tries",
-            "retry_base_seconds": "First pause (seconds)",
-            "retry_cap_seconds": "Longest pause (seconds)",
-        }
-    ),
-    N_("Automatic import"): N_(
-        {"enable_auto_import": "Import by itself", "auto_import_interval": "Interval (seconds)"}
-    ),
-}
 
 
-def part(place: Any) -> None:
-    """The whole section. `place`: of the page's main buttons."""
+def part(buttons: Any) -> None:
+    """The whole section. `buttons`: the place of the page's main buttons."""
     who = ui.signed_in(Permission.POLICY_READ)
     shown = ui.app().services.policy.show(who.actor)
     chosen = any(rule.source is Source.SET for rule in shown.rules)
-    if place.button(_("Back to defaults"), icon=":material/undo:", disabled=not chosen):
+    if buttons.button(_("Back to defaults"), icon=":material/undo:", disabled=not chosen):
         reset_dialog(shown)
-    if place.button(_("Edit rules"), type="primary", icon=":material/edit:", on_click=_start_anew):
+    if buttons.button(_("Edit rules"), type="primary", icon=":material/edit:", on_click=_start_anew):
         edit_dialog(shown)
     _table(shown)
     st.caption(_("Passwords: {hint}", hint=password_hint()))
@@ -133,7 +113,8 @@ def edit_dialog(shown: Shown) -> None:
             _("What is left empty is as the environment or the product says. Changes hold at once, for everybody.")
         )
         with st.form("edit_policy", border=False):
-            given = {name: value for heading in GROUPS for name, value in _group(shown, heading).items()}
+            headings = dict.fromkeys(place(name).group for name in NAMES)
+            given = {name: value for heading in headings for name, value in _group(shown, heading).items()}
             sent = ui.submit(_("Save"))
         if sent:
             with ui.attempt():
@@ -161,26 +142,25 @@ def reset_dialog(shown: Shown) -> None:
 
 def _group(shown: Shown, heading: str) -> dict[str, Any]:
     st.markdown(f"**{word(heading)}**")
-    names = GROUPS[heading]
+    names = [name for name in NAMES if place(name).group == heading]
     return {
-        name: _field(shown[name], word(text), place)
-        for (name, text), place in zip(names.items(), st.columns(3)[: len(names)], strict=True)
+        name: _field(shown[name], word(place(name).label), at) for name, at in zip(names, st.columns(3), strict=False)
     }
 
 
-def _field(rule: Rule, text: str, place: Any) -> Any:
+def _field(rule: Rule, text: str, at: Any) -> Any:
     """What is typed; None where the default shall hold."""
     limits, key, help_text = bounds(rule.name), f"{FIELD}{rule.name}", _capital(word(meaning(rule.name)))
     default = _("Default: {value}", value=_written(rule.name, rule.default))
     if limits is None:
         st.session_state.setdefault(key, _own(rule))
         states = {None: default, True: _("on"), False: _("off")}
-        return place.selectbox(
+        return at.selectbox(
             text, list(states), format_func=states.__getitem__, key=key, help=help_text, placeholder=default
         )
     kind = type(rule.default)
     return ui.emptyable_number(
-        place,
+        at,
         text,
         kind(limits[0]),
         kind(limits[1]),

@@ -2,10 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Float
 from sqlalchemy.orm import Mapped, mapped_column
 
+from provision.core.policy import NAMES, kind
 from provision.storage.models.base import Base, utc_now
+
+COLUMNS = {int: BigInteger, float: Float, bool: Boolean}
 
 
 class PolicyRow(Base):
@@ -16,14 +19,9 @@ class PolicyRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     version: Mapped[int] = mapped_column(default=1)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now)
-    password_min_length: Mapped[int | None]
-    password_max_length: Mapped[int | None]
-    password_classes: Mapped[int | None]
-    default_quota_mb: Mapped[int | None] = mapped_column(BigInteger)
-    max_attempts: Mapped[int | None]
-    retry_base_seconds: Mapped[float | None]
-    retry_cap_seconds: Mapped[float | None]
-    enable_auto_import: Mapped[bool | None]
-    auto_import_interval: Mapped[int | None]
 
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+
+for name in NAMES:
+    setattr(PolicyRow, name, mapped_column(COLUMNS[kind(name)], nullable=True))
