@@ -14,7 +14,11 @@ from provision.core.state import Resource
 from provision.services.policy import Source
 from provision.storage.models import SyncStatus
 
-Whole = Annotated[int, Field(ge=0, le=1 << 31)]
+LOOSELY: dict[Any, Any] = {
+    int: Annotated[int, Field(ge=0, le=1 << 31)],
+    float: Annotated[float, Field(allow_inf_nan=False)],
+    bool: bool,
+}
 
 # ---- sync ----------------------------------------------------------------------------------
 
@@ -195,8 +199,7 @@ def _told(field: FieldInfo) -> Any:
 
 def _given(field: FieldInfo) -> Any:
     """Looser than the rule itself, which is checked where it is set."""
-    loosely: Any = {int: Whole, float: Annotated[float, Field(allow_inf_nan=False)], bool: bool}[field.annotation]
-    return loosely | None, None
+    return LOOSELY[field.annotation] | None, None
 
 
 class Rules(_from_table(_told)):  # type: ignore[misc]

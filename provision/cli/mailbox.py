@@ -1,7 +1,7 @@
 """Mailboxes: add, list, show, edit, password, disable, enable, delete, restore, verify."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -86,22 +86,15 @@ def list_(
             {"rows": [without_ids(r) for r in page.rows], "total": page.total, "page": page.number, "pages": page.pages}
         )
         return Code.DONE
-    facts = [
-        (
-            r["address"],
-            r["display_name"],
-            size(r["quota_bytes"]),
-            used(r["used_bytes"]),
-            r["status"],
-            r["sync_status"],
-            r["reason"],
-        )
-        for r in page.rows
-    ]
     columns = ("address", "name", "quota", "used", "status", "sync", "reason")
-    table(columns, facts, "There is no such mailbox.", spare_last=True)
+    table(columns, map(_facts, page.rows), "There is no such mailbox.", spare_last=True)
     pages(page)
     return Code.DONE
+
+
+def _facts(row: Mapping[str, Any]) -> list[Any]:
+    sizes = [size(row["quota_bytes"]), used(row["used_bytes"])]
+    return [row["address"], row["display_name"], *sizes, row["status"], row["sync_status"], row["reason"]]
 
 
 @app.command()

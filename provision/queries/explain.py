@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from provision.core.texts import N_
 from provision.storage.models import Server, SyncStatus
-from provision.sync.engine import quiet_until
+from provision.sync.engine import quiet_seconds, quiet_until
 from provision.sync.work import LONGEST_PAUSE
 
 
@@ -81,7 +81,10 @@ def _waits(row: Mapping[str, Any], server: Server, now: datetime) -> Explanation
     if row["error"]:
         return _refused(row, at)
     if gathering_until:
-        reason = N_("It goes out together with other changes, because every write interrupts the mail server.")
+        reason = N_(
+            f"Gathered with what else comes within {quiet_seconds(server):g} s, "
+            "because every write interrupts the mail server."
+        )
         return _because("GATHERING", reason, at, Remedy.PUSH)
     if row["removing"]:
         return _because("REMOVING", N_("It is being removed from the mail server."), at, Remedy.PUSH)

@@ -191,13 +191,17 @@ def rows_of(session: Session, table: type[Any], columns: Sequence[str], ids: Seq
     return explained(session, [rows[i] for i in ids if i in rows])
 
 
-def explained(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def explained(session: Session, rows: Sequence[RowMapping]) -> list[dict[str, Any]]:
     """The rows, each with why it is not on its mail server yet: the fields of `Explanation`."""
     unsynced = {row["server_id"] for row in rows if row["sync_status"] != SyncStatus.SYNCED}
     servers = {s.id: s for s in session.scalars(select(Server).where(Server.id.in_(unsynced)))} if unsynced else {}
-    now, nothing = utc_now(), Explanation()
-    whys = (explain(row, servers[row["server_id"]], now) if row["server_id"] in servers else nothing for row in rows)
-    return [{**row, **why._asdict()} for row, why in zip(rows, whys, strict=True)]
+    now, nothing = utc_now(), Explanation()._asdict()
+
+    def why(row: dict[str, Any]) -> dict[str, Any]:
+        server = servers.get(row["server_id"])
+        return explain(row, server, now)._asdict() if server else nothing
+
+    return [row | why(row) for row in map(dict[str, Any], rows)]
 
 
 def count(
