@@ -120,7 +120,7 @@ class ServerReads(Reads):
             gathering = quiet_until(server, now) if pending else None
             traits, why = traits_of(server.kind), explain_server(server, now)
             shown |= {"erases_mail": traits.can(Feature.ERASE_MAIL), "cost": traits.cost}
-            shown |= {name: getattr(why, name, None) for name in ("reason", "advice")}
+            shown |= {name: getattr(why, name, None) for name in ("reason_code", "reason", "advice")}
             found.append({**shown, "pending": pending, "failed": failed, "gathering_until": gathering})
         return found
 

@@ -175,6 +175,38 @@ def test_differences_of_foreign_domains_cannot_be_told_apart(api: Api, com_token
     assert answers[0].content == answers[1].content
 
 
+def why(row: dict[str, Any]) -> tuple[str | None, bool, bool, bool]:
+    """The code; whether there are a sentence, something that can be done, and a time of the next attempt."""
+    return row["syncErrorCode"], *(bool(row[name]) for name in ("syncError", "syncAdvice", "nextAttemptAt"))  # type: ignore[return-value]
+
+
+def test_what_waits_says_why_when_and_what_can_be_done(api: Api) -> None:
+    anna = api.ok("POST", "/mailboxes", 201, json={"email": "anna@example.com", "password": PASSWORD})
+    assert why(anna) == (None, False, False, False)
+    path = f"/mailboxes/{anna['id']}"
+    api.world.app.provisioner.edit_server(api.world.alice, api.world.server.uid, quiet_seconds=600)
+    assert why(api.ok("PATCH", path + "/quota", json={"storageQuota": 9})) == ("GATHERING", True, True, True)
+    api.world.app.provisioner.edit_server(api.world.alice, api.world.server.uid, quiet_seconds=0)
+    api.world.volume.rename(api.world.volume.with_name("away"))
+    assert why(api.ok("PATCH", path + "/quota", json={"storageQuota": 8})) == ("SERVER_UNREACHABLE", True, True, True)
+    (listed,) = api.ok("GET", "/mailboxes?syncStatus=PENDING")["items"]
+    (waiting,) = api.ok("GET", "/sync/status")["items"]
+    assert listed["syncError"] == waiting["syncError"] == api.ok("GET", path)["syncError"]
+    sent = api.ok("POST", f"/sync/push/{anna['id']}")
+    assert (sent["syncError"], sent["syncAdvice"]) == (waiting["syncError"], waiting["syncAdvice"])
+    assert "cannot be reached: There is no folder" in alias(api)["syncError"]
+
+
+def test_under_the_alarm_the_next_step_is_named(api: Api) -> None:
+    for number in range(12):
+        api.add(f"user{number}@example.com")
+    api.world.write("")
+    anna = api.ok("POST", "/mailboxes", 201, json={"email": "anna@example.com", "password": PASSWORD})
+    assert why(anna) == ("UNSAFE_PLAN", True, True, False)
+    assert "halted" in anna["syncError"]
+    assert "preview" in anna["syncAdvice"]
+
+
 # ---- logs and audit ------------------------------------------------------------------------
 
 

@@ -115,6 +115,9 @@ def test_what_waits_says_why_and_how_to_send_it(cli: Cli) -> None:
     assert row["sync_status"] == "PENDING"
     assert "cannot be reached" in row["reason"]
     assert "python -m provision sync push main" in row["next"]
+    cli("alias", "add", "info@example.com", "anna@example.com")
+    shown = [cli.ok("mailbox", "show", "anna@example.com"), cli.ok("mailbox", "list"), cli.ok("alias", "list")]
+    assert all("The mail server main cannot be reached" in done.out for done in [*shown, cli("sync", "status")])
     cli.mend_server()
     cli.ok("sync", "push")
     assert "fail=y" in cli.text()

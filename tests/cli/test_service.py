@@ -117,7 +117,9 @@ def test_an_emptied_server_is_written_to_by_force_only(cli: Cli) -> None:
     (cli.volume / "postfix-accounts.cf").write_text("")
     done = cli("mailbox", "add", "anna@example.com", "--generate")
     assert done.code == 3
+    assert "See what is missing: python -m provision sync preview main" in done.out
     assert "sync push main --force" in done.out
+    assert "main: See in the preview what is missing" in cli("sync", "status").out
     assert cli("sync", "push", "main").code == 3
     cli("sync", "push", "main", "--force")
     assert "anna@example.com|" in cli.text()
@@ -133,6 +135,15 @@ def test_the_log_says_who_did_what(cli: Cli) -> None:
     assert (row["status"], row["resource_name"]) == ("SUCCESS", "anna@example.com")
     assert cli.ok("log", "list", "--since", "2999-01-01").out == "There is no such record.\n"
     assert "mailbox.create" in cli.ok("log", "list", "--until", "2999-01-01", "--status", "SUCCESS").out
+    assert "no day such as" in cli("log", "list", "--until", "yesterday").err
+
+
+def test_a_day_that_ends_a_period_is_meant_with_all_its_hours(cli: Cli) -> None:
+    cli.add("anna@example.com")
+    (row,) = cli.ok("log", "list", "--operation", "mailbox.create", "--json").json["rows"]
+    day = row["started_at"][:10]
+    assert "anna@example.com" in cli.ok("log", "list", "--since", day, "--until", day).out
+    assert cli.ok("log", "list", "--until", f"{day}T00:00:00").out == "There is no such record.\n"
 
 
 def test_the_chain_is_verified_against_a_head_kept_outside(cli: Cli) -> None:

@@ -28,7 +28,7 @@ def virtual(site: Site) -> list[str]:
 def test_an_alias_with_two_destinations_reaches_the_server_is_edited_and_deleted(company: Site, page: Page) -> None:
     enter(page, company, "alice", "/aliases")
     add_alias(page, "desk@example.com", "anna.abe@example.com\nhelp@partner.example.net")
-    expect(page.get_by_text("desk@example.com is saved and on the mail server.")).to_be_visible()
+    expect(page.get_by_text("desk@example.com is saved. It is on the mail server.")).to_be_visible()
     assert "desk@example.com anna.abe@example.com,help@partner.example.net" in virtual(company)
 
     page.goto(company.url + "/aliases?al_q=desk")

@@ -25,7 +25,7 @@ def client(company: Postroom) -> TestClient:
 @pytest.mark.parametrize(
     "path",
     [
-        "logs.csv?since=2026-11-01",
+        "logs.csv?since=2026-11-31",
         "logs.csv?until=yesterday",
         "logs.csv?since=0001-01-01T00:00:00%2B14:00",
         "logs.csv?status=NONSENSE",
@@ -49,6 +49,13 @@ def test_the_filters_of_the_pages_are_understood(client: TestClient) -> None:
     full = client.get("/export/mailboxes.csv?used_percent_from=90").text.splitlines()
     assert (whole[0], len(whole) > len(full) > 1) == (full[0], True)
     assert len(client.get("/export/logs.csv?since=2026-11-01T00:00:00%2B00:00").text.splitlines()) > 1
+
+
+def test_a_day_that_ends_an_exported_period_is_meant_with_all_its_hours(client: TestClient) -> None:
+    lines = client.get("/export/logs.csv").text.splitlines()
+    first, last = lines[1][:10], lines[-1][:10]
+    assert len(client.get(f"/export/logs.csv?since={first}&until={last}").text.splitlines()) == len(lines)
+    assert len(client.get(f"/export/logs.csv?until={last}T00:00:00").text.splitlines()) < len(lines)
 
 
 @pytest.mark.parametrize(
