@@ -14,7 +14,6 @@ from api import models
 from api.auth import MayReadAliases, MayReadMailboxes, Product
 from api.errors import as_seen_by
 from provision.app import Postroom
-from provision.core import address as addresses
 from provision.core.access import Actor
 from provision.core.errors import Conflict, ForeignDomain, InvalidInput, NotFound, ProvisionError
 from provision.storage.models import Alias, Mailbox, Server, SyncStatus
@@ -99,13 +98,8 @@ def etag(row: Row) -> str:
 
 def foreign_to(product: Postroom, actor: Actor) -> Callable[[str], ProvisionError | None]:
     """Why an address is none of the caller's, or None: a domain that is not theirs looks like one that is not there."""
-    own = None if actor.domains is None else frozenset(product.queries.domain_names(replace(actor, scopes=None)))
-
-    def refusal(address: str) -> ProvisionError | None:
-        is_own = own is None or addresses.domain_of(address) in own
-        return None if is_own else as_seen_by(actor, ForeignDomain(""))
-
-    return refusal
+    is_own, refusal = product.queries.own(actor), as_seen_by(actor, ForeignDomain(""))
+    return lambda address: None if is_own(address) else refusal
 
 
 def one_server(product: Postroom, actor: Actor, name: str | None) -> Server:

@@ -1,13 +1,14 @@
 """Aliases: add, list, edit, assign, delete."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from provision.cli.delivery import report
-from provision.cli.output import Json, Number, Size, pages, say, say_json, table
+from provision.cli.output import Json, Number, Size, say, say_json, say_page
 from provision.cli.session import Code, session_of
-from provision.cli.views import view, without_ids
+from provision.cli.views import view
 from provision.core.errors import InvalidInput
 from provision.storage.models import SyncStatus
 
@@ -54,19 +55,13 @@ def list_(
         number=number,
         size=page_size,
     )
-    if as_json:
-        say_json(
-            {"rows": [without_ids(r) for r in page.rows], "total": page.total, "page": page.number, "pages": page.pages}
-        )
-        return Code.DONE
-    facts = [
-        (r["address"], r["destinations"], r["mailbox"], "REMOVING" if r["removing"] else r["sync_status"], r["reason"])
-        for r in page.rows
-    ]
     columns = ("alias", "destinations", "mailbox", "sync", "reason")
-    table(columns, facts, "There is no such alias.", spare_last=True)
-    pages(page)
-    return Code.DONE
+    return say_page(page, columns, _facts, "There is no such alias.", as_json=as_json)
+
+
+def _facts(row: Mapping[str, Any]) -> list[Any]:
+    sync = "REMOVING" if row["removing"] else row["sync_status"]
+    return [row["address"], row["destinations"], row["mailbox"], sync, row["reason"]]
 
 
 @app.command()

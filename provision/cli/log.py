@@ -1,12 +1,12 @@
 """The log of who did what, and what came of it."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
-from provision.cli.output import Json, Number, Size, pages, say_json, table
-from provision.cli.session import Code, session_of
-from provision.cli.views import without_ids
+from provision.cli.output import Json, Number, Size, say_page
+from provision.cli.session import session_of
 from provision.queries import LogFilter, begin_of, end_of
 from provision.storage.models import LogStatus
 
@@ -48,15 +48,10 @@ def list_(
         until=end_of(until),
     )
     page = session.app.queries.logs(session.actor, where, number=number, size=page_size)
-    if as_json:
-        say_json(
-            {"rows": [without_ids(r) for r in page.rows], "total": page.total, "page": page.number, "pages": page.pages}
-        )
-        return Code.DONE
-    facts = [
-        (r["started_at"], r["operator"], r["operation"], r["resource_name"], r["status"], r["error"] or r["command"])
-        for r in page.rows
-    ]
-    table(("time (UTC)", "who", "what", "on", "status", "error or command"), facts, "There is no such record.")
-    pages(page)
-    return Code.DONE
+    columns = ("time (UTC)", "who", "what", "on", "status", "error or command")
+    return say_page(page, columns, _facts, "There is no such record.", as_json=as_json)
+
+
+def _facts(row: Mapping[str, Any]) -> list[Any]:
+    names = ("started_at", "operator", "operation", "resource_name", "status")
+    return [*(row[name] for name in names), row["error"] or row["command"]]

@@ -8,10 +8,9 @@ from uuid import UUID
 import typer
 
 from provision.cli.delivery import look, report, report_many
-from provision.cli.output import Json, Number, Size, card, pages, parse_size, say, say_json, size, table, used
+from provision.cli.output import Json, Number, Size, card, parse_size, say, say_json, say_page, size, used
 from provision.cli.secrets import FromStdin, Generate, ask_new_password, ask_password
 from provision.cli.session import Code, Session, session_of
-from provision.cli.views import without_ids
 from provision.core.errors import InvalidInput, ProvisionError
 from provision.core.secret import Secret
 from provision.queries import MailboxFilter
@@ -81,15 +80,8 @@ def list_(
     page = session.app.queries.mailboxes(
         session.actor, where, sort=sort, descending=descending, number=number, size=page_size
     )
-    if as_json:
-        say_json(
-            {"rows": [without_ids(r) for r in page.rows], "total": page.total, "page": page.number, "pages": page.pages}
-        )
-        return Code.DONE
     columns = ("address", "name", "quota", "used", "status", "sync", "reason")
-    table(columns, map(_facts, page.rows), "There is no such mailbox.", spare_last=True)
-    pages(page)
-    return Code.DONE
+    return say_page(page, columns, _facts, "There is no such mailbox.", as_json=as_json)
 
 
 def _facts(row: Mapping[str, Any]) -> list[Any]:

@@ -1,6 +1,6 @@
 """Domains with their sums, mail servers with their health, operators."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,10 +9,11 @@ from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal_co
 from sqlalchemy.orm import Session
 
 from provision.core.access import Actor, Permission
+from provision.core.address import domain_of
 from provision.core.errors import NotFound
 from provision.core.state import Resource
 from provision.core.traits import Feature
-from provision.queries.explain import explain_server
+from provision.queries.explain import Explanation, explain_server
 from provision.queries.lists import PRESENT, Page, Reads, domain_id, explained, kept_to_pages, scope, stored_domain
 from provision.servers.kinds import KINDS, settings_of, traits_of
 from provision.servers.setting import Setting
@@ -88,6 +89,14 @@ class ServerReads(Reads):
         with self.database.read() as session:
             return list(session.scalars(select(Domain.name).where(*scope(actor, Domain.id)).order_by(Domain.name)))
 
+    def own(self, actor: Actor) -> Callable[[str], bool]:
+        """Whether an address is in a domain of theirs, as it is when this is asked for."""
+        if actor.domains is None:
+            return lambda address: True
+        with self.database.read() as session:
+            names = frozenset(session.scalars(select(Domain.name).where(*scope(actor, Domain.id))))
+        return lambda address: domain_of(address) in names
+
     def domain_by_name(self, actor: Actor, name: str) -> Domain:
         actor.require(Permission.DOMAIN_READ)
         with self.database.read() as session:
@@ -108,19 +117,19 @@ class ServerReads(Reads):
 
     def health(self, actor: Actor) -> list[Mapping[str, Any]]:
         """The mail servers as they are now, with how much waits for each; `gathering_until`: changes are collected;
-        `reason`: why nothing goes out, `advice`: what can be done."""
+        `reason`: why nothing goes out, with the rest of an `Explanation`."""
         actor.require(Permission.SERVER_READ)
         with self.database.read() as session:
             unsynced = _unsynced_counts(session, actor)
         found: list[Mapping[str, Any]] = []
-        now = utc_now()
+        now, nothing = utc_now(), Explanation()
         for server in self.servers(actor):
             shown = {name: getattr(server, name) for name in HEALTH_COLUMNS}
             pending, failed = (unsynced.get((server.id, s), 0) for s in (SyncStatus.PENDING, SyncStatus.FAILED))
             gathering = quiet_until(server, now) if pending else None
-            traits, why = traits_of(server.kind), explain_server(server, now)
+            traits = traits_of(server.kind)
             shown |= {"erases_mail": traits.can(Feature.ERASE_MAIL), "cost": traits.cost}
-            shown |= {name: getattr(why, name, None) for name in ("reason_code", "reason", "advice")}
+            shown = {**(explain_server(server, now) or nothing)._asdict(), **shown}
             found.append({**shown, "pending": pending, "failed": failed, "gathering_until": gathering})
         return found
 

@@ -7,6 +7,7 @@ from provision.core.access import Actor
 from provision.core.errors import NotFound
 from provision.core.state import Resource
 from provision.identity.sign_in import SignedIn
+from provision.queries import Remedy
 from provision.storage.models import Alias, Mailbox, SyncStatus
 from webui.kit import format, problems, ui
 from webui.kit.i18n import _
@@ -33,7 +34,8 @@ def done(who: SignedIn, text: str, row: Mailbox | Alias) -> None:
 
 
 def explanation(row: Mapping[str, Any]) -> str:
-    """Of a row of a list: why it is not there yet, when it is tried again, and what can be done."""
+    """Of a row of a list: why it is not there yet, when it is tried again, and what is to be done."""
     at = row["next_attempt_at"]
     when = _("Next attempt {when}.", when=format.due(at)) if at else ""
-    return " ".join(filter(None, [problems.reason(row), when, problems.translated(row["advice"] or "")]))
+    what = problems.translated(row["advice"]) if row["remedy"] not in (None, Remedy.PUSH) else ""
+    return " ".join(filter(None, [problems.reason(row), when, what]))
