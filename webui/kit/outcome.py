@@ -36,6 +36,6 @@ def done(who: SignedIn, text: str, row: Mailbox | Alias) -> None:
 def explanation(row: Mapping[str, Any]) -> str:
     """Of a row of a list: why it is not there yet, when it is tried again, and what is to be done."""
     at = row["next_attempt_at"]
-    when = _("Next attempt {when}.", when=format.due(at)) if at else ""
+    when = _("Next attempt {when}.", when=format.due(at).rstrip(".")) if at else ""
     what = problems.translated(row["advice"]) if row["remedy"] not in (None, Remedy.PUSH) else ""
     return " ".join(filter(None, [problems.reason(row), when, what]))

@@ -54,9 +54,8 @@ def done_with_password(who: SignedIn, text: str, row: Mailbox, secret: Secret) -
 def banner(servers: Sequence[Mapping[str, Any]]) -> None:
     """Mail servers with trouble, while something waits for them."""
     for server in servers:
-        unsynced = server["pending"] + server["failed"]
-        if unsynced and server["reason"]:
+        if server["reason"] and (n := server["pending"]):
             kept = counted(
-                unsynced, "{n} change is kept and goes out by itself.", "{n} changes are kept and go out by themselves."
+                n, "{n} change is kept and goes out by itself.", "{n} changes are kept and go out by themselves."
             )
             st.warning(ui.plain(f"{explanation(server)} {kept}"), icon=":material/cloud_off:")
