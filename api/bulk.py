@@ -31,9 +31,7 @@ def create_mailboxes(
     def foreign(one: NewMailbox) -> ProvisionError | None:
         return next(filter(None, map(refusal, (one.address, *one.aliases))), None)
 
-    result = product.services.bulk.create(
-        actor, wanted, dry_run=new.dry_run, idempotency_key=key, foreign=foreign
-    )
+    result = product.services.bulk.create(actor, wanted, dry_run=new.dry_run, idempotency_key=key, foreign=foreign)
     items = {e.index: _refused(e.index, e.name, as_seen_by(actor, e.error)) for e in result.errors}
     good = [index for index in range(len(wanted)) if index not in items]
     word, made = ("acceptable", [None] * len(good)) if new.dry_run else ("created", result.done)

@@ -12,6 +12,7 @@ from provision.core import address as addresses
 from provision.core.access import Actor, InDomain, Permission
 from provision.core.errors import Conflict, InvalidEmail, InvalidInput, NotFound, ProvisionError
 from provision.core.passwords import PasswordRules, check_hash, check_password, hash_password
+from provision.core.policy import Policy
 from provision.core.secret import Secret
 from provision.core.state import Resource
 from provision.core.texts import N_
@@ -25,7 +26,6 @@ from provision.services.checks import (
     taken_addresses,
 )
 from provision.services.writing import HIDDEN, intend
-from provision.settings.policy import Policy
 from provision.storage.encryption import Sealer
 from provision.storage.models import Alias, Domain, Mailbox, Status
 

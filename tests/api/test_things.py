@@ -184,9 +184,9 @@ def test_what_waits_says_why_when_and_what_can_be_done(api: Api) -> None:
     anna = api.ok("POST", "/mailboxes", 201, json={"email": "anna@example.com", "password": PASSWORD})
     assert why(anna) == (None, False, False, False)
     path = f"/mailboxes/{anna['id']}"
-    api.world.app.provisioner.edit_server(api.world.alice, api.world.server.uid, quiet_seconds=600)
+    api.world.app.services.servers.edit(api.world.alice, api.world.server.uid, quiet_seconds=600)
     assert why(api.ok("PATCH", path + "/quota", json={"storageQuota": 9})) == ("GATHERING", True, True, True)
-    api.world.app.provisioner.edit_server(api.world.alice, api.world.server.uid, quiet_seconds=0)
+    api.world.app.services.servers.edit(api.world.alice, api.world.server.uid, quiet_seconds=0)
     api.world.volume.rename(api.world.volume.with_name("away"))
     assert why(api.ok("PATCH", path + "/quota", json={"storageQuota": 8})) == ("SERVER_UNREACHABLE", True, True, True)
     (listed,) = api.ok("GET", "/mailboxes?syncStatus=PENDING")["items"]

@@ -103,7 +103,7 @@ def test_each_list_tells_it_and_so_does_a_single_row(world: World, waiting: Mail
     one = queries.mailbox_row(world.alice, waiting.uid)
     assert {row["reason"] for row in (ben, left, one)} == {ben["reason"]}
     assert ben["next_attempt_at"] is not None
-    made = world.app.provisioner.create_alias(world.alice, "info@example.com", ["anna@example.com"])
+    made = world.app.services.aliases.create(world.alice, "info@example.com", ["anna@example.com"])
     (alias,) = queries.aliases(world.alice).rows
     assert alias["reason"] == queries.alias_row(world.alice, made.uid)["reason"] == ben["reason"]
 
