@@ -216,6 +216,8 @@ class Server(Model):
     """Why it cannot be reached."""
     alarm: str | None = Field(examples=[None])
     """Why nothing is sent to it until a person has looked."""
+    advice: str | None = Field(examples=[None])
+    """What can be done, where nothing goes out to it."""
     last_read_at: datetime | None = Field(examples=[TIME])
     last_write_at: datetime | None = Field(examples=[TIME])
     next_attempt_at: datetime | None = Field(examples=[None])

@@ -9,7 +9,7 @@ from provision.cli.output import Json, cell, say, say_json, table
 from provision.cli.session import Code, session_of
 from provision.core.errors import InvalidInput
 from provision.core.policy import NAMES, allowed, meaning
-from provision.services.policy import Shown, Source
+from provision.services.policy import Rule, Shown, Source
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -21,19 +21,13 @@ def show(context: typer.Context, as_json: Json = False) -> int:
     shown = session.app.services.policy.show(session.actor)
     if as_json:
         return _print(shown, NAMES, as_json)
-    rows: list[tuple[Any, ...]] = [
-        (
-            rule.name,
-            rule.value,
-            rule.source,
-            rule.default if rule.source is Source.SET else None,
-            allowed(rule.name),
-            meaning(rule.name),
-        )
-        for rule in shown.rules
-    ]
-    table(("rule", "value", "from", "otherwise", "may be", "meaning"), rows)
+    table(("rule", "value", "from", "otherwise", "may be", "meaning"), map(_row, shown.rules))
     return Code.DONE
+
+
+def _row(rule: Rule) -> list[Any]:
+    otherwise = rule.default if rule.source is Source.SET else None
+    return [rule.name, rule.value, rule.source, otherwise, allowed(rule.name), meaning(rule.name)]
 
 
 @app.command("set")

@@ -4,34 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from provision.core import address as addresses
+from provision.queries.lists import ALIAS_COLUMNS, MAILBOX_COLUMNS
 from provision.storage.models import Alias, Domain, Mailbox, Operator, Server
 
-COMMON = (
-    "uid",
-    "address",
-    "sync_status",
-    "error",
-    "error_code",
-    "attempts",
-    "next_attempt_at",
-    "last_synced_at",
-    "removing",
-    "created_at",
-    "updated_at",
-    "version",
-)
 FIELDS: dict[type[Any], tuple[str, ...]] = {
-    Mailbox: (
-        *COMMON,
-        "display_name",
-        "status",
-        "quota_bytes",
-        "quota_messages",
-        "used_bytes",
-        "used_messages",
-        "used_percent",
-    ),
-    Alias: (*COMMON, "destinations"),
+    Mailbox: MAILBOX_COLUMNS,
+    Alias: ALIAS_COLUMNS,
     Domain: ("uid", "name", "description", "default_quota_bytes", "version"),
     Server: (
         "uid",
@@ -65,7 +43,7 @@ INSIDE = frozenset({"id", "server_id", "domain_id", "mailbox_id", "mailbox_uid",
 
 def view(row: Any) -> dict[str, Any]:
     """One row of a table."""
-    shown = {name: getattr(row, name) for name in FIELDS[type(row)]}
+    shown = {name: getattr(row, name) for name in FIELDS[type(row)] if name not in INSIDE}
     if isinstance(row, Mailbox | Alias):
         shown["domain"] = addresses.domain_of(row.address)
     return shown

@@ -14,7 +14,17 @@ from provision.core.errors import NotFound
 from provision.core.state import Resource
 from provision.core.traits import Feature
 from provision.queries.explain import Explanation, explain_server
-from provision.queries.lists import PRESENT, Page, Reads, domain_id, explained, kept_to_pages, scope, stored_domain
+from provision.queries.lists import (
+    COMMON_COLUMNS,
+    PRESENT,
+    Page,
+    Reads,
+    domain_id,
+    explained,
+    kept_to_pages,
+    scope,
+    stored_domain,
+)
 from provision.servers.kinds import KINDS, settings_of, traits_of
 from provision.servers.setting import Setting
 from provision.storage.models import (
@@ -196,16 +206,7 @@ class ServerReads(Reads):
         parts: list[Any] = [
             select(
                 literal_column(f"'{table.__tablename__}'").label("resource"),
-                table.uid,
-                table.address,
-                table.sync_status,
-                table.removing,
-                table.attempts,
-                table.next_attempt_at,
-                table.error,
-                table.error_code,
-                table.updated_at,
-                table.server_id,
+                *(getattr(table, name) for name in COMMON_COLUMNS),
             ).where(table.sync_status.in_(wanted), *scope(actor, table.domain_id))
             for table in (Mailbox, Alias)
         ]
