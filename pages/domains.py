@@ -26,7 +26,7 @@ page = parts.page_of(rows, search, listing.number, listing.size)
 
 if page.total:
     bar = st.container(horizontal=True, vertical_alignment="center")
-    row = parts.table(listing, page, selectable=True)
+    row = parts.table(listing, page)
     listing.pages(page, counted(page.total, "{n} domain", "{n} domains"))
     with bar:
         if may_write:

@@ -6,6 +6,7 @@ from provision.core.access import Permission
 from provision.storage.models import Status, SyncStatus
 from webui.kit import ui
 from webui.kit.i18n import _, counted
+from webui.kit.listing import show
 from webui.overview import parts
 
 who = ui.signed_in(Permission.SYNC_READ)
@@ -34,7 +35,7 @@ with left:
     st.subheader(_("Needs attention"), anchor=False)
     unsynced = read.unsynced(who.actor, size=6)
     if unsynced.total:
-        parts.attention(unsynced.rows)
+        show(unsynced.rows, parts.ATTENTION, alt=_("Needs attention"))
         ui.link(
             "sync",
             counted(unsynced.total, "It is on the sync page", "All {n} on the sync page"),
@@ -68,9 +69,9 @@ with right:
 left, right = st.columns([5, 3])
 with left:
     st.subheader(_("Recent operations"), anchor=False)
-    parts.operation_table(read.logs(who.actor, size=8).rows)
+    show(read.logs(who.actor, size=8).rows, parts.OPERATIONS, alt=_("Recent operations"))
     ui.link("logs", _("The whole log"), icon=":material/arrow_forward:")
 with right:
     st.subheader(_("Domains"), anchor=False)
-    parts.domain_table(domains[:8])
+    show(domains[:8], parts.DOMAINS, alt=_("Domains"))
     ui.link("domains", counted(len(domains), "The only domain", "All {n} domains"), icon=":material/arrow_forward:")

@@ -4,7 +4,7 @@ Of the package: the controller and its model. Not used: its cookie, which script
 """
 
 import secrets
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -113,14 +113,15 @@ def new_password_page(who: SignedIn) -> None:
         language_switch(who)
 
 
-def password_form(who: SignedIn, old_label: str, key: str = "") -> None:
-    """Old password, and the new one twice. `key`: of the dialog it is in."""
-    with st.form(f"own_password_{key}", border=True):
+def password_form(who: SignedIn, old_label: str, opened: ui.Dialog | None = None) -> None:
+    """Old password, and the new one twice. `opened`: the dialog it is in."""
+    submit = opened.submit if opened else partial(st.form_submit_button, type="primary")
+    with opened.form() if opened else st.form("own_password"):
         old = st.text_input(old_label, type="password", autocomplete="current-password")
         new = st.text_input(_("New password"), type="password", autocomplete="new-password")
         again = st.text_input(_("New password again"), type="password", autocomplete="new-password")
         st.caption(password_hint())
-        sent = ui.submit(_("Change password"))
+        sent = submit(_("Change password"))
     if sent:
         with ui.attempt():
             if new != again:

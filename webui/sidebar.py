@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from provision.core.texts import N_
 from provision.identity.sign_in import SignedIn
 from webui.http import sessions
 from webui.kit import format, ui
@@ -26,11 +27,6 @@ def account(who: SignedIn) -> None:
             change_password()
 
 
-def change_password() -> None:
-    key = ui.dialog_key()
-
-    @st.dialog(_("Change your password"))
-    def ask() -> None:
-        password_form(ui.signed_in(), _("Old password"), key)
-
-    ask()
+@ui.dialog(N_("Change your password"), None)
+def change_password(opened: ui.Dialog) -> None:
+    password_form(opened.who, _("Old password"), opened)

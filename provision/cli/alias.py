@@ -1,19 +1,26 @@
 """Aliases: add, list, edit, assign, delete."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from provision.cli.delivery import report
-from provision.cli.output import Json, Number, Size, say, say_json, say_page
-from provision.cli.session import Code, session_of
-from provision.cli.views import view
+from provision.cli.output import Json, Number, Size, tell
+from provision.cli.session import session_of
+from provision.cli.views import listed, view
+from provision.core.columns import Column
 from provision.core.errors import InvalidInput
 from provision.storage.models import SyncStatus
 
 Address = Annotated[str, typer.Argument(help="The alias, e.g. info@example.com; @example.com catches all.")]
 Destinations = Annotated[list[str], typer.Argument(help="Where its mail goes; anywhere, one or several.")]
+COLUMNS = (
+    Column("alias", value="address"),
+    Column("destinations"),
+    Column("mailbox"),
+    Column("sync", value=lambda row: "REMOVING" if row["removing"] else row["sync_status"]),
+    Column("reason", optional=True),
+)
 app = typer.Typer(no_args_is_help=True)
 
 
@@ -55,13 +62,7 @@ def list_(
         number=number,
         size=page_size,
     )
-    columns = ("alias", "destinations", "mailbox", "sync", "reason")
-    return say_page(page, columns, _facts, "There is no such alias.", as_json=as_json)
-
-
-def _facts(row: Mapping[str, Any]) -> list[Any]:
-    sync = "REMOVING" if row["removing"] else row["sync_status"]
-    return [row["address"], row["destinations"], row["mailbox"], sync, row["reason"]]
+    return listed(page, COLUMNS, "There is no such alias.", as_json=as_json)
 
 
 @app.command()
@@ -88,11 +89,9 @@ def assign(
         raise InvalidInput("Either --mailbox or --no-mailbox.", code="WHICH_MAILBOX")
     owner = session.mailbox(mailbox) if mailbox is not None else None
     row = session.app.services.aliases.assign(session.actor, session.alias(address).uid, owner.uid if owner else None)
-    if as_json:
-        say_json({**view(row), "mailbox": owner.address if owner else None})
-    else:
-        say(f"{row.address} is listed under {owner.address if owner else 'no mailbox'}.")
-    return Code.DONE
+    listed_under = owner.address if owner else None
+    said = f"{row.address} is listed under {listed_under or 'no mailbox'}."
+    return tell(as_json, {**view(row), "mailbox": listed_under}, said)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from provision.audit.archive import FOLDER, archive_log, verify_archive
-from provision.cli.output import MAX_DAYS, Json, say, say_json
+from provision.cli.output import MAX_DAYS, Json, say, tell
 from provision.cli.session import Code, session_of
 from provision.core.errors import InvalidInput
 from provision.storage.models import utc_now
@@ -34,13 +34,10 @@ def verify(
         report = verify_archive(archive)
     else:
         report = session.app.queries.verify_audit(session.actor, _read_head(head) if head else None)
-    if as_json:
-        say_json({name: getattr(report, name) for name in ("intact", "links", "head", "broken_at", "reason")})
-    elif report.intact:
-        say(f"The log is intact: {report.links:,} links, the last one {report.head}.")
-    else:
-        say(f"The log is broken at link {report.broken_at}: {report.reason}.")
-    return Code.DONE if report.intact else Code.DIFFERENT
+    shown = {name: getattr(report, name) for name in ("intact", "links", "head", "broken_at", "reason")}
+    if report.intact:
+        return tell(as_json, shown, f"The log is intact: {report.links:,} links, the last one {report.head}.")
+    return tell(as_json, shown, f"The log is broken at link {report.broken_at}: {report.reason}.", code=Code.DIFFERENT)
 
 
 @app.command()
@@ -54,11 +51,8 @@ def head(
     found = session.app.queries.audit_head(session.actor)
     if out:
         out.write_text(json.dumps(found) + "\n", encoding="utf-8")
-    if as_json:
-        say_json(found)
-    else:
-        say(f"{found['links']:,} links, the last one {found['head']}.", *([f"Written to {out}."] if out else []))
-    return Code.DONE
+    written = [f"Written to {out}."] if out else []
+    return tell(as_json, found, f"{found['links']:,} links, the last one {found['head']}.", *written)
 
 
 @app.command()

@@ -8,14 +8,21 @@ import typer
 
 from provision.cli.output import Json, cell, say, say_json, size, table
 from provision.cli.session import Code, session_of
+from provision.core.columns import Column
 from provision.queries import MailboxFilter
-from provision.services.new_mailbox import NewMailbox
 from provision.storage.models import Status, SyncStatus
 from provision.transfer import csv_io
 from provision.transfer.csv_io import ImportResult, export_csv, import_csv, plan_import, write_rejected
 from provision.transfer.csv_reader import MAX_BYTES
 
 SHOWN = 50
+PLANNED = (
+    Column("address", "would be created"),
+    Column("name", value="display_name"),
+    Column("quota", value=lambda new: "default" if new.quota_bytes is None else size(new.quota_bytes)),
+    Column("aliases"),
+    Column("login", value="enabled"),
+)
 app = typer.Typer(no_args_is_help=True)
 
 
@@ -86,7 +93,7 @@ def _read(file: Path) -> bytes:
 
 def _show(result: ImportResult, dry_run: bool, rejected: Path | None, unsynced: int) -> None:
     if dry_run and result.accepted:
-        table(("would be created", "name", "quota", "aliases", "login"), map(_planned, result.accepted[:SHOWN]))
+        table(PLANNED, result.accepted[:SHOWN])
         _more(len(result.accepted))
     for error in result.errors[:SHOWN]:
         say(cell(error))
@@ -97,11 +104,6 @@ def _show(result: ImportResult, dry_run: bool, rejected: Path | None, unsynced: 
         say(f"The refused rows are in {rejected}, with their passwords; correct them and import that file.")
     if unsynced:
         say(f"{unsynced:,} of what was created wait for their mail server. Why: python -m provision sync status")
-
-
-def _planned(new: NewMailbox) -> tuple[object, ...]:
-    quota = "default" if new.quota_bytes is None else size(new.quota_bytes)
-    return new.address, new.display_name, quota, list(new.aliases), new.enabled
 
 
 def _more(number: int) -> None:

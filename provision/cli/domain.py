@@ -4,14 +4,23 @@ from typing import Annotated
 
 import typer
 
-from provision.cli.output import Json, parse_size, say, say_json, size, table, used
-from provision.cli.session import Code, session_of
-from provision.cli.views import view, without_ids
+from provision.cli.output import Json, parse_size, size, tell, used
+from provision.cli.session import session_of
+from provision.cli.views import listed, view
 from provision.core import address as addresses
+from provision.core.columns import Column
 
 Name = Annotated[str, typer.Argument(help="The domain, e.g. example.com.")]
 Description = Annotated[str | None, typer.Option("--description", help="What it is for.")]
 Quota = Annotated[str | None, typer.Option("--quota", metavar="SIZE", help="Quota of new mailboxes, e.g. 2G; 0: none.")]
+COLUMNS = (
+    Column("domain", value=lambda row: addresses.readable(row["name"])),
+    Column("server"),
+    Column("mailboxes"),
+    Column("quotas", value=lambda row: used(row["quota_bytes"])),
+    Column("used", value=lambda row: used(row["used_bytes"])),
+    Column("description"),
+)
 app = typer.Typer(no_args_is_help=True)
 
 
@@ -35,34 +44,14 @@ def add(
         description=description or "",
         default_quota_bytes=None if quota is None else parse_size(quota),
     )
-    if as_json:
-        say_json(view(row))
-    else:
-        say(f"Added the domain {row.name}.")
-    return Code.DONE
+    return tell(as_json, view(row), f"Added the domain {row.name}.")
 
 
 @app.command("list")
 def list_(context: typer.Context, as_json: Json = False) -> int:
     """The domains with their mailboxes and quotas."""
     session = session_of(context)
-    rows = session.app.queries.domains(session.actor)
-    if as_json:
-        say_json([without_ids(row) for row in rows])
-        return Code.DONE
-    facts = [
-        (
-            addresses.readable(d["name"]),
-            d["server"],
-            d["mailboxes"],
-            used(d["quota_bytes"]),
-            used(d["used_bytes"]),
-            d["description"],
-        )
-        for d in rows
-    ]
-    table(("domain", "server", "mailboxes", "quotas", "used", "description"), facts, "There is no domain yet.")
-    return Code.DONE
+    return listed(session.app.queries.domains(session.actor), COLUMNS, "There is no domain yet.", as_json=as_json)
 
 
 @app.command()
@@ -76,12 +65,8 @@ def edit(
     row = session.app.services.domains.edit(
         session.actor, row.uid, description=description, default_quota_bytes=quota_bytes
     )
-    if as_json:
-        say_json(view(row))
-    else:
-        default = "the product's default" if row.default_quota_bytes is None else size(row.default_quota_bytes)
-        say(f"Changed the domain {row.name}; quota of new mailboxes: {default}.")
-    return Code.DONE
+    default = "the product's default" if row.default_quota_bytes is None else size(row.default_quota_bytes)
+    return tell(as_json, view(row), f"Changed the domain {row.name}; quota of new mailboxes: {default}.")
 
 
 @app.command()
@@ -90,8 +75,4 @@ def delete(context: typer.Context, name: Name, as_json: Json = False) -> int:
     session = session_of(context)
     row = session.app.queries.domain_by_name(session.actor, addresses.normalise_domain(name))
     session.app.services.domains.delete(session.actor, row.uid)
-    if as_json:
-        say_json({"deleted": row.name})
-    else:
-        say(f"Deleted the domain {row.name}.")
-    return Code.DONE
+    return tell(as_json, {"deleted": row.name}, f"Deleted the domain {row.name}.")

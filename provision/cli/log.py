@@ -1,17 +1,26 @@
 """The log of who did what, and what came of it."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from provision.cli.output import Json, Number, Size, say_page
+from provision.cli.output import Json, Number, Size
 from provision.cli.session import session_of
+from provision.cli.views import listed
+from provision.core.columns import Column
 from provision.queries import LogFilter, begin_of, end_of
 from provision.storage.models import LogStatus
 
 Since = Annotated[str | None, typer.Option("--since", help="From this day or time (UTC) on.")]
 Until = Annotated[str | None, typer.Option("--until", help="To the end of this day, or until this time (UTC).")]
+COLUMNS = (
+    Column("started_at", "time (UTC)"),
+    Column("operator", "who"),
+    Column("operation", "what"),
+    Column("resource_name", "on"),
+    Column("status"),
+    Column("error", "error or command", lambda row: row["error"] or row["command"]),
+)
 app = typer.Typer(no_args_is_help=True)
 
 
@@ -48,10 +57,4 @@ def list_(
         until=end_of(until),
     )
     page = session.app.queries.logs(session.actor, where, number=number, size=page_size)
-    columns = ("time (UTC)", "who", "what", "on", "status", "error or command")
-    return say_page(page, columns, _facts, "There is no such record.", as_json=as_json)
-
-
-def _facts(row: Mapping[str, Any]) -> list[Any]:
-    names = ("started_at", "operator", "operation", "resource_name", "status")
-    return [*(row[name] for name in names), row["error"] or row["command"]]
+    return listed(page, COLUMNS, "There is no such record.", as_json=as_json)

@@ -1,19 +1,22 @@
 """Mailboxes: add, list, show, edit, password, disable, enable, delete, restore, verify."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
 from provision.cli.delivery import look, report, report_many
-from provision.cli.output import Json, Number, Size, card, parse_size, say, say_json, say_page, size, used
+from provision.cli.output import Json, Number, Size, card, parse_size, say, say_json, size, tell, used
 from provision.cli.secrets import FromStdin, Generate, ask_new_password, ask_password
 from provision.cli.session import Code, Session, session_of
+from provision.cli.views import listed
+from provision.core.columns import Column
 from provision.core.errors import InvalidInput, ProvisionError
 from provision.core.secret import Secret
-from provision.queries import MailboxFilter
+from provision.core.texts import first_few
+from provision.queries import MAILBOX_SORTS, MailboxFilter
 from provision.services.bulk import BulkResult
 from provision.services.new_mailbox import NewMailbox
 from provision.storage.models import Mailbox, Status, SyncStatus
@@ -23,6 +26,15 @@ Addresses = Annotated[list[str], typer.Argument(help="One mailbox or several.")]
 DisplayName = Annotated[str | None, typer.Option("--name", help="The display name.")]
 Quota = Annotated[str | None, typer.Option("--quota", metavar="SIZE", help="E.g. 500M or 2G; 0: none.")]
 Messages = Annotated[int | None, typer.Option("--messages", min=0, help="Most messages; 0: any number.")]
+COLUMNS = (
+    Column("address"),
+    Column("name", value="display_name"),
+    Column("quota", value=lambda row: size(row["quota_bytes"])),
+    Column("used", value=lambda row: used(row["used_bytes"])),
+    Column("status"),
+    Column("sync", value="sync_status"),
+    Column("reason", optional=True),
+)
 app = typer.Typer(no_args_is_help=True)
 
 
@@ -68,7 +80,7 @@ def list_(
     full: Annotated[
         int | None, typer.Option("--full", metavar="PERCENT", help="Those as full as this, or fuller.")
     ] = None,
-    sort: Annotated[str, typer.Option("--sort", help="address, display_name, quota, used, updated_at …")] = "address",
+    sort: Annotated[str, typer.Option("--sort", help=", ".join(MAILBOX_SORTS))] = "address",
     descending: Annotated[bool, typer.Option("--descending", help="The other way round.")] = False,
     number: Number = 1,
     page_size: Size = 50,
@@ -80,13 +92,7 @@ def list_(
     page = session.app.queries.mailboxes(
         session.actor, where, sort=sort, descending=descending, number=number, size=page_size
     )
-    columns = ("address", "name", "quota", "used", "status", "sync", "reason")
-    return say_page(page, columns, _facts, "There is no such mailbox.", as_json=as_json)
-
-
-def _facts(row: Mapping[str, Any]) -> list[Any]:
-    sizes = [size(row["quota_bytes"]), used(row["used_bytes"])]
-    return [row["address"], row["display_name"], *sizes, row["status"], row["sync_status"], row["reason"]]
+    return listed(page, COLUMNS, "There is no such mailbox.", as_json=as_json)
 
 
 @app.command()
@@ -184,7 +190,9 @@ def delete(
     """Mark as deleted here, which `restore` takes back; with --force remove on the mail server."""
     session = session_of(context)
     if force and not yes:
-        _confirm(f"Remove {', '.join(names)} on the mail server{' with all mail' if erase_mail else ''}?")
+        some, more = first_few(names, 10)
+        which = f"{some} and {more:,} more" if more else some
+        _confirm(f"Remove {which} on the mail server{' with all mail' if erase_mail else ''}?")
 
     def remove(actor: Any, uids: Sequence[UUID]) -> BulkResult:
         return session.app.services.bulk.delete(actor, uids, force=force, erase_mail=erase_mail)
@@ -207,11 +215,9 @@ def verify(context: typer.Context, address: Address, from_stdin: FromStdin = Fal
     row = session.mailbox(address)
     password = ask_password(from_stdin=from_stdin, twice=False)
     accepted = session.app.services.mailboxes.verify_password(session.actor, row.uid, password)
-    if as_json:
-        say_json({"address": row.address, "accepted": accepted})
-    else:
-        say(f"{row.address} {'can' if accepted else 'cannot'} log in with this password.")
-    return Code.DONE if accepted else Code.DIFFERENT
+    said = f"{row.address} {'can' if accepted else 'cannot'} log in with this password."
+    code = Code.DONE if accepted else Code.DIFFERENT
+    return tell(as_json, {"address": row.address, "accepted": accepted}, said, code=code)
 
 
 def _many(

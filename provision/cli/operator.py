@@ -4,11 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
-from provision.cli.output import Json, say, say_json, table
+from provision.cli.output import Json, tell
 from provision.cli.secrets import FromStdin, Generate, ask_new_password
-from provision.cli.session import Code, Session, session_of
-from provision.cli.views import view, without_ids
+from provision.cli.session import Session, session_of
+from provision.cli.views import listed, view
 from provision.core.access import Role
+from provision.core.columns import Column
 from provision.core.errors import InvalidInput, NotFound
 from provision.core.secret import Secret
 from provision.storage.models import Operator
@@ -17,6 +18,13 @@ Username = Annotated[str, typer.Argument(help="The name they sign in with.")]
 Domains = Annotated[list[str] | None, typer.Option("--domain", help="A domain of theirs; several times for several.")]
 DisplayName = Annotated[str | None, typer.Option("--name", help="Their name.")]
 Email = Annotated[str | None, typer.Option("--email", help="Their own mailbox: nobody below them may change it.")]
+COLUMNS = (
+    Column("operator", value="username"),
+    Column("role"),
+    Column("domains"),
+    Column("enabled"),
+    Column("last login", value="last_login_at"),
+)
 app = typer.Typer(no_args_is_help=True)
 
 
@@ -45,13 +53,7 @@ def add(
 def list_(context: typer.Context, as_json: Json = False) -> int:
     """Everybody who may sign in."""
     session = session_of(context)
-    rows = session.app.queries.operators(session.actor)
-    if as_json:
-        say_json([without_ids(row) for row in rows])
-        return Code.DONE
-    facts = [(r["username"], r["role"], r["domains"], r["enabled"], r["last_login_at"]) for r in rows]
-    table(("operator", "role", "domains", "enabled", "last login"), facts, "There is no operator yet.")
-    return Code.DONE
+    return listed(session.app.queries.operators(session.actor), COLUMNS, "There is no operator yet.", as_json=as_json)
 
 
 @app.command()
@@ -122,10 +124,7 @@ def _find(session: Session, username: str) -> Any:
 
 
 def _report(done: str, row: Operator, made: Secret | None, as_json: bool) -> int:
-    if as_json:
-        say_json({**view(row), **({"one_time_password": made.reveal()} if made else {})})
-        return Code.DONE
-    say(f"{done} {row.username}.")
-    if made:
-        say(f"One-time password, shown this once only: {made.reveal()}")
-    return Code.DONE
+    if made is None:
+        return tell(as_json, view(row), f"{done} {row.username}.")
+    shown = f"One-time password, shown this once only: {made.reveal()}"
+    return tell(as_json, {**view(row), "one_time_password": made.reveal()}, f"{done} {row.username}.", shown)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from provision.cli.session import Code
-from provision.cli.views import without_ids
+from provision.core.columns import Column
 from provision.core.errors import InvalidInput
 from provision.queries import Page
 
@@ -22,7 +22,6 @@ MAX_DAYS = 36_500  # a hundred years: beyond it is a slip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 Number = Annotated[int, typer.Option("--page", min=1, help="Which page.")]
 Size = Annotated[int, typer.Option("--size", min=1, max=1000, help="Rows of a page.")]
-Row = Mapping[str, Any]
 UNITS = {"B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -35,14 +34,22 @@ def say_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "There is nothing to show.") -> None:
+def tell(as_json: bool, value: Any, *lines: str, code: Code = Code.DONE) -> Code:
+    """What came of a command: `value` for machines or `lines` for people."""
+    say_json(value) if as_json else say(*lines)
+    return code
+
+
+def table(columns: Sequence[Column], rows: Iterable[Any], empty: str = "There is nothing to show.") -> None:
     """A plain table; `empty` where there are no rows."""
-    body = [[cell(value) for value in row] for row in rows]
-    if not body:
+    found = [[column.of(row) for column in columns] for row in rows]
+    if not found:
         return say(empty)
+    kept = [n for n, column in enumerate(columns) if not column.optional or any(row[n] is not None for row in found)]
+    columns, body = [columns[n] for n in kept], [[cell(row[n]) for n in kept] for row in found]
     grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in columns:
-        grid.add_column(name, no_wrap=not sys.stdout.isatty(), overflow="fold")
+    for column in columns:
+        grid.add_column(column.label or column.name, no_wrap=not sys.stdout.isatty(), overflow="fold")
     for values in body:
         grid.add_row(*map(Text, values))
     console = Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else 10_000)
@@ -70,21 +77,6 @@ def cell(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(cell, value))
     return "".join(c if c.isprintable() else " " for c in str(value))
-
-
-def say_page(
-    page: Page, columns: Sequence[str], facts: Callable[[Row], Sequence[Any]], empty: str, *, as_json: bool
-) -> Code:
-    """A page of a list; `facts`: cells of a row. The last column is left out where nothing stands in it."""
-    if as_json:
-        rows = [without_ids(row) for row in page.rows]
-        say_json({"rows": rows, "total": page.total, "page": page.number, "pages": page.pages})
-        return Code.DONE
-    cells = [facts(row) for row in page.rows]
-    width = len(columns) - all(row[-1] is None for row in cells)
-    table(columns[:width], (row[:width] for row in cells), empty)
-    pages(page)
-    return Code.DONE
 
 
 def pages(page: Page) -> None:

@@ -1,16 +1,25 @@
 """Rules that hold for everybody: passwords, the standard quota, retries, automatic import."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from provision.cli.output import Json, cell, say, say_json, table
+from provision.cli.output import Json, cell, table, tell
 from provision.cli.session import Code, session_of
+from provision.core.columns import Column
 from provision.core.errors import InvalidInput
 from provision.core.policy import NAMES, allowed, meaning
-from provision.services.policy import Rule, Shown, Source
+from provision.services.policy import Shown, Source
 
+COLUMNS = (
+    Column("rule", value="name"),
+    Column("value"),
+    Column("from", value="source"),
+    Column("otherwise", value=lambda rule: rule.default if rule.source is Source.SET else None),
+    Column("may be", value=lambda rule: allowed(rule.name)),
+    Column("meaning", value=lambda rule: meaning(rule.name)),
+)
 app = typer.Typer(no_args_is_help=True)
 
 
@@ -21,13 +30,8 @@ def show(context: typer.Context, as_json: Json = False) -> int:
     shown = session.app.services.policy.show(session.actor)
     if as_json:
         return _print(shown, NAMES, as_json)
-    table(("rule", "value", "from", "otherwise", "may be", "meaning"), map(_row, shown.rules))
+    table(COLUMNS, shown.rules)
     return Code.DONE
-
-
-def _row(rule: Rule) -> list[Any]:
-    otherwise = rule.default if rule.source is Source.SET else None
-    return [rule.name, rule.value, rule.source, otherwise, allowed(rule.name), meaning(rule.name)]
 
 
 @app.command("set")
@@ -65,8 +69,5 @@ def _parse(given: list[str]) -> dict[str, str]:
 
 def _print(shown: Shown, names: Iterable[str], as_json: bool) -> int:
     rules = [shown[name] for name in names]
-    if as_json:
-        say_json({rule.name: {"value": rule.value, "source": rule.source, "default": rule.default} for rule in rules})
-    else:
-        say(*(f"{rule.name}: {cell(rule.value)} ({rule.source})" for rule in rules))
-    return Code.DONE
+    told = {rule.name: {"value": rule.value, "source": rule.source, "default": rule.default} for rule in rules}
+    return tell(as_json, told, *(f"{rule.name}: {cell(rule.value)} ({rule.source})" for rule in rules))

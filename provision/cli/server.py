@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from provision.cli.output import Json, card, cell, say, say_json, table
+from provision.cli.output import Json, card, cell, say, say_json, tell
 from provision.cli.secrets import ask_secret
 from provision.cli.session import Code, session_of
-from provision.cli.views import view
+from provision.cli.views import listed, view
+from provision.core.columns import Column
 from provision.core.errors import InvalidInput
 from provision.core.secret import Secret
 from provision.servers.kinds import KINDS, LOGIN_SETTINGS, settings_of
@@ -27,6 +28,14 @@ SETTING_HELP = (
 Name = Annotated[str, typer.Argument(help="What the server is called here.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=SETTING_HELP)]
 Quiet = Annotated[float | None, typer.Option("--quiet", help="Seconds for which changes are gathered; -1: automatic.")]
+COLUMNS = (
+    Column("server", value="name"),
+    Column("kind"),
+    Column("accounts"),
+    Column("last read", value="last_read_at"),
+    Column("last written", value="last_write_at"),
+    Column("state", value=lambda row: row.alarm or row.error or "well"),
+)
 app = typer.Typer(no_args_is_help=True)
 
 
@@ -45,11 +54,8 @@ def add(
     row = session.app.services.servers.create(
         session.actor, name, kind, _pairs(kind, settings), quiet_seconds=quiet_seconds
     )
-    if as_json:
-        say_json(view(row))
-    else:
-        say(f"Added the mail server {row.name}. See whether all is well with it: python -m provision server check")
-    return Code.DONE
+    said = f"Added the mail server {row.name}. See whether all is well with it: python -m provision server check"
+    return tell(as_json, view(row), said)
 
 
 @app.command("list")
@@ -57,16 +63,7 @@ def list_(context: typer.Context, as_json: Json = False) -> int:
     """The mail servers and how they are."""
     session = session_of(context)
     rows = session.app.queries.servers(session.actor)
-    if as_json:
-        say_json([view(row) for row in rows])
-    else:
-        facts = [
-            (s.name, s.kind, s.accounts, s.last_read_at, s.last_write_at, s.alarm or s.error or "well") for s in rows
-        ]
-        table(
-            ("server", "kind", "accounts", "last read", "last written", "state"), facts, "There is no mail server yet."
-        )
-    return Code.DONE
+    return listed(rows, COLUMNS, "There is no mail server yet.", as_json=as_json)
 
 
 @app.command()
@@ -79,11 +76,9 @@ def check(
     session = session_of(context)
     row = session.server(name)
     problems = session.app.services.servers.check(session.actor, row.uid)
-    if as_json:
-        say_json({"server": row.name, "problems": problems})
-    else:
-        say(*map(cell, problems or [f"All is well with {row.name}."]))
-    return Code.DIFFERENT if problems else Code.DONE
+    lines = map(cell, problems or [f"All is well with {row.name}."])
+    code = Code.DIFFERENT if problems else Code.DONE
+    return tell(as_json, {"server": row.name, "problems": problems}, *lines, code=code)
 
 
 @app.command()
@@ -133,8 +128,4 @@ def delete(context: typer.Context, name: Name, as_json: Json = False) -> int:
     session = session_of(context)
     row = session.server(name)
     session.app.services.servers.delete(session.actor, row.uid)
-    if as_json:
-        say_json({"deleted": row.name})
-    else:
-        say(f"Deleted the mail server {row.name}.")
-    return Code.DONE
+    return tell(as_json, {"deleted": row.name}, f"Deleted the mail server {row.name}.")

@@ -1,24 +1,34 @@
 """Sync with the mail servers: status, preview, push, pull, resolve, retry."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import typer
 
-from provision.cli.output import Json, Number, Size, cell, pages, say, say_json, table
+from provision.cli.output import Json, Number, Size, cell, pages, say, say_json, table, tell
 from provision.cli.session import Code, Session, session_of
 from provision.cli.views import without_ids
 from provision.core import address as addresses
+from provision.core.columns import Column
 from provision.core.errors import InvalidInput, NotFound
 from provision.core.plan import Difference, Plan
 from provision.core.state import Key, Resource
 from provision.services.adopting import PullResult
 from provision.services.resolving import Winner
-from provision.storage.models import Server
+from provision.storage.models import Server, SyncStatus
 from provision.sync.result import PushResult, PushStatus
 
 ServerName = Annotated[str | None, typer.Argument(help="The mail server; needed where there are several.")]
 PLURALS = {"mailbox": "mailboxes", "alias": "aliases"}
+COUNTS = (Column("entries"), *(Column(state) for state in SyncStatus))
+UNSYNCED = (
+    Column("waiting", value="address"),
+    Column("sync", value="sync_status"),
+    Column("server"),
+    Column("tries", value="attempts"),
+    Column("next try", value="next_attempt_at"),
+    Column("reason"),
+)
 app = typer.Typer(no_args_is_help=True)
 
 
@@ -32,16 +42,16 @@ def status(context: typer.Context, number: Number = 1, page_size: Size = 50, as_
     if as_json:
         say_json({"counts": counts, "waiting": [without_ids(row) for row in unsynced.rows], "total": unsynced.total})
     else:
-        states = ("SYNCED", "PENDING", "FAILED")
-        facts = [(plural, *(counts.get(f"{what}.{state}", 0) for state in states)) for what, plural in PLURALS.items()]
-        table(("entries", *states), facts)
+        table(COUNTS, [{"entries": plural, **_counts(counts, what)} for what, plural in PLURALS.items()])
         say("")
-        columns = ("address", "sync_status", "server", "attempts", "next_attempt_at", "reason")
-        rows = [[row[name] for name in columns] for row in unsynced.rows]
-        table(("waiting", "sync", "server", "tries", "next try", "reason"), rows, "Everything is on the mail servers.")
+        table(UNSYNCED, unsynced.rows, "Everything is on the mail servers.")
         pages(unsynced)
         say(*dict.fromkeys(f"{row['server']}: {row['advice']}" for row in unsynced.rows))
     return Code.WAITING if unsynced.total else Code.DONE
+
+
+def _counts(counts: Mapping[str, int], what: str) -> dict[str, int]:
+    return {state: counts.get(f"{what}.{state}", 0) for state in SyncStatus}
 
 
 @app.command()
@@ -49,19 +59,13 @@ def preview(context: typer.Context, server: ServerName = None, as_json: Json = F
     """What a push would do, and what differs; exit code 4 if anything differs, 3 if something only waits."""
     session = session_of(context)
     plan = session.app.services.sync.preview(session.actor, session.server(server).uid)
-    found = list(_found(plan))
+    changes, found = list(map(_change, plan.changes)), [dict(zip(FOUND, f, strict=True)) for f in _found(plan)]
     if as_json:
-        say_json(
-            {"changes": [_change(c) for c in plan.changes], "found": [dict(zip(FOUND, f, strict=True)) for f in found]}
-        )
+        say_json({"changes": changes, "found": found})
     else:
-        table(
-            ("change", "address"),
-            [(c["change"], c["address"]) for c in map(_change, plan.changes)],
-            "There is nothing to send.",
-        )
+        table((Column("change"), Column("address")), changes, "There is nothing to send.")
         say("")
-        table(FOUND, found, "Nothing differs.")
+        table([Column(name) for name in FOUND], found, "Nothing differs.")
     if found:
         return Code.DIFFERENT
     return Code.WAITING if plan.changes else Code.DONE
@@ -165,11 +169,8 @@ def resolve(
     else:
         session.app.services.sync.resolve(session.actor, row.uid, _key(session, row, address), wins)
         number = 1
-    if as_json:
-        say_json({"resolved": number, "wins": wins})
-    else:
-        say(f"Settled {number:,}: the {'mail server' if wins is Winner.SERVER else 'dashboard'} wins.")
-    return Code.DONE
+    side = "mail server" if wins is Winner.SERVER else "dashboard"
+    return tell(as_json, {"resolved": number, "wins": wins}, f"Settled {number:,}: the {side} wins.")
 
 
 def _key(session: Session, server: Server, address: str) -> Key:
@@ -199,15 +200,9 @@ def retry(
         uid = session.server(server).uid if server else None
         number = session.app.services.sync.retry_all(session.actor, uid)
     left = session.app.queries.unsynced(session.actor, size=1).total
-    if as_json:
-        say_json({"tried": number, "still_waiting": left})
-    else:
-        say(
-            f"Tried {number:,} again; {left:,} still wait."
-            if left
-            else f"Tried {number:,} again; nothing waits any more."
-        )
-    return Code.WAITING if left else Code.DONE
+    waits = f"{left:,} still wait" if left else "nothing waits any more"
+    code = Code.WAITING if left else Code.DONE
+    return tell(as_json, {"tried": number, "still_waiting": left}, f"Tried {number:,} again; {waits}.", code=code)
 
 
 def _unsynced(session: Session, address: str) -> tuple[Resource, Any]:

@@ -4,12 +4,21 @@ from typing import Annotated
 
 import typer
 
-from provision.cli.output import MAX_DAYS, Json, say, say_json, table
+from provision.cli.output import MAX_DAYS, Json, say, tell
 from provision.cli.session import Code, session_of
-from provision.cli.views import without_ids
+from provision.cli.views import listed, without_ids
+from provision.core.columns import Column
 from provision.services.tokens import in_days, state
 
 Name = Annotated[str, typer.Argument(help="What it is called; the log speaks of token:NAME.")]
+COLUMNS = (
+    Column("token", value="name"),
+    Column("state", value=state),
+    Column("scopes"),
+    Column("domains", value=lambda row: "all" if row["everywhere"] else row["domains"]),
+    Column("until", value="expires_at"),
+    Column("last used", value="last_used_at"),
+)
 app = typer.Typer(no_args_is_help=True)
 
 
@@ -36,34 +45,16 @@ def add(
     row, token = session.app.services.tokens.create(
         session.actor, name, scopes, domains=domains or None, networks=networks or (), expires_at=in_days(days)
     )
-    if as_json:
-        say_json({**without_ids(session.app.services.tokens.by_name(session.actor, row.name)), "token": token.reveal()})
-        return Code.DONE
-    say(f"Made the token {row.name}.", f"The token, shown this once only: {token.reveal()}")
-    return Code.DONE
+    shown = {**without_ids(session.app.services.tokens.by_name(session.actor, row.name)), "token": token.reveal()}
+    lines = f"Made the token {row.name}.", f"The token, shown this once only: {token.reveal()}"
+    return tell(as_json, shown, *lines)
 
 
 @app.command("list")
 def list_(context: typer.Context, as_json: Json = False) -> int:
     """Every token, revoked ones too."""
     session = session_of(context)
-    rows = session.app.services.tokens.tokens(session.actor)
-    if as_json:
-        say_json([without_ids(row) for row in rows])
-        return Code.DONE
-    facts = [
-        (
-            row["name"],
-            state(row),
-            row["scopes"],
-            "all" if row["everywhere"] else row["domains"],
-            row["expires_at"],
-            row["last_used_at"],
-        )
-        for row in rows
-    ]
-    table(("token", "state", "scopes", "domains", "until", "last used"), facts, "There is no token yet.")
-    return Code.DONE
+    return listed(session.app.services.tokens.tokens(session.actor), COLUMNS, "There is no token yet.", as_json=as_json)
 
 
 @app.command()

@@ -10,14 +10,16 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from provision.app import Postroom
 from provision.core.access import Actor, Permission
+from provision.core.columns import Column
 from provision.core.errors import AccessDenied, ProvisionError
-from provision.queries import MailboxFilter
+from provision.queries import LogFilter, MailboxFilter
 from provision.services.bulk import Foreign
 from provision.services.new_mailbox import NewMailbox
 from provision.storage.models import Status
@@ -34,7 +36,6 @@ from provision.transfer.csv_reader import (
     unguard,
 )
 
-EXPORTED = ("email", "display_name", "quota_mb", "aliases", "enabled")
 Progress = Callable[[int, int], None]
 
 
@@ -153,23 +154,44 @@ def write_rejected(path: Path, result: ImportResult) -> None:
 # ---- exporting -----------------------------------------------------------------------------
 
 
+EXPORTED = (
+    Column("email", value="address"),
+    Column("display_name"),
+    Column("quota_mb", value=lambda row: _in_mb(row["quota_bytes"])),
+    Column("aliases", value=lambda row: ";".join(row["aliases"])),
+    Column("enabled", value=lambda row: "true" if row["status"] == Status.ACTIVE else "false"),
+)
+LOG = [
+    *map(Column, ("started_at", "operator", "ip", "operation", "resource_type", "resource_name", "status")),
+    *map(Column, ("command", "exit_code", "error", "duration_ms", "uid")),
+]
+
+
 def export_csv(app: Postroom, actor: Actor, where: MailboxFilter = MailboxFilter()) -> Iterator[str]:
     """The list line by line, never a password or hash. Raises (at once): AccessDenied.
 
     With a password column added it can be imported. `aliases` are those that lead to this mailbox alone.
     """
     actor.require(Permission.MAILBOX_READ)
-    return csv_lines(app.queries.each_mailbox(actor, where))
+    return csv_lines(EXPORTED, app.queries.each_mailbox(actor, where))
 
 
-def csv_lines(mailboxes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Rows of `Queries.each_mailbox` as lines of CSV, the header first."""
+def export_log_csv(app: Postroom, actor: Actor, where: LogFilter) -> Iterator[str]:
+    """The provision log line by line. Raises (at once): AccessDenied."""
+    actor.require(Permission.LOG_READ)
+    return csv_lines(LOG, app.queries.each_log(actor, where))
+
+
+def csv_lines(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """The rows as lines of CSV, the header first; no cell is run by a spreadsheet."""
     writer = csv.writer(_Echo())
-    yield writer.writerow(EXPORTED)
-    for row in mailboxes:
-        enabled = "true" if row["status"] == Status.ACTIVE else "false"
-        cells = (row["address"], row["display_name"], _in_mb(row["quota_bytes"]), ";".join(row["aliases"]), enabled)
-        yield writer.writerow([guard(cell) for cell in cells])
+    yield writer.writerow([column.name for column in columns])
+    for row in rows:
+        yield writer.writerow([guard(_text(column.of(row))) for column in columns])
+
+
+def _text(value: object) -> str:
+    return "" if value is None else value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 class _Echo:

@@ -98,6 +98,13 @@ def dialog(page: Page) -> Locator:
     return page.get_by_role("dialog")
 
 
+def leave(page: Page) -> None:
+    """Close the dialog with nothing done: by Cancel; one that only shows by Escape."""
+    cancel = dialog(page).get_by_role("button", name="Cancel", exact=True)
+    cancel.click() if cancel.count() else page.keyboard.press("Escape")
+    expect(dialog(page)).to_be_hidden()
+
+
 def toast(page: Page, text: str) -> None:
     expect(page.get_by_test_id("stToast").filter(has_text=text)).to_be_visible(timeout=15_000)
 

@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from provision.ops.sample import MAIN
-from tests.e2e.hands import choose_row, click_twice, dialog, open_create, settled
+from tests.e2e.hands import choose_row, click_twice, dialog, leave, open_create, settled
 from tests.e2e.site import Site, serve
 
 pytestmark = pytest.mark.browser
@@ -132,8 +132,7 @@ def test_dialogs(alice: Page, company: Site, dialogs: dict[str, tuple[str, ...]]
         for way in ways:
             click_through(alice, way)
             wrong += found(alice, f"{path} {way}")
-            alice.keyboard.press("Escape")
-            expect(dialog(alice)).to_be_hidden()
+            leave(alice)
     assert not wrong, "\n".join(wrong)
 
 
@@ -144,7 +143,7 @@ def test_what_is_shown_in_a_dialog_afterwards(alice: Page, company: Site) -> Non
     alice.locator("input[type=file]").set_input_files({"name": "people.csv", "mimeType": "text/csv", "buffer": data})
     expect(dialog(alice).get_by_text("These rows are refused")).to_be_visible()
     wrong = found(alice, "preview of an import")
-    alice.keyboard.press("Escape")
+    leave(alice)
     click_twice(open_create(alice, "once@example.com", ""), 1)
     expect(dialog(alice).get_by_text("Copy it now")).to_be_visible()
     wrong += found(alice, "one-time password")

@@ -20,6 +20,7 @@ from tests.e2e.hands import (
     dialog,
     file,
     find,
+    leave,
     open_create,
     press,
     ready,
@@ -189,11 +190,6 @@ def test_deleted_for_good(alice: Page, company: Site) -> None:
     assert "postmaster@" not in file(company, "postfix-virtual.cf")
 
 
-def by_its_cross(page: Page) -> None:
-    dialog(page).get_by_role("button", name="Close").first.click()
-    expect(dialog(page)).to_be_hidden()
-
-
 def test_a_deletion_that_was_closed_is_not_confirmed_when_it_is_opened_again(alice: Page, company: Site) -> None:
     find(alice, company, f"hanna.berg@{MAIN}")
     select_row(alice)
@@ -204,7 +200,7 @@ def test_a_deletion_that_was_closed_is_not_confirmed_when_it_is_opened_again(ali
         expect(action).to_be_disabled()
         dialog(alice).get_by_role("textbox").fill("DELETE")
         expect(action).to_be_enabled()
-        by_its_cross(alice)
+        leave(alice)
 
 
 def test_a_password_that_was_typed_is_not_there_for_the_next_mailbox(alice: Page, company: Site) -> None:
@@ -216,11 +212,27 @@ def test_a_password_that_was_typed_is_not_there_for_the_next_mailbox(alice: Page
         password = dialog(alice).get_by_label("New password", exact=True)
         expect(password).to_have_value("")
         password.fill("Another-Horse-2")
-        by_its_cross(alice)
+        leave(alice)
         press(alice, "Reset password")
         expect(password).to_be_hidden()
         dialog(alice).get_by_text("Type a password", exact=True).click()
         expect(password).to_have_value("")
+
+
+def test_what_is_typed_is_not_lost_by_a_click_beside_it(alice: Page, company: Site) -> None:
+    open_create(alice, "typed@example.com", "short")
+    address = dialog(alice).get_by_label("Address")
+    alice.mouse.click(5, 300)
+    alice.keyboard.press("Escape")
+    settled(alice)
+    expect(address).to_have_value("typed@example.com")
+    address.press("Enter")  # which presses Create, not Cancel
+    expect(dialog(alice).get_by_role("alert")).to_be_visible()
+    expect(address).to_have_value("typed@example.com")
+    leave(alice)
+    press(alice, "Create mailbox")
+    expect(address).to_have_value("")
+    leave(alice)
 
 
 # ---- the server is down --------------------------------------------------------------------

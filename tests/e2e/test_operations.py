@@ -62,7 +62,7 @@ def test_settings_of_one_server_are_not_those_of_the_next(site: Site, page: Page
     dialog.get_by_role("textbox").first.fill("somewhere/else")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog.get_by_text("must begin with /")).to_be_visible()
-    dialog.get_by_role("button", name="Close").first.click()
+    dialog.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Add mail server").click()
     expect(dialog.get_by_label("Name")).to_be_visible()
     assert "somewhere/else" not in [box.input_value() for box in dialog.get_by_role("textbox").all()]

@@ -326,7 +326,7 @@ def _detail(uid: str) -> None:
 
     from webui.mailboxes import detail
 
-    detail.dialog(UUID(uid))
+    detail.detail_dialog(UUID(uid))
 
 
 def test_deleting_names_the_mailboxs_own_alias_among_hundreds_that_look_alike(own_company: Postroom) -> None:
@@ -373,7 +373,6 @@ def test_checking_a_password_without_imap_is_a_sentence(company: Postroom) -> No
 # ---- posting what the page does not show ---------------------------------------------------
 
 
-@pytest.mark.parametrize(("who", "domain"), [("vera", MAIN), ("dora", SALES)])
 @pytest.mark.parametrize(
     ("name", "fields", "button", "operation"),
     [
@@ -385,20 +384,21 @@ def test_checking_a_password_without_imap_is_a_sentence(company: Postroom) -> No
     ],
 )
 def test_what_the_page_does_not_show_is_denied_and_audited(
-    company: Postroom, who: str, domain: str, name: str, fields: dict[str, Any], button: str, operation: str
+    company: Postroom, name: str, fields: dict[str, Any], button: str, operation: str
 ) -> None:
-    uid = uid_of(company, f"anna.abe@{domain}")
+    """In a domain of somebody else; whose role may change no mailbox at all: tests/ui/test_dialogs.py."""
+    uid = uid_of(company, f"anna.abe@{SALES}")
     before = company.queries.mailbox(SYSTEM, uid).version
-    test = opened(company, who, name, uid)
+    test = opened(company, "dora", name, uid)
     for label, value in fields.items():
         field(test, label).set_value(value)
     press(test, button)
     assert not test.exception
-    assert "may not do this" in test.error[0].value or "not yours" in test.error[0].value
+    assert "not yours" in test.error[0].value
     assert not test.code
     assert company.queries.mailbox(SYSTEM, uid).version == before
     with company.database.read() as session:
-        statement = select(ProvisionLog).where(ProvisionLog.operator == who, ProvisionLog.operation == operation)
+        statement = select(ProvisionLog).where(ProvisionLog.operator == "dora", ProvisionLog.operation == operation)
         record = session.scalars(statement.order_by(ProvisionLog.id.desc())).first()
     assert record
     assert (record.status, record.error) == ("FAILED", "INSUFFICIENT_PERMISSION")
@@ -407,8 +407,6 @@ def test_what_the_page_does_not_show_is_denied_and_audited(
 def test_creating_elsewhere_is_denied(company: Postroom) -> None:
     test = fill_create(opened(company, "dora", "create"), f"x@{SALES}")
     assert "not yours" in test.error[0].value
-    test = fill_create(opened(company, "vera", "create"), f"x@{MAIN}")
-    assert "may not do this" in test.error[0].value
 
 
 # ---- imports -------------------------------------------------------------------------------

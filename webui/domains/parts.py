@@ -1,13 +1,16 @@
 """Domains: the table with the way to what is in them, and the dialogs to add, change and delete one."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import streamlit as st
 
 from provision.core.access import Permission
 from provision.core.address import normalise_domain, readable
+from provision.core.columns import Column
+from provision.core.texts import N_
+from provision.identity.sign_in import SignedIn
 from provision.queries import Page, kept_to_pages
 from webui.kit import edit_conflict, format, ui
 from webui.kit.i18n import _, written
@@ -29,42 +32,30 @@ def page_of(rows: Sequence[Row], search: str, number: int, size: int) -> Page:
     return Page(found[(number - 1) * size : number * size], len(found), number, size)
 
 
-def table(listing: ui.Listing, page: Page, *, selectable: bool) -> Row | None:
+def table(listing: ui.Listing, page: Page) -> Row | None:
     """The domains; returns the selected one. The number of users, and “Aliases”, lead to their lists."""
-    columns = {
-        "name": st.column_config.TextColumn(_("Domain"), width=180),
-        "mailboxes": st.column_config.ButtonColumn(_("Mailboxes"), type="tertiary", key=CLICKS["mailboxes"]),
-        "aliases": st.column_config.ButtonColumn(_("Aliases"), type="tertiary", key=CLICKS["aliases"]),
-        "quota": st.column_config.TextColumn(_("Total quota"), alignment="right"),
-        "used": st.column_config.TextColumn(_("Used"), alignment="right"),
-        "default": st.column_config.TextColumn(_("Default quota"), alignment="right"),
-        "server": _("Mail server"),
-        "description": st.column_config.TextColumn(_("Description"), width=150),
-    }
     standard = standard_quota()
-    chosen = listing.table(
-        page,
-        [_cells(row, standard) for row in page.rows],
-        columns,
-        alt=_("Domains"),
-        select="single-row" if selectable else None,
-        rows_shown=14,
+    columns = (
+        Column("name", N_("Domain"), lambda row: readable(row["name"]), 180),
+        Column("mailboxes", N_("Mailboxes"), lambda row: written(row["mailboxes"]), partial(_click, "mailboxes")),
+        Column("aliases", N_("Aliases"), lambda row: _("Show"), partial(_click, "aliases")),
+        Column("quota", N_("Total quota"), total_quota, _right),
+        Column("used", N_("Used"), lambda row: format.size(row["used_bytes"]), _right),
+        Column("default", N_("Default quota"), lambda row: default_quota(row["default_quota_bytes"], standard), _right),
+        Column("server", N_("Mail server")),
+        Column("description", N_("Description"), look=150),
     )
+    chosen = listing.one_of(page.rows, columns, alt=_("Domains"), rows_shown=14)
     _follow(page)
-    return chosen[0] if chosen else None
+    return chosen
 
 
-def _cells(row: Row, standard: int) -> dict[str, Any]:
-    return {
-        "name": readable(row["name"]),
-        "server": row["server"],
-        "description": row["description"],
-        "mailboxes": written(row["mailboxes"]),
-        "aliases": _("Show"),
-        "quota": total_quota(row),
-        "used": format.size(row["used_bytes"]),
-        "default": default_quota(row, standard),
-    }
+def _click(name: str, title: str) -> Any:
+    return st.column_config.ButtonColumn(title, type="tertiary", key=CLICKS[name])
+
+
+def _right(title: str) -> Any:
+    return st.column_config.TextColumn(title, alignment="right")
 
 
 def total_quota(row: Row) -> str:
@@ -78,10 +69,11 @@ def standard_quota() -> int:
     return ui.app().services.policy.now().default_quota_mb * MB
 
 
-def default_quota(row: Row, standard: int) -> str:
-    if row["default_quota_bytes"] is None:
+def default_quota(quota_bytes: int | None, standard: int) -> str:
+    """Of new mailboxes. None: as the rules say, `standard`."""
+    if quota_bytes is None:
         return _("{size} (standard)", size=format.size(standard) if standard else _("no limit"))
-    return format.size(row["default_quota_bytes"]) if row["default_quota_bytes"] else _("no limit")
+    return format.size(quota_bytes) if quota_bytes else _("no limit")
 
 
 def _follow(page: Page) -> None:
@@ -96,55 +88,41 @@ def _follow(page: Page) -> None:
 # ---- dialogs -------------------------------------------------------------------------------
 
 
-def create_dialog(servers: Sequence[str]) -> None:
-    st.session_state["dm_new"] = uuid4().hex
-    key = ui.dialog_key()
-
-    @st.dialog(_("Add domain"))
-    def create() -> None:
-        who = ui.signed_in(Permission.DOMAIN_WRITE)
-        with st.form(f"dm_new_{key}", border=False):
-            name = st.text_input(_("Domain"), placeholder="example.com", max_chars=253)
-            server = st.selectbox(_("Mail server"), list(servers))
-            description, quota = _fields("", None, key)
-            sent = ui.submit(_("Add"))
-        if sent:
-            with ui.attempt():
-                row = ui.app().services.domains.create(
-                    who.actor,
-                    normalise_domain(name or ""),
-                    server or "",
-                    description=description,
-                    default_quota_bytes=quota,
-                    idempotency_key=st.session_state["dm_new"],
-                )
-                ui.done(_("{name} is added.", name=readable(row.name)))
-
-    create()
+@ui.dialog(N_("Add domain"), Permission.DOMAIN_WRITE)
+def create_dialog(opened: ui.Dialog, servers: Sequence[str]) -> None:
+    with opened.form():
+        name = st.text_input(_("Domain"), placeholder="example.com", max_chars=253)
+        server = st.selectbox(_("Mail server"), list(servers))
+        description, quota = _fields("", None, opened.key)
+        sent = opened.submit(_("Add"))
+    if sent:
+        row = ui.app().services.domains.create(
+            opened.who.actor,
+            normalise_domain(name or ""),
+            server or "",
+            description=description,
+            default_quota_bytes=quota,
+            idempotency_key=str(opened.uid),
+        )
+        ui.done(_("{name} is added.", name=readable(row.name)))
 
 
-def edit_dialog(row: Row) -> None:
-    seen, key = edit_conflict.Seen(row["version"]), ui.dialog_key()
-
-    @st.dialog(_("Edit {name}", name=ui.plain(readable(row["name"]))))
-    def edit() -> None:
-        who = ui.signed_in(Permission.DOMAIN_WRITE)
-        with st.form(f"dm_edit_{key}", border=False):
-            description, quota = _fields(row["description"], row["default_quota_bytes"], key)
-            sent = ui.submit(_("Save"))
-        if sent:
-            values = {"description": description, "default_quota_bytes": quota}
-            with edit_conflict.saving(seen, values, _written()):
-                ui.app().services.domains.edit(
-                    who.actor,
-                    row["uid"],
-                    description=description,
-                    expected_version=seen.version,
-                    default_quota_bytes=-1 if quota is None else quota,
-                )
-                ui.done(_("Saved."))
-
-    edit()
+@ui.dialog(lambda row: _("Edit {name}", name=ui.plain(readable(row["name"]))), Permission.DOMAIN_WRITE)
+def edit_dialog(opened: ui.Dialog, row: Row) -> None:
+    with opened.form():
+        description, quota = _fields(row["description"], row["default_quota_bytes"], opened.key)
+        sent = opened.submit(_("Save"))
+    if sent:
+        values = {"description": description, "default_quota_bytes": quota}
+        with edit_conflict.saving(opened, row["version"], values, _written()) as version:
+            ui.app().services.domains.edit(
+                opened.who.actor,
+                row["uid"],
+                description=description,
+                expected_version=version,
+                default_quota_bytes=-1 if quota is None else quota,
+            )
+            ui.done(_("Saved."))
 
 
 def _fields(description: str, quota_bytes: int | None, key: str) -> tuple[str, int | None]:
@@ -168,16 +146,13 @@ def _written() -> edit_conflict.Fields:
     standard = standard_quota()
     return {
         "description": (_("Description"), str),
-        "default_quota_bytes": (
-            _("Default quota"),
-            lambda value: default_quota({"default_quota_bytes": value}, standard),
-        ),
+        "default_quota_bytes": (_("Default quota"), lambda value: default_quota(value, standard)),
     }
 
 
 def delete_dialog(row: Row, listing: ui.Listing) -> None:
-    def delete() -> str:
-        ui.app().services.domains.delete(ui.signed_in(Permission.DOMAIN_WRITE).actor, row["uid"])
+    def delete(who: SignedIn) -> str:
+        ui.app().services.domains.delete(who.actor, row["uid"])
         listing.clear_selection()
         return _("{name} is deleted.", name=readable(row["name"]))
 

@@ -1,11 +1,7 @@
 """HTTP routes beside the pages: health, the sign-in cookie, exports."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
-from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -17,26 +13,11 @@ from provision.identity.sign_in import SignedIn
 from provision.ops.health import look
 from provision.queries import LogFilter, MailboxFilter, begin_of, end_of, prefetch
 from provision.storage.models import LogStatus, Status, SyncStatus
-from provision.transfer.csv_io import export_csv
-from provision.transfer.csv_reader import guard
+from provision.transfer.csv_io import export_csv, export_log_csv
 from webui.http import sessions
 from webui.http.base_path import url_for
 from webui.http.running import jobs_alive, postroom
 
-LOG_COLUMNS = (
-    "started_at",
-    "operator",
-    "ip",
-    "operation",
-    "resource_type",
-    "resource_name",
-    "status",
-    "command",
-    "exit_code",
-    "error",
-    "duration_ms",
-    "uid",
-)
 MAX_PERCENT = 1_000_000  # of its quota: beyond it is a slip
 
 
@@ -75,7 +56,7 @@ async def export_mailboxes(request: Request) -> Response:
     """The mailboxes of a filtered list as CSV: `?search=&domain=&status=&sync_status=&used_percent_from=`."""
 
     def lines(who: SignedIn) -> Iterator[str]:
-        return iter(export_csv(postroom(), who.actor, _mailbox_filter(request)))
+        return export_csv(postroom(), who.actor, _mailbox_filter(request))
 
     return await _stream(request, Permission.MAILBOX_READ, "mailboxes.csv", lines)
 
@@ -84,15 +65,9 @@ async def export_logs(request: Request) -> Response:
     """The provision log as CSV: `?operation=&resource_type=&status=&operator=&search=&since=&until=`."""
 
     def lines(who: SignedIn) -> Iterator[str]:
-        return _log_lines(who, _log_filter(request))
+        return export_log_csv(postroom(), who.actor, _log_filter(request))
 
     return await _stream(request, Permission.LOG_READ, "logs.csv", lines)
-
-
-def _log_lines(who: SignedIn, where: LogFilter) -> Iterator[str]:
-    yield _line(LOG_COLUMNS)
-    for row in postroom().queries.each_log(who.actor, where):
-        yield _line([row[name] for name in LOG_COLUMNS])
 
 
 async def _stream(
@@ -153,13 +128,3 @@ def _log_filter(request: Request) -> LogFilter:
         since=begin_of(given.get("since")),
         until=end_of(given.get("until")),
     )
-
-
-def _line(cells: Any) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow([_cell(cell) for cell in cells])
-    return buffer.getvalue()
-
-
-def _cell(value: object) -> str:
-    return guard("" if value is None else value.isoformat() if isinstance(value, datetime) else str(value))

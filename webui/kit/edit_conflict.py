@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -15,25 +14,17 @@ from webui.kit.i18n import _
 Fields = Mapping[str, tuple[str, Callable[[Any], str]]]  # name → title, and how a value is written
 
 
-@dataclass(slots=True)
-class Seen:
-    """The version of a thing that the reader of an open dialog has before them."""
-
-    version: int
-
-
 @contextmanager
-def saving(seen: Seen, values: Mapping[str, Any], fields: Fields) -> Iterator[None]:
-    """Save `values`, expecting the version `seen`. If somebody was faster their values stand beside it, and the next
-    save replaces the very ones that are shown."""
-    with ui.attempt():
-        try:
-            yield
-        except Conflict as conflict:
-            if conflict.code != "EDIT_CONFLICT":
-                raise
-            seen.version = conflict.details["version"]
-            _show(conflict.details["current"], values, fields)
+def saving(opened: ui.Dialog, version: int, values: Mapping[str, Any], fields: Fields) -> Iterator[int]:
+    """Save `values`, expecting the version that is yielded: `version` as the dialog was opened. If somebody was faster
+    their values stand beside it, and the next save replaces the very ones that are shown."""
+    try:
+        yield opened.kept.get("version", version)
+    except Conflict as conflict:
+        if conflict.code != "EDIT_CONFLICT":
+            raise
+        opened.kept["version"] = conflict.details["version"]
+        _show(conflict.details["current"], values, fields)
 
 
 def _show(theirs: Mapping[str, Any], values: Mapping[str, Any], fields: Fields) -> None:

@@ -1,6 +1,6 @@
 """How values look: sizes, times, status badges, columns of tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
@@ -17,8 +17,7 @@ from webui.kit.i18n import _, counted, language, word, written
 from webui.kit.markup import plain
 from webui.kit.problems import translated
 
-Colour = Literal["green", "orange", "red", "gray"]
-Columns = dict[str, ColumnConfig | str]  # name of a cell → how its column looks, or its title alone
+Colour = Literal["green", "orange", "red", "gray", "blue"]
 
 SERVER_STATES: dict[str, tuple[str, Colour]] = {
     N_("Reachable"): (":material/check_circle:", "green"),
@@ -55,10 +54,24 @@ def server_state(alarm: str | None, error: str | None, last_read_at: datetime | 
     return "Reachable" if last_read_at else "Not read yet"
 
 
-def server_badge(alarm: str | None, error: str | None, last_read_at: datetime | None) -> None:
+def server_head(
+    name: str,
+    alarm: str | None,
+    error: str | None,
+    last_read_at: datetime | None,
+    accounts: int,
+    live: dict[str, Any] | None,
+) -> None:
+    """A mail server: its name, whether it answers, when it was read, what it says of itself."""
     state = server_state(alarm, error, last_read_at)
     icon, colour = SERVER_STATES[state]
-    st.badge(word(state), icon=icon, color=colour)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"**{plain(name)}**", width="content")
+        st.badge(word(state), icon=icon, color=colour)
+    if last_read_at:
+        since = ago(last_read_at)
+        st.caption(counted(accounts, "Last read {ago} · {n} account", "Last read {ago} · {n} accounts", ago=since))
+    _live_report(live)
 
 
 def label(value: StrEnum | str) -> str:
@@ -111,11 +124,6 @@ def due(at: datetime | None) -> str:
     return ago(max(at or utc_now(), utc_now() + timedelta(seconds=1)))
 
 
-def last_read(at: datetime | None, accounts: int) -> str:
-    """When a mail server was read, and how many it had."""
-    return counted(accounts, "Last read {ago} · {n} account", "Last read {ago} · {n} accounts", ago=ago(at))
-
-
 def local(at: datetime | None) -> str:
     """A time in the reader's zone."""
     if at is None:
@@ -139,25 +147,38 @@ def sync_badge(status: str, error: str | None = None) -> None:
 
 
 # ---- columns -------------------------------------------------------------------------------
-# A cell of a badge column is a list: [show.label(status)].
+# What draws a column of a list, by its title. A cell of badges is a list of words.
+
+
+def badges(words: Mapping[str, str], title: str, width: Any = None) -> ColumnConfig:
+    """Word, in the reader's language → its colour."""
+    return st.column_config.MultiselectColumn(title, options=list(words), color=list(words.values()), width=width)
+
+
+def states(colours: Mapping[str, Colour], title: str) -> ColumnConfig:
+    """The same of words that are marked N_."""
+    return badges({word(text): colour for text, colour in colours.items()}, title)
 
 
 def sync_column(title: str) -> ColumnConfig:
-    return _badges(title, SYNC_COLOURS)
-
-
-def status_column(title: str) -> ColumnConfig:
-    return _badges(title, STATUS_COLOURS)
+    return _states(title, SYNC_COLOURS)
 
 
 def log_column(title: str) -> ColumnConfig:
-    return _badges(title, LOG_COLOURS)
+    return _states(title, LOG_COLOURS)
 
 
-def _badges(title: str, colours: Mapping[Any, str]) -> ColumnConfig:
-    names: Sequence[str] = [label(value) for value in colours]
-    pixels = max(75, 26 + 7 * max(map(len, names)))  # some languages have long words
-    return st.column_config.MultiselectColumn(title, options=names, color=list(colours.values()), width=pixels)
+def _states(title: str, colours: Mapping[Any, Colour]) -> ColumnConfig:
+    words: dict[str, str] = {label(value): colour for value, colour in colours.items()}
+    return badges(words, title, max(75, 26 + 7 * max(map(len, words))))  # some languages have long words
+
+
+def sync_cell(row: Mapping[str, Any]) -> list[str]:
+    return [label(row["sync_status"])]
+
+
+def log_cell(row: Mapping[str, Any]) -> list[str]:
+    return [label(row["status"])]
 
 
 def usage_column(title: str) -> ColumnConfig:
@@ -170,7 +191,7 @@ def time_column(title: str) -> ColumnConfig:
     return st.column_config.DatetimeColumn(title, format="YYYY-MM-DD HH:mm", timezone=str(zone()))
 
 
-def live_report(report: dict[str, Any] | None) -> None:
+def _live_report(report: dict[str, Any] | None) -> None:
     """What a running server last said of itself: version, since when all is in effect, queue, disk, problems."""
     if not report:
         return

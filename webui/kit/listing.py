@@ -7,18 +7,39 @@ from typing import Any, Literal, TypeVar
 import pandas as pd
 import streamlit as st
 
+from provision.core.columns import Column
 from provision.queries import Page
 from webui.kit import format
-from webui.kit.i18n import _
+from webui.kit.i18n import _, word
 
 T = TypeVar("T")
 ROW_PIXELS = 31
 Selection = Literal["multi-row", "single-row"]
+UID = Column("uid")
 
 
 def selected(event: Any, rows: Sequence[T]) -> list[T]:
     """The chosen ones of the rows that were shown; the browser may say anything."""
     return [rows[i] for i in event.selection.rows or () if isinstance(i, int) and 0 <= i < len(rows)]
+
+
+def show(rows: Sequence[Any], columns: Sequence[Column], *, alt: str, **options: Any) -> Any:
+    """A table of rows; `options`: of st.dataframe."""
+    cells = {column.name: [column.of(row) for row in rows] for column in columns}
+    shown = [column for column in columns if not column.optional or any(cells[column.name])]
+    frame = pd.DataFrame({column.name: cells[column.name] for column in shown})
+    looks = {column.name: _look(column) for column in shown}
+    return st.dataframe(frame, column_config=looks, hide_index=True, alt=alt, **options)
+
+
+def _look(column: Column) -> Any:
+    title = word(column.label)
+    return column.look(title) if callable(column.look) else st.column_config.Column(title, width=column.look)
+
+
+def height_of(rows: Sequence[Any], most: int) -> int:
+    """Of a table that shows so many at most, without scrolling."""
+    return (min(len(rows), most) + 1) * ROW_PIXELS + 3
 
 
 class Listing:
@@ -148,53 +169,41 @@ class Listing:
 
     def table(
         self,
-        page: Page,
-        cells: Sequence[Mapping[str, Any]],
-        columns: Mapping[str, Any],
+        rows: Sequence[T],
+        columns: Sequence[Column],
         *,
         alt: str,
         select: Selection | None = "multi-row",
         rows_shown: int = 12,
-    ) -> list[Mapping[str, Any]]:
-        """Show `cells`, one per row of the page; returns the rows of the page that are selected.
+    ) -> list[T]:
+        """Show these rows; returns those that are selected.
 
         The widget's key holds which rows are shown: Streamlit remembers positions, and would else carry a selection
         over to the rows of another page, filter, or moment.
         """
-        frame = pd.DataFrame(list(cells), columns=list(columns))
-        shown = min(len(frame), rows_shown) + 1
-        event = st.dataframe(
-            frame,
-            column_config=columns,
-            hide_index=True,
-            placeholder="–",
-            height=shown * ROW_PIXELS + 3,
+        event = show(
+            rows,
+            columns,
             alt=alt,
-            key=self._table_key(page.rows) if select else None,
+            height=height_of(rows, rows_shown),
+            placeholder="–",
+            key=self._table_key(rows) if select else None,
             on_select="rerun" if select else "ignore",
             selection_mode=select or "multi-row",
         )
-        return selected(event, page.rows) if select else []
+        return selected(event, rows) if select else []
 
-    def one_of(
-        self,
-        rows: Sequence[Mapping[str, Any]],
-        cells: Sequence[Mapping[str, Any]],
-        columns: Mapping[str, Any],
-        *,
-        alt: str,
-    ) -> Mapping[str, Any] | None:
-        """A list that is short enough for one page; returns the row that is selected."""
-        page = Page(rows, len(rows), 1, max(1, len(rows)))
-        return next(iter(self.table(page, cells, columns, alt=alt, select="single-row")), None)
+    def one_of(self, rows: Sequence[T], columns: Sequence[Column], *, alt: str, rows_shown: int = 12) -> T | None:
+        """The row that is selected, of a list of which one can be."""
+        return next(iter(self.table(rows, columns, alt=alt, select="single-row", rows_shown=rows_shown)), None)
 
     def clear_selection(self) -> None:
         """After an action on the selected rows."""
         name = self._key("generation")
         st.session_state[name] = st.session_state.get(name, 0) + 1
 
-    def _table_key(self, rows: Sequence[Mapping[str, Any]]) -> str:
-        ids = "".join(str(row.get("uid")) for row in rows)
+    def _table_key(self, rows: Sequence[Any]) -> str:
+        ids = "".join(str(UID.of(row)) for row in rows)
         digest = hashlib.blake2b(ids.encode(), digest_size=8).hexdigest()
         return f"{self.prefix}_table_{st.session_state.get(self._key('generation'), 0)}_{digest}"
 

@@ -1,23 +1,29 @@
-"""What pages are made of: the gate, actions that may fail, messages, confirmation. See docs/ui-conventions.md."""
+"""What pages are made of: the gate, actions that may fail, messages, dialogs. See docs/ui-conventions.md."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Concatenate, Literal, NoReturn, ParamSpec, TypeVar
+from urllib.parse import urlencode
+from uuid import UUID
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from uuid6 import uuid7
 
 from provision.app import Postroom
 from provision.core.access import Permission
-from provision.core.errors import NotSignedIn, ProvisionError
+from provision.core.errors import AccessDenied, NotSignedIn, ProvisionError
 from provision.core.secret import Secret
+from provision.core.texts import first_few
 from provision.identity.sign_in import SignedIn
 from provision.telemetry import serverlog
 from webui.http import running, sessions
+from webui.http.base_path import url_for
 from webui.kit import problems
-from webui.kit.i18n import _
+from webui.kit.i18n import _, counted, word
 from webui.kit.listing import Listing as Listing
 from webui.kit.markup import plain as plain
 
@@ -26,6 +32,7 @@ FLASH = "_flash"
 ONE_TIME = "_one_time"
 OPENED = "_dialogs_opened"
 TOAST_CHARACTERS = 100  # Streamlit cuts what is longer
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -155,81 +162,146 @@ def go_to(**chosen: Any) -> None:
     state.update({key: value for key, value in chosen.items() if key not in state or state[key] != value})
 
 
-def dialog_key() -> str:
-    """For the keys of forms and fields of a dialog that is opened now. Under the same key Streamlit would fill in what
-    was typed when it was open before, also for another row: it keeps that where a dialog is closed by its cross."""
-    st.session_state[OPENED] = number = st.session_state.get(OPENED, 0) + 1
-    return str(number)
-
-
-def typed(word: str, key: str) -> bool:
-    """Ask to type a word before something that cannot be undone. `key`: see `dialog_key`."""
-    value = st.text_input(_("Type {word} to confirm", word=f"**{plain(word)}**"), live="300ms", key=f"typed_{key}")
-    return (value or "").strip() == word
-
-
-def confirm(
-    heading: str,
-    text: str,
-    button: str,
-    action: Callable[[], str | None],
-    *,
-    word: str = "",
-    permission: Permission | None = None,
-) -> None:
-    """A dialog that asks first. `action` returns what to say afterwards. `word`: must be typed."""
-    key = dialog_key()
-
-    @st.dialog(heading)
-    def ask() -> None:
-        signed_in(permission)
-        st.write(text)
-        sure = typed(word, key) if word else True
-        if buttons(button, disabled=not sure) and sure:
-            with attempt():
-                flash(action() or _("Done."))
-                st.rerun()
-
-    ask()
-
-
-def buttons(text: str, *, disabled: bool = False, key: str | None = None) -> bool:
-    """The foot of a dialog: cancel, and the action at the right."""
-    with st.container(horizontal=True, horizontal_alignment="right"):
-        if st.button(_("Cancel"), key=f"cancel_{key or text}"):
-            st.rerun()
-        return st.button(text, type="primary", disabled=disabled, key=f"act_{key or text}")
+def export_link(path: str, **filters: object) -> None:
+    """The list that is shown as a file: `path` with the filters that are set."""
+    query = urlencode({name: value for name, value in filters.items() if value})
+    st.link_button(_("Export CSV"), url_for(f"{path}?{query}"), icon=":material/download:")
 
 
 def emptyable_number(
     place: Any, title: str, least: float, most: float, value: float | None, *, key: str, **options: Any
 ) -> Any:
     """A number that may be left out again. Streamlit lets no field be emptied that was given a `value`; so it comes in
-    by the state. `key`: see `dialog_key`."""
+    by the state. `key`: of an opened dialog."""
     st.session_state.setdefault(key, value)
     return place.number_input(title, least, most, None, key=key, **options)
 
 
-def submit(text: str) -> bool:
-    """The button of a form, at the right."""
-    with st.container(horizontal=True, horizontal_alignment="right"):
-        return st.form_submit_button(text, type="primary")
+def some(names: Iterable[str], most: int = 3) -> str:
+    """The first few, and how many more there are."""
+    named, more = first_few(names, most)
+    return counted(more, "{names} and {n} more", "{names} and {n} more", names=named) if more else named
 
 
-# ---- what is made once, and shown once -----------------------------------------------------
+# ---- dialogs -------------------------------------------------------------------------------
 
 
-class Once:
-    """For one opened dialog: what its button makes is made once, however often it is pressed; what failed is not."""
+@dataclass(slots=True)
+class Dialog:
+    """A dialog from when it is opened until it is closed.
 
-    def __init__(self) -> None:
-        self._made: list[Any] = []
+    `key`: for the keys of its fields. Under the same Streamlit would fill in what was typed when it was open before,
+    also for another row. `uid`: an idempotency key, for what a double click shall write once.
+    """
 
-    def __call__(self, make: Callable[[], T]) -> T:
-        if not self._made:
-            self._made.append(make())
-        made: T = self._made[0]
+    key: str
+    uid: UUID = field(default_factory=uuid7)
+    who: SignedIn = field(init=False)
+    has_way_out: bool = False
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def once(self, make: Callable[[], T], name: str = "made") -> T:
+        """What is made in it is made once, however often its button is pressed; what failed is not."""
+        if name not in self.kept:
+            self.kept[name] = make()
+        made: T = self.kept[name]
         return made
+
+    def form(self, **options: Any) -> Any:
+        return st.form(f"form_{self.key}", border=False, **options)
+
+    def submit(self, text: str) -> bool:
+        """The foot of its form. Enter presses the button that comes first."""
+        with self._foot():
+            sent = st.form_submit_button(text, type="primary")
+            if st.form_submit_button(_("Cancel")):
+                st.rerun()
+        return sent
+
+    def buttons(self, text: str, *, disabled: bool = False) -> bool:
+        """The foot where there is no form."""
+        with self._foot():
+            pressed = st.button(text, type="primary", disabled=disabled, key=f"act_{self.key}")
+            if st.button(_("Cancel"), key=f"cancel_{self.key}"):
+                st.rerun()
+        return pressed
+
+    def _foot(self) -> Any:
+        self.has_way_out = True
+        return st.container(horizontal=True, horizontal_alignment="right")
+
+    def let_out(self, tried: Attempt) -> None:
+        """Where it failed before its foot was drawn."""
+        if not tried.ok and not self.has_way_out and st.button(_("Close"), key=f"close_{self.key}"):
+            st.rerun()
+
+    def typed(self, word: str) -> bool:
+        """Ask to type a word before something that cannot be undone."""
+        title = _("Type {word} to confirm", word=f"**{plain(word)}**")
+        return (st.text_input(title, live="300ms", key=f"typed_{self.key}") or "").strip() == word
+
+
+def dialog(
+    title: str | Callable[..., str],
+    permission: Permission | None,
+    *,
+    icon: str | None = None,
+    width: Literal["small", "medium", "large"] = "small",
+    dismissible: bool = False,
+    on_dismiss: Literal["ignore", "rerun"] | Callable[[], None] = "ignore",
+) -> Callable[[Callable[Concatenate[Dialog, P], None]], Callable[P, None]]:
+    """Makes a function draw a dialog, which is opened by calling it. Whatever goes wrong in it becomes a sentence.
+
+    `title`: marked N_, or made from the arguments. `permission`: asked for at each run, before anything is drawn; None:
+    of anybody who is signed in. `dismissible`: closed by a click beside it and by Escape, too; where nothing is typed.
+    """
+
+    def declared(draw: Callable[Concatenate[Dialog, P], None]) -> Callable[P, None]:
+        @wraps(draw)
+        def open_(*args: P.args, **kwargs: P.kwargs) -> None:
+            st.session_state[OPENED] = number = st.session_state.get(OPENED, 0) + 1
+            opened = Dialog(str(number))
+            heading = word(title) if isinstance(title, str) else title(*args, **kwargs)
+
+            @st.dialog(heading, icon=icon, width=width, dismissible=dismissible, on_dismiss=on_dismiss)
+            @wraps(draw)
+            def show() -> None:
+                opened.who, opened.has_way_out = signed_in(), dismissible
+                with attempt() as tried:
+                    if permission and not opened.who.may(permission):
+                        raise AccessDenied("Your role does not allow this.")
+                    draw(opened, *args, **kwargs)
+                opened.let_out(tried)
+
+            show()
+
+        return open_
+
+    return declared
+
+
+def confirm(
+    heading: str,
+    text: str,
+    button: str,
+    action: Callable[[SignedIn], str],
+    *,
+    permission: Permission,
+    word: str = "",
+) -> None:
+    """A dialog that asks first. `action` returns what to say afterwards. `word`: must be typed."""
+
+    @dialog(lambda: heading, permission, dismissible=not word)
+    def ask(opened: Dialog) -> None:
+        st.write(text)
+        sure = opened.typed(word) if word else True
+        if opened.buttons(button, disabled=not sure) and sure:
+            done(action(opened.who))
+
+    ask()
+
+
+# ---- secrets that are shown once -----------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,31 +321,27 @@ def one_time_password(whose: str, secret: Secret) -> NoReturn:
 
 
 def show_once(made: OneTime) -> NoReturn:
-    """Close the dialog, and show this in one that only its own button closes: a form is taller, so that the second
-    click of a double click falls beside, which closes other dialogs; and this cannot be shown again."""
+    """Close the dialog, and show this in one that only its own button closes: it cannot be shown again."""
     st.session_state[ONE_TIME] = made
     st.rerun()
 
 
 def show_one_time() -> None:
     """Called by the entry, once a run, for as long as nobody has closed it."""
-    made: OneTime | None = st.session_state.get(ONE_TIME)
-    if made is None:
-        return
+    if made := st.session_state.get(ONE_TIME):
+        _one_time_dialog(made)
 
-    @st.dialog(made.title, dismissible=False)
-    def show() -> None:
-        signed_in()
-        if made.done:
-            st.success(plain(made.done), icon=":material/check:")
-        st.markdown(made.whose)
-        st.code(made.secret.reveal(), language=None, wrap_lines=True)
-        st.caption(_("Copy it now: it is not kept, and will not be shown again."))
-        if st.button(_("Close"), type="primary", key="close_once"):
-            st.session_state.pop(ONE_TIME, None)
-            st.rerun()
 
-    show()
+@dialog(lambda made: made.title, None)
+def _one_time_dialog(opened: Dialog, made: OneTime) -> None:
+    if made.done:
+        st.success(plain(made.done), icon=":material/check:")
+    st.markdown(made.whose)
+    st.code(made.secret.reveal(), language=None, wrap_lines=True)
+    st.caption(_("Copy it now: it is not kept, and will not be shown again."))
+    if st.button(_("Close"), type="primary", key="close_once"):
+        st.session_state.pop(ONE_TIME, None)
+        st.rerun()
 
 
 def on_script_error(error: Exception) -> bool:

@@ -8,8 +8,20 @@ import streamlit as st
 
 from provision.core.access import Permission
 from provision.core.address import readable
+from provision.core.columns import Column
+from provision.core.texts import N_
 from webui.kit import format, problems, ui
 from webui.kit.i18n import _, counted, pgettext
+
+COLUMNS = (
+    Column("at", N_("Time"), "started_at", format.time_column),
+    Column("operator", N_("Operator")),
+    Column("operation", N_("Operation")),
+    Column("resource", N_("Resource"), lambda row: readable(row["resource_name"] or ""), 200),
+    Column("status", N_("Status"), format.log_cell, format.log_column),
+    Column("ms", N_("Duration"), "duration_ms", lambda title: st.column_config.NumberColumn(title, format="%d ms")),
+    Column("ip", N_("Address (IP)")),
+)
 
 
 def resource_name(resource: str) -> str:
@@ -58,28 +70,17 @@ def detail(row: Mapping[str, Any]) -> None:
                     st.code(row[name], language=None, wrap_lines=True)
 
 
-def verify_dialog() -> None:
+@ui.dialog(N_("Audit chain"), Permission.AUDIT_VERIFY, dismissible=True)
+def verify_dialog(opened: ui.Dialog) -> None:
     """Walk the whole chain and say what it is."""
-
-    @st.dialog(_("Audit chain"))
-    def verify() -> None:
-        who = ui.signed_in(Permission.AUDIT_VERIFY)
-        with ui.attempt():
-            with st.spinner(_("Walking the chain …")):
-                report = ui.app().queries.verify_audit(who.actor)
-                head = ui.app().queries.audit_head(who.actor)
-            if report.intact:
-                st.success(
-                    counted(report.links, "Intact: {n} link.", "Intact: {n} links."), icon=":material/verified_user:"
-                )
-                st.caption(_("Keep this head outside: a later check against it notices a cut or rewritten end."))
-                st.code(json.dumps(head, indent=1), language=None, wrap_lines=True)
-            else:
-                broken = _(
-                    "Broken at link {n}: {reason}",
-                    n=report.broken_at,
-                    reason=ui.plain(problems.translated(report.reason or "")),
-                )
-                st.error(broken, icon=":material/gpp_bad:")
-
-    verify()
+    actor = opened.who.actor
+    with st.spinner(_("Walking the chain …")):
+        report = ui.app().queries.verify_audit(actor)
+        head = ui.app().queries.audit_head(actor)
+    if report.intact:
+        st.success(counted(report.links, "Intact: {n} link.", "Intact: {n} links."), icon=":material/verified_user:")
+        st.caption(_("Keep this head outside: a later check against it notices a cut or rewritten end."))
+        st.code(json.dumps(head, indent=1), language=None, wrap_lines=True)
+    else:
+        reason = ui.plain(problems.translated(report.reason or ""))
+        st.error(_("Broken at link {n}: {reason}", n=report.broken_at, reason=reason), icon=":material/gpp_bad:")

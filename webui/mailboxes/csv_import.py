@@ -1,16 +1,17 @@
 """CSV import: upload, what would happen, confirm; then how far it is, on the page, also after leaving it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-import pandas as pd
 import streamlit as st
-from uuid6 import uuid7
 
 from provision.core.access import Permission
 from provision.core.address import readable
+from provision.core.columns import Column
+from provision.core.texts import N_
 from provision.identity.sign_in import SignedIn
+from provision.services.new_mailbox import NewMailbox
 from provision.storage.models import TaskStatus
 from provision.transfer.csv_io import ImportResult, plan_import
 from provision.transfer.import_jobs import (
@@ -24,8 +25,8 @@ from provision.transfer.import_jobs import (
 from webui.http.base_path import url_for
 from webui.kit import format, problems, ui
 from webui.kit.i18n import _, counted, written
+from webui.kit.listing import height_of, show
 
-PLAN, KEY = "mb_import_plan", "mb_import_key"
 SHOWN = 200
 REFRESH = "2s"
 ICONS = {
@@ -41,76 +42,71 @@ ICONS = {
 class Preview:
     """What a file would do, without its passwords: this may stay in the session."""
 
-    file_id: str
     accepted: int
     refused: int
-    rows: list[dict[str, Any]]
+    rows: list[NewMailbox]
     errors: list[dict[str, Any]]
+
+
+ERRORS = (
+    Column("row", N_("Row"), look="small"),
+    Column("column", N_("Column"), look="small"),
+    Column("reason", N_("Reason"), look="large"),
+)
+PLANNED = (
+    Column("address", N_("Address"), lambda new: readable(new.address)),
+    Column("name", N_("Name"), "display_name"),
+    Column("quota", N_("Quota"), lambda new: _quota(new.quota_bytes)),
+    Column("aliases", N_("Aliases"), lambda new: list(map(readable, new.aliases)), st.column_config.ListColumn),
+    Column("enabled", N_("Login"), look="small"),
+)
 
 
 # ---- upload and preview --------------------------------------------------------------------
 
 
-def import_dialog() -> None:
-    st.session_state[KEY] = str(uuid7())
-    st.session_state.pop(PLAN, None)
-    key = ui.dialog_key()
-
-    @st.dialog(_("Import CSV"), width="large", icon=":material/upload:")
-    def load() -> None:
-        who = ui.signed_in(Permission.MAILBOX_READ)
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.caption(
-                _("Columns: email, password or password_hash, display_name, quota_mb, aliases, enabled."),
-                width="content",
-            )
-            st.link_button(_("Template"), url_for("/export/mailboxes-template.csv"), icon=":material/download:")
-        file = st.file_uploader(
-            _("CSV file"), type=["csv", "txt"], label_visibility="collapsed", key=f"mb_import_{key}"
+@ui.dialog(N_("Import CSV"), Permission.MAILBOX_WRITE, width="large", icon=":material/upload:")
+def import_dialog(opened: ui.Dialog) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.caption(
+            _("Columns: email, password or password_hash, display_name, quota_mb, aliases, enabled."), width="content"
         )
-        if file is None:
-            return
-        with ui.attempt():
-            plan = _plan(who, file)
+        st.link_button(_("Template"), url_for("/export/mailboxes-template.csv"), icon=":material/download:")
+    file = st.file_uploader(
+        _("CSV file"), type=["csv", "txt"], label_visibility="collapsed", key=f"mb_import_{opened.key}"
+    )
+    plan = None
+    with ui.attempt():
+        if file:
+            plan = _plan(opened, file)
             _show(plan)
-            if ui.buttons(
-                counted(plan.accepted, "Import {n} mailbox", "Import {n} mailboxes"),
-                disabled=not plan.accepted,
-                key="import",
-            ):
-                start_import(ui.app(), who.actor, file.getvalue(), uid=UUID(st.session_state[KEY]))
-                ui.done(_("The import has begun. It goes on when you leave this page."))
-
-    load()
+    accepted = plan.accepted if plan else 0
+    if opened.buttons(counted(accepted, "Import {n} mailbox", "Import {n} mailboxes"), disabled=not accepted) and file:
+        start_import(ui.app(), opened.who.actor, file.getvalue(), uid=opened.uid)
+        ui.done(_("The import has begun. It goes on when you leave this page."))
 
 
-def _plan(who: SignedIn, file: Any) -> Preview:
+def _plan(opened: ui.Dialog, file: Any) -> Preview:
     """Looked at once for each file."""
-    known = st.session_state.get(PLAN)
-    if isinstance(known, Preview) and known.file_id == file.file_id:
-        return known
-    with st.spinner(_("Reading the file …")):
-        plan = _preview(file.file_id, plan_import(ui.app(), who.actor, file.getvalue()))
-    st.session_state[PLAN] = plan
-    return plan
+
+    def look() -> Preview:
+        with st.spinner(_("Reading the file …")):
+            return _preview(plan_import(ui.app(), opened.who.actor, file.getvalue()))
+
+    return opened.once(look, file.file_id)
 
 
-def _preview(file_id: str, result: ImportResult) -> Preview:
-    rows = [
-        {
-            "address": readable(new.address),
-            "name": new.display_name,
-            "quota": _("default") if new.quota_bytes is None else format.size(new.quota_bytes),
-            "aliases": list(map(readable, new.aliases)),
-            "enabled": new.enabled,
-        }
-        for new in result.accepted[:SHOWN]
-    ]
+def _preview(result: ImportResult) -> Preview:
+    rows = [replace(new, password=None, password_hash=None) for new in result.accepted[:SHOWN]]
     errors = [
         {"row": e.number, "column": e.column, "reason": problems.sentence(e.code, e.message)}
         for e in result.errors[:SHOWN]
     ]
-    return Preview(file_id, len(result.accepted), len(result.rejected), rows, errors)
+    return Preview(len(result.accepted), len(result.rejected), rows, errors)
+
+
+def _quota(quota_bytes: int | None) -> str:
+    return _("default") if quota_bytes is None else format.size(quota_bytes)
 
 
 def _show(plan: Preview) -> None:
@@ -118,31 +114,12 @@ def _show(plan: Preview) -> None:
     left.metric(_("To be created"), written(plan.accepted), border=True)
     right.metric(_("Rows refused"), written(plan.refused), border=True)
     if plan.errors:
-        columns: format.Columns = {
-            "row": st.column_config.NumberColumn(_("Row"), width="small"),
-            "column": st.column_config.TextColumn(_("Column"), width="small"),
-            "reason": st.column_config.TextColumn(_("Reason"), width="large"),
-        }
         st.caption(_("These rows are refused; the others are imported."))
-        _table(plan.errors, columns, _("Rows refused"))
+        show(plan.errors, ERRORS, alt=_("Rows refused"), height=height_of(plan.errors, 5))
     if plan.rows:
-        columns = {
-            "address": _("Address"),
-            "name": _("Name"),
-            "quota": _("Quota"),
-            "aliases": st.column_config.ListColumn(_("Aliases")),
-            "enabled": st.column_config.CheckboxColumn(_("Login"), width="small"),
-        }
-        _table(plan.rows, columns, _("To be created"))
+        show(plan.rows, PLANNED, alt=_("To be created"), height=height_of(plan.rows, 5))
     if max(plan.accepted, plan.refused) > SHOWN:
         st.caption(_("Only the first {n} are shown.", n=SHOWN))
-
-
-def _table(rows: list[dict[str, Any]], columns: format.Columns, alt: str) -> None:
-    height = 31 * (min(len(rows), 5) + 1) + 3
-    st.dataframe(
-        pd.DataFrame(rows, columns=list(columns)), column_config=columns, hide_index=True, height=height, alt=alt
-    )
 
 
 # ---- progress ------------------------------------------------------------------------------

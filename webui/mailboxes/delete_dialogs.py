@@ -5,8 +5,9 @@ from typing import Any
 
 import streamlit as st
 
-from provision.core.access import Permission
+from provision.core.access import Actor, Permission
 from provision.core.address import readable
+from provision.core.texts import N_
 from provision.identity.sign_in import SignedIn
 from provision.storage.models import Status
 from webui.kit import ui
@@ -17,51 +18,37 @@ from webui.mailboxes.edit_dialogs import chosen_text
 WORD = "DELETE"
 NAMED = 12
 Row = Mapping[str, Any]
-Touched = tuple[set[str], set[str]]
 
 
-def delete_dialog(rows: Sequence[Row], listing: ui.Listing) -> None:
+@ui.dialog(N_("Delete mailbox"), Permission.MAILBOX_WRITE, icon=":material/delete:")
+def delete_dialog(opened: ui.Dialog, rows: Sequence[Row], listing: ui.Listing) -> None:
     """Asks which way; rows that are soft-deleted already can only go for good."""
-    soft_deleted = all(row["status"] == Status.DELETED for row in rows)
-    key = ui.dialog_key()
-    touched = _touched(ui.signed_in(Permission.MAILBOX_READ), rows)
-
-    @st.dialog(_("Delete mailbox"), icon=":material/delete:")
-    def delete() -> None:
-        who = ui.signed_in(Permission.MAILBOX_READ)
-        st.markdown(chosen_text(rows))
-        ways = {"soft": _("Delete here, can be restored"), "force": _("Delete for good")}
-        way = "force"
-        if not soft_deleted:
-            way = st.radio(
-                _("How"), list(ways), format_func=ways.__getitem__, key=f"mb_way_{key}", label_visibility="collapsed"
-            )
-        if way == "force":
-            _for_good(who, rows, listing, touched, key)
-        else:
-            _soft(who, rows, listing)
-
-    delete()
+    st.markdown(chosen_text(rows))
+    ways = {"soft": _("Delete here, can be restored"), "force": _("Delete for good")}
+    way, key = "force", f"mb_way_{opened.key}"
+    if not all(row["status"] == Status.DELETED for row in rows):
+        way = st.radio(_("How"), list(ways), format_func=ways.__getitem__, key=key, label_visibility="collapsed")
+    (_for_good if way == "force" else _soft)(opened, rows, listing)
 
 
-def _soft(who: SignedIn, rows: Sequence[Row], listing: ui.Listing) -> None:
+def _soft(opened: ui.Dialog, rows: Sequence[Row], listing: ui.Listing) -> None:
     st.caption(
         _("It is marked as deleted here. On the mail server the account, its password and its mail stay as they are.")
     )
-    if ui.buttons(_("Delete")):
-        with ui.attempt():
-            result = ui.app().services.bulk.delete(who.actor, [row["uid"] for row in rows])
-            listing.clear_selection()
-            text = counted(
-                len(result.done),
-                "{n} mailbox is deleted; the filter “Deleted” shows it.",
-                "{n} mailboxes are deleted; the filter “Deleted” shows them.",
-            )
-            delivery.done_many(who, text, result, delivered=False)
+    if opened.buttons(_("Delete")):
+        result = ui.app().services.bulk.delete(opened.who.actor, [row["uid"] for row in rows])
+        listing.clear_selection()
+        text = counted(
+            len(result.done),
+            "{n} mailbox is deleted; the filter “Deleted” shows it.",
+            "{n} mailboxes are deleted; the filter “Deleted” shows them.",
+        )
+        delivery.done_many(opened.who, text, result, delivered=False)
 
 
-def _for_good(who: SignedIn, rows: Sequence[Row], listing: ui.Listing, touched: Touched, key: str) -> None:
-    erases = {server["id"] for server in ui.app().queries.health(who.actor) if server["erases_mail"]}
+def _for_good(opened: ui.Dialog, rows: Sequence[Row], listing: ui.Listing) -> None:
+    actor = opened.who.actor
+    erases = {server["id"] for server in ui.app().queries.health(actor) if server["erases_mail"]}
     possible = all(row["server_id"] in erases for row in rows)
     st.warning(
         _(
@@ -70,16 +57,15 @@ def _for_good(who: SignedIn, rows: Sequence[Row], listing: ui.Listing, touched: 
         ),
         icon=":material/warning:",
     )
-    _tell(*touched)
+    _tell(*opened.once(lambda: _touched(actor, rows), "touched"))
     erase = st.checkbox(
-        _("Erase the mail, too. Nobody can bring it back."), disabled=not possible, key=f"mb_erase_{key}"
+        _("Erase the mail, too. Nobody can bring it back."), disabled=not possible, key=f"mb_erase_{opened.key}"
     )
     if not possible:
         st.caption(_("The mail on this kind of mail server cannot be erased from here."))
-    sure = ui.typed(WORD, key)
-    if ui.buttons(_("Delete for good"), disabled=not sure) and sure:
-        with ui.attempt():
-            _delete(who, rows, listing, erase and possible)
+    sure = opened.typed(WORD)
+    if opened.buttons(_("Delete for good"), disabled=not sure) and sure:
+        _delete(opened.who, rows, listing, erase and possible)
 
 
 def _delete(who: SignedIn, rows: Sequence[Row], listing: ui.Listing, erase: bool) -> None:
@@ -95,11 +81,11 @@ def _delete(who: SignedIn, rows: Sequence[Row], listing: ui.Listing, erase: bool
     delivery.done_many(who, text, result)
 
 
-def _touched(who: SignedIn, rows: Sequence[Row]) -> Touched:
+def _touched(actor: Actor, rows: Sequence[Row]) -> tuple[set[str], set[str]]:
     """The aliases on their mail servers that are left with no destination, and those that lose one of several."""
     gone = {(row["server_id"], row["address"]) for row in rows}
     removed, changed = set[str](), set[str]()
-    for alias in ui.app().queries.aliases_to(who.actor, sorted({address for _server, address in gone})):
+    for alias in ui.app().queries.aliases_to(actor, sorted({address for _server, address in gone})):
         targets = {(alias["server_id"], address) for address in alias["destinations"]}
         if targets & gone and not alias["removing"]:
             (changed if targets - gone else removed).add(alias["address"])
@@ -114,6 +100,4 @@ def _tell(removed: set[str], changed: set[str]) -> None:
 
 
 def _names(addresses: set[str]) -> str:
-    shown = sorted(addresses)
-    more = f" … (+{len(shown) - NAMED})" if len(shown) > NAMED else ""
-    return ", ".join(ui.plain(readable(address)) for address in shown[:NAMED]) + more
+    return ui.some((ui.plain(readable(address)) for address in sorted(addresses)), NAMED)

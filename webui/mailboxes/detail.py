@@ -3,20 +3,34 @@
 from collections.abc import Callable
 from uuid import UUID
 
-import pandas as pd
 import streamlit as st
 
 from provision.core.access import Permission
 from provision.core.address import readable
+from provision.core.columns import Column
+from provision.core.texts import N_
 from provision.identity.sign_in import SignedIn
 from provision.queries import LogFilter
-from provision.storage.models import LogStatus, Mailbox, Status, SyncStatus
+from provision.storage.models import Mailbox, Status, SyncStatus
 from webui.kit import format, problems, ui
 from webui.kit.i18n import _, written
+from webui.kit.listing import show
 from webui.kit.outcome import outcome
 
 OPEN = "mb_open"
 LOG_ROWS = 20
+ALIAS_COLUMNS = (
+    Column("address", N_("Address"), lambda row: readable(row["address"])),
+    Column("to", N_("Destinations"), lambda row: list(map(readable, row["destinations"])), st.column_config.ListColumn),
+    Column("sync", N_("Sync"), format.sync_cell, format.sync_column),
+)
+LOG_COLUMNS = (
+    Column("at", N_("Time"), "started_at", format.time_column),
+    Column("operator", N_("Operator")),
+    Column("operation", N_("Operation")),
+    Column("status", N_("Status"), format.log_cell, format.log_column),
+    Column("error", N_("Problem"), lambda row: problems.translated(row["error"] or "")),
+)
 
 
 def open_from_url() -> None:
@@ -25,7 +39,7 @@ def open_from_url() -> None:
     if not wanted or ui.ONE_TIME in st.session_state:
         return
     try:
-        dialog(UUID(wanted))
+        detail_dialog(UUID(wanted))
     except ValueError:
         close()
 
@@ -34,14 +48,11 @@ def close() -> None:
     st.query_params.pop(OPEN, None)
 
 
-def dialog(uid: UUID) -> None:
-    @st.dialog(_("Mailbox"), width="large", icon=":material/mail:", on_dismiss=close)
-    def detail() -> None:
-        who = ui.signed_in(Permission.MAILBOX_READ)
-        with ui.attempt():
-            _show(who, ui.app().queries.mailbox(who.actor, uid))
-
-    detail()
+@ui.dialog(
+    N_("Mailbox"), Permission.MAILBOX_READ, width="large", icon=":material/mail:", dismissible=True, on_dismiss=close
+)
+def detail_dialog(opened: ui.Dialog, uid: UUID) -> None:
+    _show(opened.who, ui.app().queries.mailbox(opened.who.actor, uid))
 
 
 def _show(who: SignedIn, row: Mailbox) -> None:
@@ -91,41 +102,11 @@ def _aliases(who: SignedIn, row: Mailbox) -> None:
     if not found:
         st.caption(_("No alias leads here."))
         return
-    columns: format.Columns = {
-        "address": _("Address"),
-        "to": st.column_config.ListColumn(_("Destinations")),
-        "sync": format.sync_column(_("Sync")),
-    }
-    cells = [
-        {
-            "address": readable(a["address"]),
-            "to": list(map(readable, a["destinations"])),
-            "sync": [format.label(SyncStatus(a["sync_status"]))],
-        }
-        for a in found
-    ]
-    st.dataframe(pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, alt=_("Aliases"))
+    show(found, ALIAS_COLUMNS, alt=_("Aliases"))
 
 
 def _log(who: SignedIn, row: Mailbox) -> None:
     where = LogFilter(resource_type="mailbox", resource_id=row.uid)
     found = ui.app().queries.logs(who.actor, where, size=LOG_ROWS).rows
-    columns: format.Columns = {
-        "at": format.time_column(_("Time")),
-        "operator": _("Operator"),
-        "operation": _("Operation"),
-        "status": format.log_column(_("Status")),
-        "error": _("Problem"),
-    }
-    cells = [
-        {
-            "at": r["started_at"],
-            "operator": r["operator"],
-            "operation": r["operation"],
-            "status": [format.label(LogStatus(r["status"]))],
-            "error": problems.translated(r["error"] or ""),
-        }
-        for r in found
-    ]
-    st.dataframe(pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, alt=_("Log"))
+    show(found, LOG_COLUMNS, alt=_("Log"))
     ui.link("logs", _("The whole log"), icon=":material/arrow_forward:", lg_q=row.address)

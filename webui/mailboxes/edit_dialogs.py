@@ -10,6 +10,7 @@ from provision.core.access import Permission
 from provision.core.address import readable
 from provision.core.errors import InvalidInput
 from provision.core.secret import Secret
+from provision.core.texts import N_
 from provision.identity.sign_in import SignedIn
 from provision.services.new_mailbox import NewMailbox
 from provision.storage.models import Mailbox
@@ -26,44 +27,36 @@ Row = Mapping[str, Any]
 # ---- create --------------------------------------------------------------------------------
 
 
-def create_dialog(domains: Sequence[str]) -> None:
+@ui.dialog(N_("Create mailbox"), Permission.MAILBOX_WRITE, icon=":material/add:")
+def create_dialog(opened: ui.Dialog, domains: Sequence[str]) -> None:
     """One mailbox for one opened dialog, however often its button is pressed."""
-    once, form = ui.Once(), ui.dialog_key()
     place = readable(domains[0]) if domains else "example.com"
-
-    @st.dialog(_("Create mailbox"), icon=":material/add:")
-    def create() -> None:
-        who = ui.signed_in(Permission.MAILBOX_READ)
-        with st.form(f"new_mailbox_{form}", border=False):
-            address = st.text_input(_("Address"), placeholder=f"name@{place}", icon=":material/mail:", max_chars=255)
-            name = st.text_input(_("Name"), max_chars=200)
-            quota, messages = _quota_fields(None, None, _("as the domain says"))
-            typed = st.text_input(
-                _("Password"),
-                type="password",
-                placeholder=_("empty: a new one is made and shown once"),
-                autocomplete="new-password",
-                help=password_hint(),
-            )
-            again = st.text_input(_("Password again"), type="password", autocomplete="new-password")
-            sent = ui.submit(_("Create"))
-        if sent:
-            with ui.attempt():
-                password = same(typed, again)
-                new = NewMailbox(
-                    (address or "").strip(),
-                    password,
-                    display_name=name or "",
-                    quota_bytes=None if quota is None else quota * MB,
-                    quota_messages=messages,
-                )
-                row, secret = once(lambda: _create(who, new))
-                text = _("{address} is created.", address=readable(row.address))
-                if secret:
-                    delivery.done_with_password(who, text, row, secret)
-                delivery.done(who, text, row)
-
-    create()
+    with opened.form():
+        address = st.text_input(_("Address"), placeholder=f"name@{place}", icon=":material/mail:", max_chars=255)
+        name = st.text_input(_("Name"), max_chars=200)
+        quota, messages = _quota_fields(None, None, _("as the domain says"))
+        typed = st.text_input(
+            _("Password"),
+            type="password",
+            placeholder=_("empty: a new one is made and shown once"),
+            autocomplete="new-password",
+            help=password_hint(),
+        )
+        again = st.text_input(_("Password again"), type="password", autocomplete="new-password")
+        sent = opened.submit(_("Create"))
+    if sent:
+        new = NewMailbox(
+            (address or "").strip(),
+            same(typed, again),
+            display_name=name or "",
+            quota_bytes=None if quota is None else quota * MB,
+            quota_messages=messages,
+        )
+        row, secret = opened.once(lambda: _create(opened.who, new))
+        text = _("{address} is created.", address=readable(row.address))
+        if secret:
+            delivery.done_with_password(opened.who, text, row, secret)
+        delivery.done(opened.who, text, row)
 
 
 def _create(who: SignedIn, new: NewMailbox) -> tuple[Mailbox, Secret | None]:
@@ -88,30 +81,25 @@ class Values(TypedDict):
     quota_messages: int
 
 
-def edit_dialog(row: Row) -> None:
+@ui.dialog(N_("Edit mailbox"), Permission.MAILBOX_WRITE, icon=":material/edit:")
+def edit_dialog(opened: ui.Dialog, row: Row) -> None:
     """What somebody else saved meanwhile is shown, and replaced only if asked for again."""
-    seen, form = edit_conflict.Seen(row["version"]), ui.dialog_key()
-
-    @st.dialog(_("Edit mailbox"), icon=":material/edit:")
-    def edit() -> None:
-        who = ui.signed_in(Permission.MAILBOX_READ)
-        with st.form(f"edit_mailbox_{form}", border=False):
-            st.text_input(_("Address"), readable(row["address"]), disabled=True)
-            name = st.text_input(_("Name"), row["display_name"], max_chars=200)
-            shown = row["quota_bytes"] // MB, row["quota_messages"] or 0
-            quota, messages = _quota_fields(*shown, _("no limit"))
-            sent = ui.submit(_("Save"))
-        if sent:
-            values: Values = {
-                "display_name": name or "",
-                "quota_bytes": row["quota_bytes"] if quota == shown[0] else (quota or 0) * MB,
-                "quota_messages": messages or 0,
-            }
-            with edit_conflict.saving(seen, values, _written()):
-                made = ui.app().services.mailboxes.edit(who.actor, row["uid"], **values, expected_version=seen.version)
-                delivery.done(who, _("{address} is saved.", address=readable(made.address)), made)
-
-    edit()
+    with opened.form():
+        st.text_input(_("Address"), readable(row["address"]), disabled=True)
+        name = st.text_input(_("Name"), row["display_name"], max_chars=200)
+        shown = row["quota_bytes"] // MB, row["quota_messages"] or 0
+        quota, messages = _quota_fields(*shown, _("no limit"))
+        sent = opened.submit(_("Save"))
+    if sent:
+        values: Values = {
+            "display_name": name or "",
+            "quota_bytes": row["quota_bytes"] if quota == shown[0] else (quota or 0) * MB,
+            "quota_messages": messages or 0,
+        }
+        with edit_conflict.saving(opened, row["version"], values, _written()) as version:
+            who = opened.who
+            made = ui.app().services.mailboxes.edit(who.actor, row["uid"], **values, expected_version=version)
+            delivery.done(who, _("{address} is saved.", address=readable(made.address)), made)
 
 
 def _written() -> edit_conflict.Fields:
@@ -125,35 +113,28 @@ def _written() -> edit_conflict.Fields:
 # ---- quotas --------------------------------------------------------------------------------
 
 
-def quota_dialog(rows: Sequence[Row], listing: ui.Listing) -> None:
-    form = ui.dialog_key()
-
-    @st.dialog(_("Set quota"), icon=":material/data_usage:")
-    def set_quota() -> None:
-        who = ui.signed_in(Permission.MAILBOX_READ)
-        with st.form(f"set_quota_{form}", border=False):
-            st.write(chosen_text(rows))
-            standard = ui.app().services.policy.now().default_quota_mb
-            quota = st.number_input(_("Quota (MB)"), 0, MAX_MB, standard, 256, help=_("0: no limit"))
-            sent = ui.submit(_("Save"))
-        if sent:
-            with ui.attempt():
-                result = ui.app().services.bulk.set_quota(who.actor, [row["uid"] for row in rows], int(quota or 0) * MB)
-                listing.clear_selection()
-                number = len(result.done) + len(result.unchanged)
-                text = counted(number, "The quota of {n} mailbox is set.", "The quota of {n} mailboxes is set.")
-                delivery.done_many(who, text, result)
-
-    set_quota()
+@ui.dialog(N_("Set quota"), Permission.MAILBOX_WRITE, icon=":material/data_usage:")
+def quota_dialog(opened: ui.Dialog, rows: Sequence[Row], listing: ui.Listing) -> None:
+    with opened.form():
+        st.write(chosen_text(rows))
+        standard = ui.app().services.policy.now().default_quota_mb
+        quota = st.number_input(_("Quota (MB)"), 0, MAX_MB, standard, 256, help=_("0: no limit"))
+        sent = opened.submit(_("Save"))
+    if sent:
+        actor, uids = opened.who.actor, [row["uid"] for row in rows]
+        result = ui.app().services.bulk.set_quota(actor, uids, int(quota or 0) * MB)
+        listing.clear_selection()
+        number = len(result.done) + len(result.unchanged)
+        text = counted(number, "The quota of {n} mailbox is set.", "The quota of {n} mailboxes is set.")
+        delivery.done_many(opened.who, text, result)
 
 
 def chosen_text(rows: Sequence[Row]) -> str:
     """The address, or how many and the first of them."""
-    names = ", ".join(ui.plain(readable(row["address"])) for row in rows[:5])
+    names = ui.some((ui.plain(readable(row["address"])) for row in rows), 5)
     if len(rows) == 1:
         return f"**{names}**"
-    more = ", …" if len(rows) > 5 else ""
-    return f"**{counted(len(rows), '{n} mailbox', '{n} mailboxes')}**: {names}{more}"
+    return f"**{counted(len(rows), '{n} mailbox', '{n} mailboxes')}**: {names}"
 
 
 def _quota_fields(quota: int | None, messages: int | None, nothing: str) -> tuple[int | None, int | None]:

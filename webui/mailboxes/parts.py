@@ -1,16 +1,18 @@
 """The list of mailboxes: its numbers, its filters, its table."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 
 import streamlit as st
 
 from provision.core.address import readable
+from provision.core.columns import Column
+from provision.core.texts import N_
 from provision.identity.sign_in import SignedIn
 from provision.queries import FULL_PERCENT, MailboxFilter, Page
 from provision.storage.models import Status, SyncStatus
-from webui.http.base_path import url_for
 from webui.kit import format, problems, ui
 from webui.kit.i18n import _, counted, written
 
@@ -57,45 +59,26 @@ def _sorts() -> dict[str, str]:
 
 
 def export_link(where: MailboxFilter) -> None:
-    asked = {
-        "search": where.search,
-        "domain": where.domain,
-        "status": where.status,
-        "sync_status": where.sync_status,
-        "used_percent_from": where.used_percent_from,
-    }
-    query = urlencode({name: value for name, value in asked.items() if value})
-    st.link_button(_("Export CSV"), url_for(f"/export/mailboxes.csv?{query}"), icon=":material/download:")
+    ui.export_link("/export/mailboxes.csv", **asdict(where))
 
 
 def table(listing: ui.Listing, page: Page, *, many: bool) -> list[Mapping[str, Any]]:
     """The page of the list; returns the rows that are selected."""
-    cells = [_cells(row) for row in page.rows]
-    columns = {
-        "address": _("Address"),
-        "name": _("Name"),
-        "state": _state_column("medium" if any(len(cell["state"]) > 1 for cell in cells) else "small"),
-        "share": format.usage_column(_("Quota used")),
-        "used": _("Used / quota"),
-        "last": _("Last sync"),
-        "reason": st.column_config.TextColumn(_("Problem"), width="medium"),
-    }
-    if not any(cell["reason"] for cell in cells):
-        del columns["reason"]
-    return listing.table(page, cells, columns, alt=_("Mailboxes"), select="multi-row" if many else "single-row")
+    width = "medium" if any(len(states(row)) > 1 for row in page.rows) else "small"
+    columns = (
+        Column("address", N_("Address"), lambda row: readable(row["address"])),
+        Column("name", N_("Name"), "display_name"),
+        Column("state", N_("Status"), states, partial(_state_column, width=width)),
+        Column("share", N_("Quota used"), _share, format.usage_column),
+        Column("used", N_("Used / quota"), lambda row: format.quota(row["used_bytes"], row["quota_bytes"])),
+        Column("last", N_("Last sync"), lambda row: format.ago(row["last_synced_at"])),
+        Column("reason", N_("Problem"), problems.reason, "medium", optional=True),
+    )
+    return listing.table(page.rows, columns, alt=_("Mailboxes"), select="multi-row" if many else "single-row")
 
 
-def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
-    share = row["used_percent"]
-    return {
-        "address": readable(row["address"]),
-        "name": row["display_name"],
-        "state": states(row),
-        "share": None if share is None else min(share / 100, 1.0),
-        "used": format.quota(row["used_bytes"], row["quota_bytes"]),
-        "last": format.ago(row["last_synced_at"]),
-        "reason": problems.reason(row),
-    }
+def _share(row: Mapping[str, Any]) -> float | None:
+    return None if row["used_percent"] is None else min(row["used_percent"] / 100, 1.0)
 
 
 def states(row: Mapping[str, Any]) -> list[str]:
@@ -106,11 +89,10 @@ def states(row: Mapping[str, Any]) -> list[str]:
     return found if row["status"] == Status.ACTIVE else [*found, format.label(Status(row["status"]))]
 
 
-def _state_column(width: Any) -> Any:
+def _state_column(title: str, width: Any) -> Any:
     colours: dict[Any, str] = {**format.SYNC_COLOURS, **format.STATUS_COLOURS}
     del colours[Status.ACTIVE]
-    options = [format.label(value) for value in colours]
-    return st.column_config.MultiselectColumn(_("Status"), options=options, color=list(colours.values()), width=width)
+    return format.badges({format.label(value): colour for value, colour in colours.items()}, title, width)
 
 
 def count(page: Page) -> str:

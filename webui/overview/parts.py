@@ -7,6 +7,8 @@ import pandas as pd
 import streamlit as st
 
 from provision.core.address import readable
+from provision.core.columns import Column
+from provision.core.texts import N_
 from provision.storage.models import LogStatus, Server
 from webui.kit import format, problems, ui
 from webui.kit.i18n import _, written
@@ -25,35 +27,33 @@ def number(title: str, value: int, page: str, words: str, **filters: str | None)
 def server_row(server: Server) -> None:
     """A mail server: whether it answers, since when, what is wrong."""
     with st.container(border=True, gap="xxsmall"):
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown(f"**{ui.plain(server.name)}**", width="content")
-            format.server_badge(server.alarm, server.error, server.last_read_at)
-        if server.last_read_at:
-            st.caption(format.last_read(server.last_read_at, server.accounts))
-        format.live_report(server.live)
+        format.server_head(server.name, server.alarm, server.error, server.last_read_at, server.accounts, server.live)
         problem = server.alarm or server.error
         if problem:
             st.caption(ui.plain(problems.translated(problem)))
 
 
-def attention(rows: Sequence[Mapping[str, Any]]) -> None:
-    """What failed and why, and what waits."""
-    cells = [
-        {
-            "address": readable(row["address"]),
-            "status": [format.label(row["sync_status"])],
-            "reason": problems.reason(row),
-        }
-        for row in rows
-    ]
-    columns: format.Columns = {
-        "address": _("Address"),
-        "status": format.sync_column(_("Sync")),
-        "reason": st.column_config.TextColumn(_("Reason"), width="large"),
-    }
-    st.dataframe(
-        pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, alt=_("Needs attention")
-    )
+ATTENTION = (
+    Column("address", N_("Address"), lambda row: readable(row["address"])),
+    Column("status", N_("Sync"), format.sync_cell, format.sync_column),
+    Column("reason", N_("Reason"), problems.reason, "large"),
+)
+DOMAINS = (
+    Column("name", N_("Domain"), lambda row: readable(row["name"])),
+    Column("mailboxes", N_("Mailboxes")),
+    Column("quota", N_("Used / total quota"), lambda row: _quota(row)),
+)
+OPERATIONS = (
+    Column("at", N_("Time"), lambda row: format.ago(row["started_at"])),
+    Column("operator", N_("Operator")),
+    Column("operation", N_("Operation")),
+    Column("name", N_("Resource"), lambda row: readable(row["resource_name"] or "")),
+    Column("status", N_("Status"), format.log_cell, format.log_column),
+)
+
+
+def _quota(row: Mapping[str, Any]) -> str:
+    return format.quota(row["used_bytes"], row["quota_bytes"]) + (" +" if row["unlimited"] else "")
 
 
 def operations_chart(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -81,39 +81,3 @@ def storage_chart(domains: Sequence[Mapping[str, Any]]) -> None:
         {"GB": [row["used_bytes"] / 2**30 for row in largest]}, index=[readable(row["name"]) for row in largest]
     )
     st.bar_chart(frame, horizontal=True, height=CHART_PIXELS, x_label="", y_label="GB", alt=_("Storage by domain"))
-
-
-def domain_table(domains: Sequence[Mapping[str, Any]]) -> None:
-    cells = [
-        {
-            "name": readable(row["name"]),
-            "mailboxes": row["mailboxes"],
-            "quota": format.quota(row["used_bytes"], row["quota_bytes"]) + (" +" if row["unlimited"] else ""),
-        }
-        for row in domains
-    ]
-    columns = {"name": _("Domain"), "mailboxes": _("Mailboxes"), "quota": _("Used / total quota")}
-    st.dataframe(pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, alt=_("Domains"))
-
-
-def operation_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    cells = [
-        {
-            "at": format.ago(row["started_at"]),
-            "operator": row["operator"],
-            "operation": row["operation"],
-            "name": readable(row["resource_name"] or ""),
-            "status": [format.label(row["status"])],
-        }
-        for row in rows
-    ]
-    columns: format.Columns = {
-        "at": _("Time"),
-        "operator": _("Operator"),
-        "operation": _("Operation"),
-        "name": _("Resource"),
-        "status": format.log_column(_("Status")),
-    }
-    st.dataframe(
-        pd.DataFrame(cells, columns=list(columns)), column_config=columns, hide_index=True, alt=_("Recent operations")
-    )

@@ -1,18 +1,25 @@
 """Operators on the settings page: the list, and the dialogs to add, change and reset one."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from provision.core.access import Permission, Role
 from provision.core.address import readable
+from provision.core.columns import Column
 from provision.core.texts import N_
 from provision.storage.models import utc_now
 from webui.kit import format, ui
 from webui.kit.i18n import _, word
 
-STATES = {N_("Active"): "green", N_("Locked"): "orange", N_("One-time password"): "blue", N_("Disabled"): "gray"}
+STATES: dict[str, format.Colour] = {
+    N_("Active"): "green",
+    N_("Locked"): "orange",
+    N_("One-time password"): "blue",
+    N_("Disabled"): "gray",
+}
 ROLES = [Role.SUPER_ADMIN, Role.DOMAIN_ADMIN, Role.VIEWER]
 
 
@@ -25,70 +32,48 @@ def state(row: Mapping[str, Any]) -> str:
     return "One-time password" if row["must_change_password"] else "Active"
 
 
+def _domains(row: Mapping[str, Any]) -> str:
+    nothing = _("none") if row["role"] == Role.DOMAIN_ADMIN else _("all")
+    return ", ".join(map(readable, row["domains"])) or nothing
+
+
+COLUMNS = (
+    Column("username", N_("User name")),
+    Column("name", N_("Name"), "display_name"),
+    Column("role", N_("Role"), lambda row: format.label(row["role"])),
+    Column("domains", N_("Domains"), _domains),
+    Column("state", N_("Status"), lambda row: [word(state(row))], partial(format.states, STATES)),
+    Column("last", N_("Last sign-in"), "last_login_at", format.time_column),
+)
+
+
 def table(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The operators; returns the one that is chosen."""
-    columns = {
-        "username": _("User name"),
-        "name": _("Name"),
-        "role": _("Role"),
-        "domains": _("Domains"),
-        "state": st.column_config.MultiselectColumn(
-            _("Status"), options=[word(s) for s in STATES], color=list(STATES.values())
-        ),
-        "last": format.time_column(_("Last sign-in")),
-    }
-    cells = [
-        {
-            "username": row["username"],
-            "name": row["display_name"],
-            "role": format.label(Role(row["role"])),
-            "domains": ", ".join(map(readable, row["domains"]))
-            or (_("none") if row["role"] == Role.DOMAIN_ADMIN else _("all")),
-            "state": [word(state(row))],
-            "last": row["last_login_at"],
-        }
-        for row in rows
-    ]
-    return ui.Listing("st_operators").one_of(rows, cells, columns, alt=_("Operators"))
+    return ui.Listing("st_operators").one_of(rows, COLUMNS, alt=_("Operators"))
 
 
-def create_dialog(domains: Sequence[str]) -> None:
-    once, form = ui.Once(), ui.dialog_key()
-
-    @st.dialog(_("Add operator"))
-    def create() -> None:
-        who = ui.signed_in(Permission.OPERATOR_WRITE)
-        with st.form(f"new_operator_{form}", border=False):
-            username = st.text_input(_("User name"), max_chars=80)
-            given = _fields({}, domains)
-            sent = ui.submit(_("Add"))
-        if sent:
-            with ui.attempt():
-                role = given.pop("role")
-                add = ui.app().services.operators.create
-                row, password = once(lambda: add(who.actor, username or "", role, **given))
-                if password:
-                    ui.one_time_password(row.username, password)
-
-    create()
+@ui.dialog(N_("Add operator"), Permission.OPERATOR_WRITE)
+def create_dialog(opened: ui.Dialog, domains: Sequence[str]) -> None:
+    with opened.form():
+        username = st.text_input(_("User name"), max_chars=80)
+        given = _fields({}, domains)
+        sent = opened.submit(_("Add"))
+    if sent:
+        role, add = given.pop("role"), ui.app().services.operators.create
+        row, password = opened.once(lambda: add(opened.who.actor, username or "", role, **given))
+        if password:
+            ui.one_time_password(row.username, password)
 
 
-def edit_dialog(row: Mapping[str, Any], domains: Sequence[str]) -> None:
-    form = ui.dialog_key()
-
-    @st.dialog(_("Edit {name}", name=ui.plain(row["username"])))
-    def edit() -> None:
-        who = ui.signed_in(Permission.OPERATOR_WRITE)
-        with st.form(f"edit_operator_{form}", border=False):
-            given = _fields(row, domains)
-            sent = ui.submit(_("Save"))
-        if sent:
-            with ui.attempt():
-                given["email"] = given["email"] or ""
-                ui.app().services.operators.edit(who.actor, row["uid"], expected_version=row["version"], **given)
-                ui.done(_("Saved."))
-
-    edit()
+@ui.dialog(lambda row, domains: _("Edit {name}", name=ui.plain(row["username"])), Permission.OPERATOR_WRITE)
+def edit_dialog(opened: ui.Dialog, row: Mapping[str, Any], domains: Sequence[str]) -> None:
+    with opened.form():
+        given = _fields(row, domains)
+        sent = opened.submit(_("Save"))
+    if sent:
+        given["email"] = given["email"] or ""
+        ui.app().services.operators.edit(opened.who.actor, row["uid"], expected_version=row["version"], **given)
+        ui.done(_("Saved."))
 
 
 def _fields(row: Mapping[str, Any], domains: Sequence[str]) -> dict[str, Any]:
@@ -112,19 +97,12 @@ def _fields(row: Mapping[str, Any], domains: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def reset_dialog(row: Mapping[str, Any]) -> None:
-    once = ui.Once()
-
-    @st.dialog(_("Reset password"))
-    def reset() -> None:
-        who = ui.signed_in(Permission.OPERATOR_WRITE)
-        name = f"**{ui.plain(row['username'])}**"
-        st.write(_("{name} gets a one-time password, and is signed out everywhere.", name=name))
-        if ui.buttons(_("Make one-time password")):
-            with ui.attempt():
-                set_password = ui.app().services.operators.set_password
-                _row, password = once(lambda: set_password(who.actor, row["uid"]))
-                if password:
-                    ui.one_time_password(row["username"], password)
-
-    reset()
+@ui.dialog(N_("Reset password"), Permission.OPERATOR_WRITE)
+def reset_dialog(opened: ui.Dialog, row: Mapping[str, Any]) -> None:
+    name = f"**{ui.plain(row['username'])}**"
+    st.write(_("{name} gets a one-time password, and is signed out everywhere.", name=name))
+    if opened.buttons(_("Make one-time password")):
+        set_password = ui.app().services.operators.set_password
+        _row, password = opened.once(lambda: set_password(opened.who.actor, row["uid"]))
+        if password:
+            ui.one_time_password(row["username"], password)

@@ -1,24 +1,29 @@
 """The rules on the settings page: what is in force and where it comes from, the dialog to change them; their hint."""
 
+import re
+from functools import partial
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from provision.core.access import Permission
+from provision.core.columns import Column
 from provision.core.policy import NAMES, bounds, meaning, place
 from provision.core.texts import N_
+from provision.identity.sign_in import SignedIn
 from provision.services.policy import Rule, Shown, Source
 from provision.settings.config import Settings, variables
 from webui.kit import format, ui
 from webui.kit.hints import password_hint
 from webui.kit.i18n import _, word, written
+from webui.kit.listing import show
 
 MB = 1 << 20
 UNSHOWN = {"data_dir", "database_url", "secret_key_file"}  # places and secrets of the installation
 SOURCES = {Source.SET: N_("Set here"), Source.ENVIRONMENT: N_("Environment"), Source.DEFAULT: N_("Default")}
 FIELD = "st_rule_"
-COLOURS = ["blue", "orange", "gray"]
+COLOURS: dict[str, format.Colour] = dict(zip(SOURCES.values(), ("blue", "orange", "gray"), strict=True))
+SECRET = re.compile("password|token|secret")
 
 
 def part(buttons: Any) -> None:
@@ -30,7 +35,7 @@ def part(buttons: Any) -> None:
         reset_dialog(shown)
     if buttons.button(_("Edit rules"), type="primary", icon=":material/edit:", on_click=_start_anew):
         edit_dialog(shown)
-    _table(shown)
+    show(shown.rules, RULES, alt=_("Rules"), height="content")
     st.caption(_("Passwords: {hint}", hint=password_hint()))
     st.subheader(_("Set in the environment"), anchor=False)
     _environment(ui.app().settings)
@@ -38,50 +43,25 @@ def part(buttons: Any) -> None:
     st.caption(_("Your session ends at {time}.", time=format.local(who.expires_at)))
 
 
-def _table(shown: Shown) -> None:
-    columns: format.Columns = {
-        "rule": st.column_config.TextColumn(_("Rule"), width="large"),
-        "value": _("Value"),
-        "source": st.column_config.MultiselectColumn(
-            _("From"), options=[word(text) for text in SOURCES.values()], color=COLOURS
-        ),
-        "default": _("Default"),
-        "variable": _("Variable"),
-    }
-    cells = [
-        {
-            "rule": _capital(word(meaning(rule.name))),
-            "value": _written(rule.name, rule.value),
-            "source": [word(SOURCES[rule.source])],
-            "default": _written(rule.name, rule.default),
-            "variable": variables(rule.name)[-1],
-        }
-        for rule in shown.rules
-    ]
-    frame = pd.DataFrame(cells, columns=list(columns))
-    st.dataframe(frame, column_config=columns, hide_index=True, height="content", alt=_("Rules"))
+RULES = (
+    Column("rule", N_("Rule"), lambda rule: _capital(word(meaning(rule.name))), "large"),
+    Column("value", N_("Value"), lambda rule: _written(rule.name, rule.value)),
+    Column("source", N_("From"), lambda rule: [word(SOURCES[rule.source])], partial(format.states, COLOURS)),
+    Column("default", N_("Default"), lambda rule: _written(rule.name, rule.default)),
+    Column("variable", N_("Variable"), lambda rule: variables(rule.name)[-1]),
+)
 
 
 def _environment(settings: Settings) -> None:
     """Every other setting with its meaning, its value now, and the variable that sets it."""
-    cells = [
-        {
-            "rule": _capital(word(field.description or name)),
-            "value": _plain(getattr(settings, name)),
-            "variable": variables(name)[-1],
-        }
-        for name, field in Settings.model_fields.items()
-        if name not in UNSHOWN
-        and name not in NAMES
-        and not any(part in name for part in ("password", "token", "secret"))
-    ]
-    columns: format.Columns = {
-        "rule": st.column_config.TextColumn(_("Rule"), width="large"),
-        "value": _("Value"),
-        "variable": _("Variable"),
-    }
-    frame = pd.DataFrame(cells, columns=list(columns))
-    st.dataframe(frame, column_config=columns, hide_index=True, height="content", alt=_("Set in the environment"))
+    fields = Settings.model_fields
+    columns = (
+        Column("rule", N_("Rule"), lambda name: _capital(word(fields[name].description or name)), "large"),
+        Column("value", N_("Value"), lambda name: _plain(getattr(settings, name))),
+        Column("variable", N_("Variable"), lambda name: variables(name)[-1]),
+    )
+    shown = [name for name in fields if name not in UNSHOWN and name not in NAMES and not SECRET.search(name)]
+    show(shown, columns, alt=_("Set in the environment"), height="content")
 
 
 def _written(name: str, value: float | bool) -> str:
@@ -103,31 +83,22 @@ def _capital(text: str) -> str:
 # ---- dialogs -------------------------------------------------------------------------------
 
 
-def edit_dialog(shown: Shown) -> None:
+@ui.dialog(N_("Edit rules"), Permission.POLICY_WRITE, width="medium")
+def edit_dialog(opened: ui.Dialog, shown: Shown) -> None:
     """Of two admins the second is told: `shown` is what this one saw when they opened it."""
-
-    @st.dialog(_("Edit rules"), width="medium")
-    def edit() -> None:
-        who = ui.signed_in(Permission.POLICY_WRITE)
-        st.caption(
-            _("What is left empty is as the environment or the product says. Changes hold at once, for everybody.")
-        )
-        with st.form("edit_policy", border=False):
-            headings = dict.fromkeys(place(name).group for name in NAMES)
-            given = {name: value for heading in headings for name, value in _group(shown, heading).items()}
-            sent = ui.submit(_("Save"))
-        if sent:
-            with ui.attempt():
-                changes = {name: value for name, value in given.items() if value != _own(shown[name])}
-                ui.app().services.policy.edit(who.actor, changes, expected_version=shown.version)
-                ui.done(_("The rules are saved."))
-
-    edit()
+    st.caption(_("What is left empty is as the environment or the product says. Changes hold at once, for everybody."))
+    with opened.form():
+        headings = dict.fromkeys(place(name).group for name in NAMES)
+        given = {name: value for heading in headings for name, value in _group(shown, heading).items()}
+        sent = opened.submit(_("Save"))
+    if sent:
+        changes = {name: value for name, value in given.items() if value != _own(shown[name])}
+        ui.app().services.policy.edit(opened.who.actor, changes, expected_version=shown.version)
+        ui.done(_("The rules are saved."))
 
 
 def reset_dialog(shown: Shown) -> None:
-    def reset() -> str:
-        who = ui.signed_in(Permission.POLICY_WRITE)
+    def reset(who: SignedIn) -> str:
         ui.app().services.policy.edit(who.actor, dict.fromkeys(NAMES), expected_version=shown.version)
         return _("The rules are as the environment or the product says.")
 

@@ -1,12 +1,15 @@
 """Mail servers on the settings page: the list, and the dialogs to add and change one."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import streamlit as st
 
 from provision.core.access import Permission
+from provision.core.columns import Column
+from provision.core.texts import N_
+from provision.identity.sign_in import SignedIn
 from provision.servers.setting import KEPT, Setting
 from provision.storage.models import Server
 from webui.kit import format, problems, ui
@@ -15,93 +18,70 @@ from webui.kit.i18n import _, word
 Kinds = Mapping[str, tuple[str, tuple[Setting, ...]]]
 
 
+STATES = {state: colour for state, (_icon, colour) in format.SERVER_STATES.items()}
+
+
 def table(rows: Sequence[Server], kinds: Kinds) -> Server | None:
     """The servers; returns the one that is chosen."""
-    states = format.SERVER_STATES
-    columns = {
-        "name": _("Name"),
-        "kind": _("Kind"),
-        "state": st.column_config.MultiselectColumn(
-            _("Status"), options=[word(s) for s in states], color=[colour for _icon, colour in states.values()]
-        ),
-        "read": format.time_column(_("Last read")),
-        "accounts": _("Accounts"),
-        "problem": _("Problem"),
-    }
-    cells = [
-        {
-            "name": row.name,
-            "kind": word(kinds[row.kind][0]) if row.kind in kinds else row.kind,
-            "state": [word(format.server_state(row.alarm, row.error, row.last_read_at))],
-            "read": row.last_read_at,
-            "accounts": row.accounts,
-            "problem": problems.translated(row.alarm or row.error or ""),
-        }
-        for row in rows
-    ]
-    entries = [{"uid": row.uid, "server": row} for row in rows]
-    chosen = ui.Listing("st_servers").one_of(entries, cells, columns, alt=_("Mail servers"))
-    return chosen["server"] if chosen else None
+    columns = (
+        Column("name", N_("Name")),
+        Column("kind", N_("Kind"), lambda row: word(kinds[row.kind][0]) if row.kind in kinds else row.kind),
+        Column("state", N_("Status"), _state, partial(format.states, STATES)),
+        Column("read", N_("Last read"), "last_read_at", format.time_column),
+        Column("accounts", N_("Accounts")),
+        Column("problem", N_("Problem"), lambda row: problems.translated(row.alarm or row.error or "")),
+    )
+    return ui.Listing("st_servers").one_of(rows, columns, alt=_("Mail servers"))
 
 
-def create_dialog(kinds: Kinds) -> None:
-    key = uuid4().hex  # one per opened dialog: a double click makes one server
-    form = ui.dialog_key()
+def _state(row: Server) -> list[str]:
+    return [word(format.server_state(row.alarm, row.error, row.last_read_at))]
 
-    @st.dialog(_("Add mail server"))
-    def create() -> None:
-        who = ui.signed_in(Permission.SERVER_WRITE)
-        kind = st.selectbox(
-            _("Kind"), list(kinds), format_func=lambda name: word(kinds[name][0]), key=f"st_kind_{form}"
+
+@ui.dialog(N_("Add mail server"), Permission.SERVER_WRITE)
+def create_dialog(opened: ui.Dialog, kinds: Kinds) -> None:
+    kind = st.selectbox(
+        _("Kind"), list(kinds), format_func=lambda name: word(kinds[name][0]), key=f"st_kind_{opened.key}"
+    )
+    with opened.form():
+        name = st.text_input(_("Name"), placeholder=_("mail, headquarters …"), max_chars=80)
+        settings = _fields(kinds[kind][1], {}, opened.key)
+        sent = opened.submit(_("Add"))
+    if sent:
+        create = ui.app().services.servers.create
+        create(opened.who.actor, name or "", kind, settings, idempotency_key=str(opened.uid))
+        ui.done(_("The mail server {name} is added. Test its connection now.", name=name))
+
+
+@ui.dialog(lambda server, kinds: _("Edit {name}", name=ui.plain(server.name)), Permission.SERVER_WRITE)
+def edit_dialog(opened: ui.Dialog, server: Server, kinds: Kinds) -> None:
+    with opened.form():
+        settings = _fields(kinds[server.kind][1], server.settings, opened.key)
+        quiet = ui.emptyable_number(
+            st,
+            _("Quiet time in seconds (empty: automatic)"),
+            0.0,
+            3600.0,
+            server.quiet_seconds,
+            key=f"st_quiet_{opened.key}",
+            placeholder=_("automatic"),
         )
-        with st.form(f"new_server_{form}", border=False):
-            name = st.text_input(_("Name"), placeholder=_("mail, headquarters …"), max_chars=80)
-            settings = _fields(kinds[kind][1], {}, form)
-            sent = ui.submit(_("Add"))
-        if sent:
-            with ui.attempt():
-                ui.app().services.servers.create(who.actor, name or "", kind, settings, idempotency_key=key)
-                ui.done(_("The mail server {name} is added. Test its connection now.", name=name))
-
-    create()
-
-
-def edit_dialog(server: Server, kinds: Kinds) -> None:
-    form = ui.dialog_key()
-
-    @st.dialog(_("Edit {name}", name=ui.plain(server.name)))
-    def edit() -> None:
-        who = ui.signed_in(Permission.SERVER_WRITE)
-        with st.form(f"edit_server_{form}", border=False):
-            settings = _fields(kinds[server.kind][1], server.settings, form)
-            quiet = ui.emptyable_number(
-                st,
-                _("Quiet time in seconds (empty: automatic)"),
-                0.0,
-                3600.0,
-                server.quiet_seconds,
-                key=f"st_quiet_{form}",
-                placeholder=_("automatic"),
-            )
-            st.caption(_("Changes within the quiet time go out together, which spares the mail server."))
-            sent = ui.submit(_("Save"))
-        if sent:
-            with ui.attempt():
-                ui.app().services.servers.edit(
-                    who.actor,
-                    server.uid,
-                    settings=settings,
-                    quiet_seconds=-1 if quiet is None else quiet,
-                    expected_version=server.version,
-                )
-                ui.done(_("Saved."))
-
-    edit()
+        st.caption(_("Changes within the quiet time go out together, which spares the mail server."))
+        sent = opened.submit(_("Save"))
+    if sent:
+        ui.app().services.servers.edit(
+            opened.who.actor,
+            server.uid,
+            settings=settings,
+            quiet_seconds=-1 if quiet is None else quiet,
+            expected_version=server.version,
+        )
+        ui.done(_("Saved."))
 
 
 def delete_dialog(server: Server) -> None:
-    def delete() -> str:
-        ui.app().services.servers.delete(ui.signed_in(Permission.SERVER_WRITE).actor, server.uid)
+    def delete(who: SignedIn) -> str:
+        ui.app().services.servers.delete(who.actor, server.uid)
         return _("{name} is deleted.", name=server.name)
 
     name = ui.plain(server.name)

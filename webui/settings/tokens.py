@@ -1,67 +1,59 @@
 """API tokens on the settings page: the list, and the dialogs to make and revoke one."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from provision.core.access import Permission
 from provision.core.address import readable
+from provision.core.columns import Column
 from provision.core.texts import N_
+from provision.identity.sign_in import SignedIn
 from provision.services.tokens import SCOPES, in_days, state
 from webui.http.base_path import url_for
 from webui.kit import format, ui
 from webui.kit.i18n import _, word
 
-STATES = {N_("Active"): "green", N_("Expired"): "orange", N_("Revoked"): "gray"}
+STATES: dict[str, format.Colour] = {N_("Active"): "green", N_("Expired"): "orange", N_("Revoked"): "gray"}
 LIVES = N_({30: "30 days", 90: "90 days", 365: "A year", 0: "Until it is revoked"})
 Row = Mapping[str, Any]
 
 
+def _domains(row: Row) -> str:
+    return _("all") if row["everywhere"] else ", ".join(map(readable, row["domains"]))
+
+
+COLUMNS = (
+    Column("name", N_("Name")),
+    Column("scopes", N_("Scopes"), lambda row: ", ".join(row["scopes"])),
+    Column(
+        "domains",
+        N_("Domains"),
+        lambda row: _("all") if row["everywhere"] else ", ".join(map(readable, row["domains"])),
+    ),
+    Column("state", N_("Status"), lambda row: [word(state(row))], partial(format.states, STATES)),
+    Column("last", N_("Last used"), "last_used_at", format.time_column),
+    Column("until", N_("Until"), "expires_at", format.time_column),
+    Column("by", N_("Made by"), "created_by"),
+)
+
+
 def table(rows: Sequence[Row]) -> Row | None:
     """The tokens; returns the one that is chosen."""
-    columns = {
-        "name": _("Name"),
-        "scopes": _("Scopes"),
-        "domains": _("Domains"),
-        "state": st.column_config.MultiselectColumn(
-            _("Status"), options=[word(s) for s in STATES], color=list(STATES.values())
-        ),
-        "last": format.time_column(_("Last used")),
-        "until": format.time_column(_("Until")),
-        "by": _("Made by"),
-    }
-    cells = [
-        {
-            "name": row["name"],
-            "scopes": ", ".join(row["scopes"]),
-            "state": [word(state(row))],
-            "last": row["last_used_at"],
-            "domains": _("all") if row["everywhere"] else ", ".join(map(readable, row["domains"])),
-            "until": row["expires_at"],
-            "by": row["created_by"],
-        }
-        for row in rows
-    ]
-    return ui.Listing("st_tokens").one_of(rows, cells, columns, alt=_("API tokens"))
+    return ui.Listing("st_tokens").one_of(rows, COLUMNS, alt=_("API tokens"))
 
 
-def create_dialog(domains: Sequence[str]) -> None:
-    once, form = ui.Once(), ui.dialog_key()
-
-    @st.dialog(_("Make API token"))
-    def create() -> None:
-        who = ui.signed_in(Permission.TOKEN_WRITE)
-        with st.form(f"new_token_{form}", border=False):
-            given = _fields(domains)
-            sent = ui.submit(_("Make"))
-        if sent:
-            with ui.attempt():
-                row, token = once(lambda: ui.app().services.tokens.create(who.actor, given.pop("name"), **given))
-                text = _("The token {name}:", name=f"**{ui.plain(row.name)}**")
-                ui.show_once(ui.OneTime(_("API token"), text, token, ""))
-
-    create()
+@ui.dialog(N_("Make API token"), Permission.TOKEN_WRITE)
+def create_dialog(opened: ui.Dialog, domains: Sequence[str]) -> None:
+    with opened.form():
+        given = _fields(domains)
+        sent = opened.submit(_("Make"))
+    if sent:
+        row, token = opened.once(lambda: ui.app().services.tokens.create(opened.who.actor, given.pop("name"), **given))
+        text = _("The token {name}:", name=f"**{ui.plain(row.name)}**")
+        ui.show_once(ui.OneTime(_("API token"), text, token, ""))
 
 
 def _fields(domains: Sequence[str]) -> dict[str, Any]:
@@ -90,8 +82,7 @@ def _fields(domains: Sequence[str]) -> dict[str, Any]:
 
 
 def revoke_dialog(row: Row) -> None:
-    def revoke() -> str:
-        who = ui.signed_in(Permission.TOKEN_WRITE)
+    def revoke(who: SignedIn) -> str:
         ui.app().services.tokens.revoke(who.actor, row["uid"])
         return _("The token {name} is revoked.", name=row["name"])
 

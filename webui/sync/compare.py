@@ -1,6 +1,6 @@
 """The comparison on the sync page: what a push would do and what differs, both values side by side, and who wins."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,12 +8,15 @@ import streamlit as st
 
 from provision.core.access import Permission
 from provision.core.address import readable
-from provision.core.state import Key
+from provision.core.columns import Column
+from provision.core.texts import N_
+from provision.identity.sign_in import SignedIn
 from provision.queries import Page, kept_to_pages
 from provision.services.comparing import Comparison, Finding, Found, Side
 from provision.services.resolving import Winner
 from webui.kit import format, ui
 from webui.kit.i18n import _, counted, written
+from webui.kit.listing import Selection
 from webui.kit.problems import translated
 from webui.sync import sync_status
 from webui.sync.choices import Choice, choices
@@ -120,49 +123,15 @@ def table(listing: ui.Listing, found: Comparison, kind: Found, *, selectable: bo
     page = Page(
         [{"uid": f"{kind}{entry.key or entry.text}", "entry": entry} for entry in part], len(entries), number, size
     )
-    columns, cells = _plain_cells(part) if kind in (Found.UNSUPPORTED, Found.UNMANAGEABLE) else _sides(part)
-    chosen = listing.table(
-        page, cells, columns, alt=kind_name(kind), select="multi-row" if selectable else None, rows_shown=10
-    )
+    columns = PLAIN if kind in (Found.UNSUPPORTED, Found.UNMANAGEABLE) else SIDES
+    select: Selection | None = "multi-row" if selectable else None
+    chosen = listing.table(page.rows, columns, alt=kind_name(kind), select=select, rows_shown=10)
     total = found.counts[kind]
     noun = _("{n} in total", n=total)
     if total > len(entries):
         noun = _("the first {n} of {total} entries; search to see others", n=len(entries), total=total)
     listing.pages(page, noun)
     return [row["entry"] for row in chosen]
-
-
-def _sides(part: Sequence[Finding]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    columns = {
-        "address": st.column_config.TextColumn(_("Address"), width="medium"),
-        "kind": _("Kind"),
-        "what": _("What"),
-        "ours": st.column_config.TextColumn(_("Dashboard"), width="medium"),
-        "theirs": st.column_config.TextColumn(_("Mail server"), width="medium"),
-    }
-    if not any(entry.fields for entry in part):
-        del columns["what"]
-    cells = [
-        {
-            "address": readable(entry.key.address),
-            "kind": sync_status.kind_word(entry.key.resource),
-            "what": ", ".join(field_name(field) for field in entry.fields) or None,
-            "ours": side_text(entry.ours, entry.fields, ours=True),
-            "theirs": side_text(entry.theirs, entry.fields, ours=False),
-        }
-        for entry in part
-        if entry.key
-    ]
-    return columns, cells
-
-
-def _plain_cells(part: Sequence[Finding]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    columns = {
-        "what": st.column_config.TextColumn(_("Entry"), width="large"),
-        "reason": st.column_config.TextColumn(_("Reason"), width="large"),
-    }
-    cells = [{"what": readable(e.key.address) if e.key else e.text, "reason": translated(e.reason)} for e in part]
-    return columns, cells
 
 
 def field_name(field: str) -> str:
@@ -199,6 +168,27 @@ def _value(side: Side, field: str, *, ours: bool) -> str | None:
     return None
 
 
+def _side(side: str) -> Callable[[Row], str | None]:
+    return lambda row: side_text(getattr(row["entry"], side), row["entry"].fields, ours=side == "ours")
+
+
+SIDES = (
+    Column("address", N_("Address"), lambda row: readable(row["entry"].key.address), "medium"),
+    Column("kind", N_("Kind"), lambda row: sync_status.kind_word(row["entry"].key.resource)),
+    Column("what", N_("What"), lambda row: ", ".join(map(field_name, row["entry"].fields)) or None, optional=True),
+    Column("ours", N_("Dashboard"), _side("ours"), "medium"),
+    Column("theirs", N_("Mail server"), _side("theirs"), "medium"),
+)
+PLAIN = (
+    Column("what", N_("Entry"), lambda row: _name(row["entry"]), "large"),
+    Column("reason", N_("Reason"), lambda row: translated(row["entry"].reason), "large"),
+)
+
+
+def _name(entry: Finding) -> str:
+    return readable(entry.key.address) if entry.key else entry.text
+
+
 # ---- deciding ------------------------------------------------------------------------------
 
 
@@ -206,14 +196,13 @@ def decide(listing: ui.Listing, server: Row, kind: Found, chosen: Sequence[Findi
     """Ask, and resolve the chosen entries."""
     keys = [entry.key for entry in chosen if entry.key]
 
-    def resolve() -> str:
-        actor = ui.signed_in(Permission.SYNC_PUSH).actor
-        ui.app().services.sync.resolve_many(actor, server["uid"], keys, choice.winner)
+    def resolve(who: SignedIn) -> str:
+        ui.app().services.sync.resolve_many(who.actor, server["uid"], keys, choice.winner)
         listing.clear_selection()
         forget()
         return _("Settled: {n}.", n=len(keys))
 
-    names = _names(keys)
+    names = ui.some(f"`{readable(key.address)}`" for key in keys)
     ui.confirm(
         choice.name.removesuffix(" …"),
         f"{names}\n\n{choice.loss}",
@@ -224,22 +213,12 @@ def decide(listing: ui.Listing, server: Row, kind: Found, chosen: Sequence[Findi
     )
 
 
-def _names(keys: Sequence[Key], shown: int = 3) -> str:
-    names = ", ".join(f"`{readable(key.address)}`" for key in keys[:shown])
-    return (
-        names
-        if len(keys) <= shown
-        else counted(len(keys) - shown, "{names} and {n} more", "{names} and {n} more", names=names)
-    )
-
-
 def decide_all(listing: ui.Listing, server: Row, found: Comparison, winner: Winner) -> None:
     """Every difference of values at once."""
     number = sum(found.counts.get(kind, 0) for kind in VALUES)
 
-    def resolve() -> str:
-        actor = ui.signed_in(Permission.SYNC_PUSH).actor
-        resolved = ui.app().services.sync.resolve_all(actor, server["uid"], winner)
+    def resolve(who: SignedIn) -> str:
+        resolved = ui.app().services.sync.resolve_all(who.actor, server["uid"], winner)
         listing.clear_selection()
         forget()
         return _("Settled: {n}.", n=resolved)
@@ -267,25 +246,16 @@ def push_now(server: Row) -> None:
         ui.done(sync_status.pushed(result))
 
 
-def import_dialog(server: Row) -> None:
-    key = ui.dialog_key()
-
-    @st.dialog(_("Import from {name}", name=ui.plain(server["name"])))
-    def pull() -> None:
-        who = ui.signed_in(Permission.SYNC_PULL)
-        st.write(_("What is on the mail server and unknown here is added here. Nothing changes on the mail server."))
-        force = st.checkbox(_("Where both have an entry and differ, the server wins"), key=f"sy_pull_{key}")
-        if force:
-            st.caption(
-                _("Our values of those entries are replaced; what waits for them, also a new password, is dropped.")
-            )
-        if ui.buttons(_("Import"), key="sy_pull"):
-            with ui.attempt():
-                keep_result(who.actor, server["uid"], force)
-                forget()
-                st.rerun()
-
-    pull()
+@ui.dialog(lambda server: _("Import from {name}", name=ui.plain(server["name"])), Permission.SYNC_PULL)
+def import_dialog(opened: ui.Dialog, server: Row) -> None:
+    st.write(_("What is on the mail server and unknown here is added here. Nothing changes on the mail server."))
+    force = st.checkbox(_("Where both have an entry and differ, the server wins"), key=f"sy_pull_{opened.key}")
+    if force:
+        st.caption(_("Our values of those entries are replaced; what waits for them, also a new password, is dropped."))
+    if opened.buttons(_("Import")):
+        keep_result(opened.who.actor, server["uid"], force)
+        forget()
+        st.rerun()
 
 
 def keep_result(actor: Any, server_uid: UUID, force: bool) -> None:

@@ -10,8 +10,11 @@ import streamlit as st
 
 from provision.core.access import Actor, Permission
 from provision.core.address import readable
+from provision.core.columns import Column
 from provision.core.state import Resource
-from provision.queries import Page, Remedy
+from provision.core.texts import N_
+from provision.identity.sign_in import SignedIn
+from provision.queries import Remedy
 from provision.services.comparing import Found
 from provision.storage.models import SyncStatus
 from provision.sync.result import PushResult, PushStatus
@@ -44,12 +47,7 @@ def health(halted: Sequence[Any]) -> None:
 
 def server_card(row: Row) -> None:
     with st.container(border=True, gap="xxsmall", height="stretch"):
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown(f"**{ui.plain(row['name'])}**", width="content")
-            format.server_badge(row["alarm"], row["error"], row["last_read_at"])
-        if row["last_read_at"]:
-            st.caption(format.last_read(row["last_read_at"], row["accounts"]))
-        format.live_report(row["live"])
+        format.server_head(row["name"], row["alarm"], row["error"], row["last_read_at"], row["accounts"], row["live"])
         if row["pending"] or row["failed"]:
             pending = [_("{n} pending", n=row["pending"])] if row["pending"] else []
             failed = [_("{n} failed", n=row["failed"])] if row["failed"] else []
@@ -76,7 +74,8 @@ def unsynced(listing: ui.Listing, status: SyncStatus | None) -> None:
             return
         may_push = who.may(Permission.SYNC_PUSH)
         bar = st.container(horizontal=True, vertical_alignment="center")
-        chosen = _unsynced_table(listing, page, "multi-row" if may_push else "single-row")
+        select: Selection = "multi-row" if may_push else "single-row"
+        chosen = listing.table(page.rows, UNSYNCED, alt=_("What waits"), select=select, rows_shown=11)
         listing.pages(page, _("{n} waiting", n=page.total))
         if len(chosen) == 1:
             _why(chosen[0])
@@ -93,31 +92,6 @@ def _why(row: Row) -> None:
             st.rerun()
 
 
-def _unsynced_table(listing: ui.Listing, page: Page, select: Selection) -> list[Row]:
-    columns = {
-        "address": st.column_config.TextColumn(_("Address"), width=180),
-        "kind": st.column_config.TextColumn(_("Kind"), width=88),
-        "sync": format.sync_column(_("Sync")),
-        "reason": st.column_config.TextColumn(_("Reason"), width=225),
-        "attempts": st.column_config.NumberColumn(_("Attempts"), width=70),
-        "next": st.column_config.TextColumn(_("Next attempt"), width=105),
-        "server": st.column_config.TextColumn(_("Mail server"), width=95),
-    }
-    cells = [
-        {
-            "address": readable(row["address"]),
-            "kind": kind_word(row["resource"]),
-            "sync": [format.label(row["sync_status"])],
-            "reason": reason(row),
-            "attempts": row["attempts"],
-            "next": next_attempt(row),
-            "server": row["server"],
-        }
-        for row in page.rows
-    ]
-    return list(listing.table(page, cells, columns, alt=_("What waits"), select=select, rows_shown=11))
-
-
 def kind_word(resource: str) -> str:
     return _("Alias") if resource == Resource.ALIAS else _("Mailbox")
 
@@ -129,6 +103,17 @@ def next_attempt(row: Row) -> str:
     if row["sync_status"] == SyncStatus.FAILED:
         return _("when you retry")
     return _("Halted") if row["remedy"] is Remedy.LOOK else _("shortly")
+
+
+UNSYNCED = (
+    Column("address", N_("Address"), lambda row: readable(row["address"]), 180),
+    Column("kind", N_("Kind"), lambda row: kind_word(row["resource"]), 88),
+    Column("sync", N_("Sync"), format.sync_cell, format.sync_column),
+    Column("reason", N_("Reason"), reason, 225),
+    Column("attempts", N_("Attempts"), look=70),
+    Column("next", N_("Next attempt"), next_attempt, 105),
+    Column("server", N_("Mail server"), look=95),
+)
 
 
 def _retry_buttons(bar: Any, listing: ui.Listing, chosen: Sequence[Row]) -> None:
@@ -205,10 +190,9 @@ def alarm(row: Row, *, may_force: bool) -> None:
 def force_dialog(row: Row) -> None:
     name = ui.plain(row["name"])
 
-    def force() -> str:
-        actor = ui.signed_in(Permission.SYNC_FORCE).actor
+    def force(who: SignedIn) -> str:
         seconds = ui.app().settings.page_budget_seconds
-        return pushed(ui.app().services.sync.force_push(actor, row["uid"], seconds=seconds))
+        return pushed(ui.app().services.sync.force_push(who.actor, row["uid"], seconds=seconds))
 
     ui.confirm(
         _("Send to {name} anyway", name=name),
