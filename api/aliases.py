@@ -75,7 +75,7 @@ async def create_alias(
 
 @router.get("/{id}", response_model=models.Alias)
 def get_alias(product: Product, actor: MayReadAliases, found: FoundAlias, response: Response) -> Any:
-    response.headers["ETag"] = etag(found.row)
+    response.headers["ETag"] = etag(found.row["version"])
     return rows.alias(found.row, foreign_to(product, actor))
 
 
@@ -112,6 +112,6 @@ async def _after(product: Postroom, actor: Actor, changed: Alias, wait: int, res
     row = await wait_until_synced(lambda: product.queries.alias_row(actor, changed.uid), wait)
     if row is None:
         raise NotFound("The alias was deleted meanwhile.", code="ALIAS_NOT_FOUND")
-    response.headers["ETag"] = etag(row)
+    response.headers["ETag"] = etag(row["version"])
     refusal = await run_in_threadpool(foreign_to, product, actor)
     return {**rows.alias(row, refusal), "log_id": changed.log_uid}

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Header, Query, Request, Response
@@ -16,12 +16,14 @@ from api.errors import as_seen_by
 from provision.app import Postroom
 from provision.core.access import Actor
 from provision.core.errors import Conflict, ForeignDomain, InvalidInput, NotFound, ProvisionError
+from provision.queries.rows import AliasRow, MailboxRow
 from provision.storage.models import Alias, Mailbox, Server, SyncStatus
 
 POLL_SECONDS = 0.2
 MAX_WAIT = 60
 MAX_PAGE = 1_000_000_000
-Row = Mapping[str, Any]
+Synced = MailboxRow | AliasRow
+Row = TypeVar("Row", MailboxRow, AliasRow)
 
 Number = Annotated[int, Query(alias="page", ge=1, le=MAX_PAGE, description="Which page, from 1.")]
 Size = Annotated[int, Query(alias="pageSize", ge=1, le=1000, description="Items of a page.")]
@@ -58,7 +60,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Found(Generic[Row]):
     """The row that a path names, which the caller may see. `expected`: its version, if they insist on it."""
 
     row: Row
@@ -66,34 +68,35 @@ class Found:
 
     @property
     def uid(self) -> UUID:
-        uid: UUID = self.row["uid"]
-        return uid
+        return self.row["uid"]
 
 
-def find_mailbox(id: UUID, product: Product, actor: MayReadMailboxes, if_match: IfMatch = None) -> Found:
-    return found(product.queries.mailbox_row(actor, id), if_match)
+def find_mailbox(id: UUID, product: Product, actor: MayReadMailboxes, if_match: IfMatch = None) -> Found[MailboxRow]:
+    row = product.queries.mailbox_row(actor, id)
+    return Found(row, insisted(row["version"], if_match))
 
 
-def find_alias(id: UUID, product: Product, actor: MayReadAliases, if_match: IfMatch = None) -> Found:
-    return found(product.queries.alias_row(actor, id), if_match)
+def find_alias(id: UUID, product: Product, actor: MayReadAliases, if_match: IfMatch = None) -> Found[AliasRow]:
+    row = product.queries.alias_row(actor, id)
+    return Found(row, insisted(row["version"], if_match))
 
 
-FoundMailbox = Annotated[Found, Depends(find_mailbox)]
-FoundAlias = Annotated[Found, Depends(find_alias)]
+FoundMailbox = Annotated[Found[MailboxRow], Depends(find_mailbox)]
+FoundAlias = Annotated[Found[AliasRow], Depends(find_alias)]
 
 
-def found(row: Row, if_match: str | None) -> Found:
-    """Raises: Conflict EDIT_CONFLICT, which is a 412."""
+def insisted(version: int, if_match: str | None) -> int | None:
+    """The version, if the caller insists on what they read. Raises: Conflict EDIT_CONFLICT, which is a 412."""
     if if_match is None or if_match.strip() == "*":
-        return Found(row, None)
-    if etag(row) not in [tag.strip() for tag in if_match.split(",")]:
+        return None
+    if etag(version) not in [tag.strip() for tag in if_match.split(",")]:
         raise Conflict("Somebody has changed this since you read it. Nothing was done.", code="EDIT_CONFLICT")
-    return Found(row, row["version"])
+    return version
 
 
-def etag(row: Row) -> str:
+def etag(version: int) -> str:
     """Changes with what is wanted, not with how far sync has come."""
-    return f'"{row["version"]}"'
+    return f'"{version}"'
 
 
 def foreign_to(product: Postroom, actor: Actor) -> Callable[[str], ProvisionError | None]:
@@ -135,11 +138,11 @@ async def after_mailbox(
     row = await wait_until_synced(lambda: product.queries.mailbox_row(actor, changed.uid), wait)
     if row is None:
         raise NotFound("The mailbox was deleted meanwhile.", code="MAILBOX_NOT_FOUND")
-    response.headers["ETag"] = etag(row)
+    response.headers["ETag"] = etag(row["version"])
     return {**rows.mailbox(row), "log_id": changed.log_uid, **more}
 
 
-async def after_delete(gone: Mailbox | Alias, read: Callable[[], Row], wait: int) -> dict[str, Any]:
+async def after_delete(gone: Mailbox | Alias, read: Callable[[], Synced], wait: int) -> dict[str, Any]:
     row = await wait_until_synced(read, wait)
     status = row["sync_status"] if row else SyncStatus.SYNCED
     return {"id": gone.uid, "sync_status": status, "log_id": gone.log_uid}

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Path, Request, Response
 
 from api import models, rows
 from api.auth import MayReadDomains, MayReadServers, MayWriteDomains, Product
-from api.context import IfMatch, Row, etag, found, location
+from api.context import IfMatch, etag, insisted, location
 from api.idempotency import IdempotencyKey, OnceRoute
 from provision.app import Postroom
 from provision.core.access import Actor
+from provision.queries.rows import DomainRow
 
 router = APIRouter(prefix="/provision", tags=["domains"], route_class=OnceRoute)
 Name = Annotated[str, Path(max_length=255, pattern=models.PLAIN, examples=["example.com"])]
@@ -60,7 +61,7 @@ def edit_domain(
         row["uid"],
         description=edit.description,
         default_quota_bytes=quota,
-        expected_version=found(row, if_match).expected,
+        expected_version=insisted(row["version"], if_match),
     )
     return _answer(product, actor, name, response)
 
@@ -68,24 +69,25 @@ def edit_domain(
 @router.delete("/domains/{name}", status_code=204)
 def delete_domain(product: Product, actor: MayWriteDomains, name: Name, if_match: IfMatch = None) -> None:
     """Remove a domain that nothing is left in."""
-    it = found(product.queries.domain_row(actor, name), if_match)
-    product.services.domains.delete(actor, it.uid, expected_version=it.expected)
+    row = product.queries.domain_row(actor, name)
+    version = insisted(row["version"], if_match)
+    product.services.domains.delete(actor, row["uid"], expected_version=version)
 
 
 @router.get("/servers", response_model=list[models.Server], tags=["sync"])
 def list_servers(product: Product, actor: MayReadServers) -> Any:
     """The mail servers, whether they answer, and how much waits for each."""
     health = product.queries.health(actor)
-    return [{name: row[name] for name in models.Server.model_fields} for row in health]
+    return [{name: value for name, value in row.items() if name in models.Server.model_fields} for row in health]
 
 
 def _answer(product: Postroom, actor: Actor, name: str, response: Response) -> dict[str, Any]:
     row = product.queries.domain_row(actor, name)
-    response.headers["ETag"] = etag(row)
+    response.headers["ETag"] = etag(row["version"])
     return _shown(row)
 
 
-def _shown(row: Row) -> dict[str, Any]:
+def _shown(row: DomainRow) -> dict[str, Any]:
     return {
         "id": row["uid"],
         "name": row["name"],

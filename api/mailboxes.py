@@ -65,7 +65,7 @@ async def create_mailbox(
 
 @router.get("/{id}", response_model=models.Mailbox)
 def get_mailbox(found: FoundMailbox, response: Response) -> Any:
-    response.headers["ETag"] = etag(found.row)
+    response.headers["ETag"] = etag(found.row["version"])
     return rows.mailbox(found.row)
 
 

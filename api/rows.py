@@ -1,6 +1,6 @@
 """Rows of lists as what goes over the wire, and back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import SecretStr
@@ -9,6 +9,7 @@ from api.models import MB, LogRecord
 from provision.core.errors import ProvisionError
 from provision.core.secret import Secret
 from provision.queries import Page
+from provision.queries.rows import AliasRow, LogRow, MailboxRow, SyncedRow
 
 
 def in_mb(amount: int | None) -> int | float | None:
@@ -25,7 +26,7 @@ def secret(value: SecretStr | None) -> Secret | None:
     return Secret(value.get_secret_value()) if value else None
 
 
-def paged(page: Page, items: list[Any], **more: Any) -> dict[str, Any]:
+def paged(page: Page[Any], items: list[Any], **more: Any) -> dict[str, Any]:
     return {
         "items": items,
         "total": page.total,
@@ -37,17 +38,17 @@ def paged(page: Page, items: list[Any], **more: Any) -> dict[str, Any]:
     }
 
 
-def explained(row: Mapping[str, Any]) -> dict[str, Any]:
+def explained(row: SyncedRow) -> dict[str, Any]:
     """How far a row is, and why not further."""
     why = {"sync_error": row["reason"], "sync_error_code": row["reason_code"], "sync_advice": row["advice"]}
     return {**{name: row[name] for name in ("sync_status", "attempts", "next_attempt_at", "removing")}, **why}
 
 
-def synced(row: Mapping[str, Any]) -> dict[str, Any]:
+def synced(row: MailboxRow | AliasRow) -> dict[str, Any]:
     return {**explained(row), **{name: row[name] for name in ("last_synced_at", "created_at", "updated_at")}}
 
 
-def mailbox(row: Mapping[str, Any]) -> dict[str, Any]:
+def mailbox(row: MailboxRow) -> dict[str, Any]:
     return {
         **synced(row),
         "id": row["uid"],
@@ -62,7 +63,7 @@ def mailbox(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def alias(row: Mapping[str, Any], refusal: Callable[[str], ProvisionError | None]) -> dict[str, Any]:
+def alias(row: AliasRow, refusal: Callable[[str], ProvisionError | None]) -> dict[str, Any]:
     """`refusal`: why an address is none of the caller's: of such a mailbox they learn nothing."""
     known = row["mailbox"] is not None and not refusal(row["mailbox"])
     return {
@@ -76,6 +77,6 @@ def alias(row: Mapping[str, Any], refusal: Callable[[str], ProvisionError | None
     }
 
 
-def log_record(row: Mapping[str, Any]) -> dict[str, Any]:
+def log_record(row: LogRow) -> dict[str, Any]:
     names = [name for name in LogRecord.model_fields if name != "id"]
-    return {"id": row["uid"], **{name: row[name] for name in names}}
+    return {"id": row["uid"], **{name: value for name, value in row.items() if name in names}}

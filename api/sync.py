@@ -18,6 +18,7 @@ from provision.core import address as addresses
 from provision.core.access import Actor
 from provision.core.errors import MailServerError, NotFound
 from provision.core.state import Key, Resource
+from provision.queries.rows import UnsyncedRow
 from provision.services.adopting import PullResult
 from provision.services.comparing import Finding, Side
 from provision.services.resolving import Winner
@@ -140,7 +141,7 @@ def _counts(counts: Mapping[str, int], kind: str) -> dict[str, int]:
     return {word.lower(): counts.get(f"{kind}.{word}", 0) for word in SyncStatus}
 
 
-def _unsynced(row: Mapping[str, Any]) -> dict[str, Any]:
+def _unsynced(row: UnsyncedRow) -> dict[str, Any]:
     same = {name: row[name] for name in ("address", "server", "server_error", "alarm")}
     return {**rows.explained(row), **same, "id": row["uid"], "resource_type": row["resource"]}
 

@@ -10,6 +10,7 @@ from provision.cli.views import view, without_ids
 from provision.core.errors import NotFound
 from provision.core.state import Resource
 from provision.queries import Explanation, Remedy
+from provision.queries.rows import AliasRow, MailboxRow
 from provision.storage.models import Alias, Mailbox, SyncStatus
 
 Synced = Mailbox | Alias
@@ -62,7 +63,7 @@ def look(session: Session, row: Synced) -> dict[str, Any]:
     return {**without_ids(now), "next": next_step(session, now)}
 
 
-def next_step(session: Session, row: Mapping[str, Any]) -> str | None:
+def next_step(session: Session, row: MailboxRow | AliasRow) -> str | None:
     """The command that brings a row of a list further."""
     if row["remedy"] is None:
         return None

@@ -79,7 +79,7 @@ def cell(value: Any) -> str:
     return "".join(c if c.isprintable() else " " for c in str(value))
 
 
-def pages(page: Page) -> None:
+def pages(page: Page[Any]) -> None:
     """Where the list goes on."""
     if page.pages > 1:
         total = f"more than {page.total:,}" if page.capped else f"{page.total:,} in all"

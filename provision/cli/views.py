@@ -36,7 +36,7 @@ def without_ids(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in INSIDE}
 
 
-def listed(rows: Page | Sequence[Any], columns: Sequence[Column], empty: str, *, as_json: bool) -> Code:
+def listed(rows: Page[Any] | Sequence[Any], columns: Sequence[Column], empty: str, *, as_json: bool) -> Code:
     """A list or a page of one; `empty` where there is nothing."""
     page = rows if isinstance(rows, Page) else None
     found: Sequence[Any] = rows.rows if isinstance(rows, Page) else rows

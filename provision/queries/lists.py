@@ -1,9 +1,9 @@
 """How every list is made: kept to what the actor may see, filtered, sorted and paged in SQL."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, RowMapping, Select, func, literal_column, select
@@ -14,6 +14,7 @@ from provision.core.access import Actor
 from provision.core.errors import InvalidInput, NotFound
 from provision.core.texts import N_
 from provision.queries.explain import Explanation, explain
+from provision.queries.rows import AliasRow, MailboxRow, SyncedRow, columns
 from provision.storage.database import Database
 from provision.storage.models import Alias, Domain, Mailbox, Server, Status, SyncStatus, utc_now
 from provision.storage.search import Search
@@ -26,34 +27,10 @@ NOT_THERE = N_({"mailbox": "There is no mailbox {name}.", "alias": "There is no 
 NAMELESS = N_({"mailbox": "There is no mailbox.", "alias": "There is no alias."})
 NO_SUCH = N_({"mailbox": "There is no such mailbox.", "alias": "There is no such alias."})
 SEARCH_COUNT = 2_000  # a search that finds more says “more than 2,000”
-COMMON_COLUMNS = (
-    "id",
-    "uid",
-    "address",
-    "sync_status",
-    "error",
-    "error_code",
-    "attempts",
-    "next_attempt_at",
-    "last_synced_at",
-    "removing",
-    "created_at",
-    "updated_at",
-    "version",
-    "server_id",
-)
-MAILBOX_COLUMNS = (
-    *COMMON_COLUMNS,
-    "display_name",
-    "status",
-    "quota_bytes",
-    "quota_messages",
-    "used_bytes",
-    "used_messages",
-    "used_percent",
-    "used_at",
-)
-ALIAS_COLUMNS = (*COMMON_COLUMNS, "destinations", "mailbox_id")
+COMMON_COLUMNS = columns(SyncedRow, Mailbox)
+MAILBOX_COLUMNS = columns(MailboxRow, Mailbox)
+ALIAS_COLUMNS = columns(AliasRow, Alias)
+R = TypeVar("R", covariant=True)
 
 
 def prefetch(lines: Iterator[str]) -> Iterator[str]:
@@ -62,10 +39,10 @@ def prefetch(lines: Iterator[str]) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Generic[R]):
     """One page of a list. `number` counts from 1; `total` is of all pages; `capped`: there are more than `total`."""
 
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[R]
     total: int
     number: int
     size: int
@@ -106,9 +83,7 @@ class Reads:
                 return
             yield rows
 
-    def _as_listed(
-        self, actor: Actor, table: type[Any], columns: Sequence[str], uid: UUID, what: str
-    ) -> dict[str, Any]:
+    def _as_listed(self, actor: Actor, table: type[Any], columns: Sequence[str], uid: UUID, what: str) -> Any:
         with self.database.read() as session:
             found = session.execute(joined(table, columns).where(table.uid == uid, *scope(actor, table.domain_id)))
             row = found.mappings().first()
@@ -132,7 +107,7 @@ def page(
     number: int,
     size: int,
     search: Search | None = None,
-) -> Page:
+) -> Page[Any]:
     """The ids of the page first, from an index, then their rows.
 
     With a `search` counting stops at SEARCH_COUNT: it would take longer than showing the page.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
@@ -14,6 +14,7 @@ from provision.core.access import Actor, Permission
 from provision.core.address import as_stored
 from provision.core.errors import InvalidInput, NotFound
 from provision.queries.lists import Page, PageScan, Reads, count, kept_to_pages
+from provision.queries.rows import DayRow, LogRow
 from provision.storage.models import Domain, LogStatus, ProvisionLog, utc_now
 from provision.storage.search import LAST
 
@@ -56,7 +57,7 @@ def _moment(text: str) -> datetime:
 
 
 class LogReads(Reads):
-    def logs(self, actor: Actor, where: LogFilter = LogFilter(), *, number: int = 1, size: int = 50) -> Page:
+    def logs(self, actor: Actor, where: LogFilter = LogFilter(), *, number: int = 1, size: int = 50) -> Page[LogRow]:
         """The provision log, newest first. A DomainAdmin sees what concerns their domains."""
         actor.require(Permission.LOG_READ)
         with self.database.read() as session:
@@ -68,9 +69,10 @@ class LogReads(Reads):
             scan = PageScan(select(ProvisionLog.id).where(*conditions), (key,), total, descending=True)
             ids = scan.ids(session, (number - 1) * size, size)
             chosen = select(ProvisionLog.__table__).where(ProvisionLog.id.in_(ids)).order_by(ProvisionLog.id.desc())
-            return Page([dict(row) for row in session.execute(chosen).mappings()], total, number, size)
+            rows = [cast(LogRow, dict(row)) for row in session.execute(chosen).mappings()]
+            return Page(rows, total, number, size)
 
-    def log(self, actor: Actor, uid: UUID) -> Mapping[str, Any]:
+    def log(self, actor: Actor, uid: UUID) -> LogRow:
         """One record. Raises: NotFound, also for what is not about the actor's domains."""
         actor.require(Permission.LOG_READ)
         with self.database.read() as session:
@@ -79,16 +81,16 @@ class LogReads(Reads):
             row = found.mappings().first()
         if row is None:
             raise NotFound("There is no such record.", code="LOG_NOT_FOUND")
-        return dict(row)
+        return cast(LogRow, dict(row))
 
-    def each_log(self, actor: Actor, where: LogFilter = LogFilter()) -> Iterator[Mapping[str, Any]]:
+    def each_log(self, actor: Actor, where: LogFilter = LogFilter()) -> Iterator[LogRow]:
         """The whole filtered log up to now, oldest first, as a stream."""
         actor.require(Permission.LOG_READ)
         with self.database.read() as session:
             newest = session.scalar(select(func.max(ProvisionLog.id))) or 0
             conditions = [*_log_conditions(session, actor, where), ProvisionLog.id <= newest]
         for part in self._in_parts(select(ProvisionLog.__table__).where(*conditions), ProvisionLog.id):
-            yield from map(dict, part)
+            yield from (cast(LogRow, dict(row)) for row in part)
 
     def verify_audit(self, actor: Actor, exported: Mapping[str, Any] | None = None) -> chain.ChainReport:
         """Walk the audit chain; `exported`: a head kept outside."""
@@ -101,7 +103,7 @@ class LogReads(Reads):
         with self.database.read() as session:
             return chain.export_head(session)
 
-    def operations_per_day(self, actor: Actor, days: int = 14) -> list[Mapping[str, Any]]:
+    def operations_per_day(self, actor: Actor, days: int = 14) -> list[DayRow]:
         """Finished operations by day (UTC) and status; today is the last of the days."""
         actor.require(Permission.LOG_READ)
         today = utc_now().replace(hour=0, minute=0, second=0, microsecond=0)
@@ -116,7 +118,7 @@ class LogReads(Reads):
             ]
             statement = select(day, ProvisionLog.status, func.count().label("operations")).where(*conditions)
             rows = session.execute(statement.group_by(day, ProvisionLog.status).order_by(day)).mappings()
-            return [dict(row) for row in rows]
+            return [cast(DayRow, dict(row)) for row in rows]
 
 
 def _log_conditions(session: Session, actor: Actor, where: LogFilter) -> list[ColumnElement[bool]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Text, func, or_, select
@@ -28,6 +28,7 @@ from provision.queries.lists import (
     rows_of,
     scope,
 )
+from provision.queries.rows import AliasRow, ExportedRow, MailboxRow
 from provision.storage.models import Alias, Mailbox, Status, SyncStatus
 from provision.storage.search import Search, escaped, leads_to, matches
 
@@ -67,7 +68,7 @@ class MailboxReads(Reads):
         descending: bool = False,
         number: int = 1,
         size: int = 50,
-    ) -> Page:
+    ) -> Page[MailboxRow]:
         """A page of mailboxes, with their domain's name."""
         actor.require(Permission.MAILBOX_READ)
         if sort not in MAILBOX_SORTS:
@@ -78,7 +79,7 @@ class MailboxReads(Reads):
             order = MAILBOX_SORTS[sort]
             return page(session, Mailbox, MAILBOX_COLUMNS, conditions, order, descending, number, size, search)
 
-    def each_mailbox(self, actor: Actor, where: MailboxFilter = MailboxFilter()) -> Iterator[Mapping[str, Any]]:
+    def each_mailbox(self, actor: Actor, where: MailboxFilter = MailboxFilter()) -> Iterator[ExportedRow]:
         """Every mailbox of the list by address, as a stream, for an export; with the aliases that lead to it alone."""
         actor.require(Permission.MAILBOX_READ)
         with self.database.read() as session:
@@ -88,21 +89,23 @@ class MailboxReads(Reads):
         for part in self._in_parts(joined(Mailbox, MAILBOX_COLUMNS).where(*conditions), Mailbox.address):
             with self.database.read() as session:
                 aliases = _aliases_of(session, {row["id"]: row["address"] for row in part})
-            yield from ({**row, "aliases": aliases.get(row["id"], [])} for row in part)
+            for row in part:
+                yield cast(ExportedRow, {**row, "aliases": aliases.get(row["id"], [])})
 
     def mailbox(self, actor: Actor, uid: UUID) -> Mailbox:
         """Raises: NotFound, also for a mailbox in somebody else's domain."""
         actor.require(Permission.MAILBOX_READ)
         return self._one(actor, Mailbox, Mailbox.uid == uid, "mailbox")  # type: ignore[no-any-return]
 
-    def mailbox_row(self, actor: Actor, uid: UUID) -> Mapping[str, Any]:
+    def mailbox_row(self, actor: Actor, uid: UUID) -> MailboxRow:
         """One mailbox as it stands in a list."""
         actor.require(Permission.MAILBOX_READ)
-        return self._as_listed(actor, Mailbox, MAILBOX_COLUMNS, uid, "mailbox")
+        found: MailboxRow = self._as_listed(actor, Mailbox, MAILBOX_COLUMNS, uid, "mailbox")
+        return found
 
-    def row(self, actor: Actor, resource: Resource, uid: UUID) -> Mapping[str, Any]:
+    def row(self, actor: Actor, resource: Resource, uid: UUID) -> MailboxRow | AliasRow:
         """A mailbox or alias as it stands in a list. Raises: NotFound, also when its removal is done."""
-        return (self.mailbox_row if resource is Resource.MAILBOX else self.alias_row)(actor, uid)
+        return self.mailbox_row(actor, uid) if resource is Resource.MAILBOX else self.alias_row(actor, uid)
 
     def own_mailboxes(self, actor: Actor, uids: Sequence[UUID]) -> frozenset[UUID]:
         """Those of these mailboxes that the actor may see."""
@@ -135,7 +138,7 @@ class MailboxReads(Reads):
         sync_status: SyncStatus | None = None,
         number: int = 1,
         size: int = 50,
-    ) -> Page:
+    ) -> Page[AliasRow]:
         """A page of aliases by owner and address, those without an owner last; what is on its way out included."""
         actor.require(Permission.ALIAS_READ)
         with self.database.read() as session:
@@ -157,32 +160,33 @@ class MailboxReads(Reads):
                 conditions.append(in_address if is_sign else or_(in_address, in_destinations))
             return _alias_page(session, conditions, number, max(1, min(size, MAX_PAGE_SIZE)))
 
-    def aliases_to(self, actor: Actor, addresses: Sequence[str]) -> list[dict[str, Any]]:
+    def aliases_to(self, actor: Actor, addresses: Sequence[str]) -> list[AliasRow]:
         """All aliases that have one of these addresses, in stored form, as a destination; by address."""
         actor.require(Permission.ALIAS_READ)
-        found: dict[int, dict[str, Any]] = {}
+        found: dict[int, AliasRow] = {}
         statement = joined(Alias, ALIAS_COLUMNS).where(*scope(actor, Alias.domain_id))
         with self.database.read() as session:
             for start in range(0, len(addresses), AT_ONCE):
                 pointing = statement.where(leads_to(addresses[start : start + AT_ONCE]))
-                found.update((row["id"], dict(row)) for row in session.execute(pointing).mappings())
-        return sorted(found.values(), key=lambda row: str(row["address"]))
+                found.update((row["id"], cast(AliasRow, dict(row))) for row in session.execute(pointing).mappings())
+        return sorted(found.values(), key=lambda row: row["address"])
 
     def alias(self, actor: Actor, uid: UUID) -> Alias:
         actor.require(Permission.ALIAS_READ)
         return self._one(actor, Alias, Alias.uid == uid, "alias")  # type: ignore[no-any-return]
 
-    def alias_row(self, actor: Actor, uid: UUID) -> Mapping[str, Any]:
+    def alias_row(self, actor: Actor, uid: UUID) -> AliasRow:
         """One alias as it stands in a list."""
         actor.require(Permission.ALIAS_READ)
-        return self._as_listed(actor, Alias, ALIAS_COLUMNS, uid, "alias")
+        found: AliasRow = self._as_listed(actor, Alias, ALIAS_COLUMNS, uid, "alias")
+        return found
 
     def alias_by_address(self, actor: Actor, address: str) -> Alias:
         actor.require(Permission.ALIAS_READ)
         return self._one(actor, Alias, Alias.address == address, "alias", address)  # type: ignore[no-any-return]
 
 
-def _alias_page(session: Session, conditions: Sequence[ColumnElement[bool]], number: int, size: int) -> Page:
+def _alias_page(session: Session, conditions: Sequence[ColumnElement[bool]], number: int, size: int) -> Page[AliasRow]:
     """Two lists, one behind the other: those with an owner and those without.
 
     The whole list is walked along the owners' index. A part of it is sorted (the `+ ""` has no index): PostgreSQL
@@ -197,7 +201,8 @@ def _alias_page(session: Session, conditions: Sequence[ColumnElement[bool]], num
     ids = PageScan(by_owner, (owner, Alias.address), owned_total).ids(session, start, size)
     rest = PageScan(select(Alias.id).where(*free), (Alias.address,), free_total)
     ids += rest.ids(session, max(0, start - owned_total), size - len(ids))
-    return Page(rows_of(session, Alias, ALIAS_COLUMNS, ids), owned_total + free_total, number, size)
+    rows = cast(list[AliasRow], rows_of(session, Alias, ALIAS_COLUMNS, ids))
+    return Page(rows, owned_total + free_total, number, size)
 
 
 def _search(session: Session, where: MailboxFilter) -> Search | None:

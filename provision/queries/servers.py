@@ -1,8 +1,8 @@
 """Domains with their sums, mail servers with their health, operators."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal_column, select, union_all
@@ -25,6 +25,7 @@ from provision.queries.lists import (
     scope,
     stored_domain,
 )
+from provision.queries.rows import DomainRow, OperatorRow, ServerRow, UnsyncedRow, columns
 from provision.servers.kinds import KINDS, settings_of, traits_of
 from provision.servers.setting import Setting
 from provision.storage.models import (
@@ -41,34 +42,8 @@ from provision.storage.models import (
 )
 from provision.sync.engine import quiet_until
 
-OPERATOR_COLUMNS = (
-    "id",
-    "uid",
-    "username",
-    "display_name",
-    "email",
-    "role",
-    "enabled",
-    "must_change_password",
-    "locked_until",
-    "last_login_at",
-    "created_at",
-    "version",
-)
-HEALTH_COLUMNS = (
-    "id",
-    "uid",
-    "name",
-    "kind",
-    "accounts",
-    "attempts",
-    "next_attempt_at",
-    "last_read_at",
-    "last_write_at",
-    "error",
-    "alarm",
-    "live",
-)
+OPERATOR_COLUMNS = columns(OperatorRow, Operator)
+HEALTH_COLUMNS = columns(ServerRow, Server)
 FULL_PERCENT = 90  # of its quota: from there on a mailbox is counted as nearly full
 AT_ONCE = 5_000  # ids in one statement
 
@@ -77,13 +52,14 @@ UNUSUAL: ColumnElement[bool] = literal_column("(mailbox.status <> 'ACTIVE' OR ma
 
 
 class ServerReads(Reads):
-    def domains(self, actor: Actor) -> list[Mapping[str, Any]]:
+    def domains(self, actor: Actor) -> list[DomainRow]:
         """The domains with server, number of mailboxes, sum of their quotas and of what they use."""
         actor.require(Permission.DOMAIN_READ)
         with self.database.read() as session:
-            return [dict(row) for row in session.execute(_with_sums(scope(actor, Domain.id))).mappings()]
+            rows = session.execute(_with_sums(scope(actor, Domain.id))).mappings()
+            return [cast(DomainRow, dict(row)) for row in rows]
 
-    def domain_row(self, actor: Actor, name: str) -> Mapping[str, Any]:
+    def domain_row(self, actor: Actor, name: str) -> DomainRow:
         """One domain as it stands in the list. Raises: NotFound."""
         actor.require(Permission.DOMAIN_READ)
         with self.database.read() as session:
@@ -92,7 +68,7 @@ class ServerReads(Reads):
             row = session.execute(_with_sums(conditions, Mailbox.domain_id == only)).mappings().first()
         if row is None:
             raise NotFound(f"The domain {name} is not set up here.", code="DOMAIN_NOT_FOUND")
-        return dict(row)
+        return cast(DomainRow, dict(row))
 
     def domain_names(self, actor: Actor) -> list[str]:
         actor.require(Permission.DOMAIN_READ)
@@ -125,13 +101,13 @@ class ServerReads(Reads):
                 row.settings = {}
         return rows
 
-    def health(self, actor: Actor) -> list[Mapping[str, Any]]:
+    def health(self, actor: Actor) -> list[ServerRow]:
         """The mail servers as they are now, with how much waits for each; `gathering_until`: changes are collected;
         `reason`: why nothing goes out, with the rest of an `Explanation`."""
         actor.require(Permission.SERVER_READ)
         with self.database.read() as session:
             unsynced = _unsynced_counts(session, actor)
-        found: list[Mapping[str, Any]] = []
+        found: list[ServerRow] = []
         now, nothing = utc_now(), Explanation()
         for server in self.servers(actor):
             shown = {name: getattr(server, name) for name in HEALTH_COLUMNS}
@@ -140,7 +116,8 @@ class ServerReads(Reads):
             traits = traits_of(server.kind)
             shown |= {"erases_mail": traits.can(Feature.ERASE_MAIL), "cost": traits.cost}
             shown = {**(explain_server(server, now) or nothing)._asdict(), **shown}
-            found.append({**shown, "pending": pending, "failed": failed, "gathering_until": gathering})
+            shown |= {"pending": pending, "failed": failed, "gathering_until": gathering}
+            found.append(cast(ServerRow, shown))
         return found
 
     def server_by_name(self, actor: Actor, name: str) -> Server:
@@ -154,18 +131,18 @@ class ServerReads(Reads):
         actor.require(Permission.SERVER_READ)
         return {kind.name: (kind.label, settings_of(kind.name)) for kind in KINDS.values()}
 
-    def operators(self, actor: Actor) -> list[Mapping[str, Any]]:
+    def operators(self, actor: Actor) -> list[OperatorRow]:
         """Everybody who may sign in, with role and domains; never a hash."""
         actor.require(Permission.OPERATOR_READ)
-        columns = [getattr(Operator, name) for name in OPERATOR_COLUMNS]
+        chosen = [getattr(Operator, name) for name in OPERATOR_COLUMNS]
         with self.database.read() as session:
             domains: dict[int, list[str]] = {}
             for row in session.execute(
                 select(operator_domain.c.operator_id, Domain.name).join(Domain).order_by(Domain.name)
             ):
                 domains.setdefault(row.operator_id, []).append(row.name)
-            rows = session.execute(select(*columns).order_by(Operator.username)).mappings()
-            return [{**row, "domains": domains.get(row["id"], [])} for row in rows]
+            rows = session.execute(select(*chosen).order_by(Operator.username)).mappings()
+            return [cast(OperatorRow, {**row, "domains": domains.get(row["id"], [])}) for row in rows]
 
     def counts(self, actor: Actor) -> dict[str, int]:
         """Mailboxes and aliases by sync status and mailboxes by status, e.g. `mailbox.PENDING`, `mailbox.DISABLED`."""
@@ -199,7 +176,9 @@ class ServerReads(Reads):
             ]
         return min((age for age in ages if age), default=None)
 
-    def unsynced(self, actor: Actor, *, sync_status: SyncStatus | None = None, number: int = 1, size: int = 50) -> Page:
+    def unsynced(
+        self, actor: Actor, *, sync_status: SyncStatus | None = None, number: int = 1, size: int = 50
+    ) -> Page[UnsyncedRow]:
         """What is PENDING or FAILED, FAILED first."""
         actor.require(Permission.SYNC_READ)
         wanted = [sync_status] if sync_status else [SyncStatus.PENDING, SyncStatus.FAILED]
@@ -221,7 +200,8 @@ class ServerReads(Reads):
             total = session.scalar(select(func.count()).select_from(rows)) or 0
             number = kept_to_pages(number, total, size)
             page = session.execute(statement.limit(size).offset((number - 1) * size)).mappings().all()
-            return Page(explained(session, page), total, number, size)
+            rows_now = cast(list[UnsyncedRow], explained(session, page))
+            return Page(rows_now, total, number, size)
 
     def unsynced_of(self, actor: Actor, resource: Resource, uids: Sequence[UUID]) -> list[Any]:
         """Those of these mailboxes or aliases that are not on their mail server yet, by address."""
@@ -260,7 +240,7 @@ def _with_sums(conditions: Sequence[ColumnElement[bool]], *summed: ColumnElement
         .group_by(Mailbox.domain_id)
         .subquery()
     )
-    columns: list[Any] = [
+    chosen: list[Any] = [
         Domain.uid,
         Domain.name,
         Domain.description,
@@ -272,7 +252,7 @@ def _with_sums(conditions: Sequence[ColumnElement[bool]], *summed: ColumnElement
         func.coalesce(sums.c.used_bytes, 0).cast(BigInteger).label("used_bytes"),
         func.coalesce(sums.c.unlimited, 0).label("unlimited"),
     ]
-    whole = select(*columns).join(Server).outerjoin(sums, sums.c.domain_id == Domain.id)
+    whole = select(*chosen).join(Server).outerjoin(sums, sums.c.domain_id == Domain.id)
     return whole.where(*conditions).order_by(Domain.name)
 
 

@@ -6,11 +6,11 @@ What its program does is recorded under the name `token:<name>`.
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, TypedDict, cast
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -34,19 +34,23 @@ PREFIX = "postroom_"
 SEEN_SECONDS = 60  # how exactly `last_used_at` is kept
 NEVER = frozenset({Permission.OPERATOR_READ, Permission.OPERATOR_WRITE, Permission.TOKEN_READ, Permission.TOKEN_WRITE})
 SCOPES = tuple(permission for permission in Permission if permission not in NEVER)
-SHOWN = (
-    "uid",
-    "name",
-    "scopes",
-    "everywhere",
-    "networks",
-    "created_by",
-    "created_at",
-    "expires_at",
-    "revoked_at",
-    "last_used_at",
-    "last_used_ip",
-)
+
+
+class TokenRow(TypedDict):
+    """A token as it is listed, never its hash. `everywhere`: in all domains, also those to come."""
+
+    uid: UUID
+    name: str
+    scopes: list[str]
+    everywhere: bool
+    networks: list[str]
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    last_used_ip: str | None
+    domains: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Caller:
     """A program that calls, and its token."""
 
     actor: Actor
-    token: Mapping[str, Any]
+    token: TokenRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +115,14 @@ class Tokens:
                 row.version += 1
                 done(session, actor, Operation.TOKEN_REVOKE, [_subject(row)], {})
 
-    def tokens(self, actor: Actor) -> list[Mapping[str, Any]]:
+    def tokens(self, actor: Actor) -> list[TokenRow]:
         """Every token by name, revoked ones too; never a hash."""
         actor.require(Permission.TOKEN_READ)
         statement = select(ApiToken).options(selectinload(ApiToken.domains)).order_by(ApiToken.name)
         with self.database.read() as session:
             return [shown(row) for row in session.scalars(statement)]
 
-    def by_name(self, actor: Actor, name: str) -> Mapping[str, Any]:
+    def by_name(self, actor: Actor, name: str) -> TokenRow:
         for row in self.tokens(actor):
             if row["name"] == name:
                 return row
@@ -161,15 +165,17 @@ def actor_of(row: ApiToken, ip: str | None) -> Actor:
     return Actor(f"token:{row.name}", role, domains=domains, ip=ip, scopes=_with_reading(row.scopes))
 
 
-def state(row: Mapping[str, Any]) -> str:
+def state(row: TokenRow) -> str:
     """One word: Active, Expired or Revoked."""
     if row["revoked_at"]:
         return "Revoked"
     return "Expired" if row["expires_at"] and row["expires_at"] <= utc_now() else "Active"
 
 
-def shown(row: ApiToken) -> Mapping[str, Any]:
-    return {**{name: getattr(row, name) for name in SHOWN}, "domains": sorted(_names(row.domains))}
+def shown(row: ApiToken) -> TokenRow:
+    names = TokenRow.__annotations__.keys() - {"domains"}
+    found = {**{name: getattr(row, name) for name in names}, "domains": sorted(_names(row.domains))}
+    return cast(TokenRow, found)
 
 
 def in_days(days: int | None) -> datetime | None:

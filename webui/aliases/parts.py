@@ -1,8 +1,7 @@
 """Aliases: the table, and the dialogs to add, change, assign and delete them."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
 import streamlit as st
@@ -13,13 +12,11 @@ from provision.core.columns import Column
 from provision.core.texts import N_
 from provision.identity.sign_in import SignedIn
 from provision.queries import Page
+from provision.queries.rows import AliasRow
 from webui.kit import edit_conflict, format, problems, ui
 from webui.kit.i18n import _, counted
 from webui.kit.listing import Selection
 from webui.kit.outcome import done
-
-Row = Mapping[str, Any]
-
 
 COLUMNS = (
     Column("mailbox", N_("Belongs to"), lambda row: row["mailbox"] and addresses.readable(row["mailbox"]), 185),
@@ -31,7 +28,7 @@ COLUMNS = (
 )
 
 
-def table(listing: ui.Listing, page: Page, *, selectable: bool) -> list[Row]:
+def table(listing: ui.Listing, page: Page[AliasRow], *, selectable: bool) -> list[AliasRow]:
     """The aliases by owner; returns the selected ones."""
     select: Selection | None = "multi-row" if selectable else None
     return listing.table(page.rows, COLUMNS, alt=_("Aliases"), select=select, rows_shown=14)
@@ -109,7 +106,7 @@ def destinations_field(value: str, key: str) -> str:
 
 
 @ui.dialog(N_("Edit alias"), Permission.ALIAS_WRITE)
-def edit_dialog(opened: ui.Dialog, row: Row) -> None:
+def edit_dialog(opened: ui.Dialog, row: AliasRow) -> None:
     st.text_input(_("Alias"), addresses.readable(row["address"]), disabled=True)
     catch_all_warning(row["address"])
     with opened.form():
@@ -127,7 +124,7 @@ def _listed(destinations: str) -> str:
 
 
 @ui.dialog(N_("Owner of the alias"), Permission.ALIAS_WRITE)
-def assign_dialog(opened: ui.Dialog, row: Row) -> None:
+def assign_dialog(opened: ui.Dialog, row: AliasRow) -> None:
     st.text_input(_("Alias"), addresses.readable(row["address"]), disabled=True)
     with opened.form():
         address = st.text_input(
@@ -147,7 +144,7 @@ def mailbox_named(actor: Actor, address: str | None) -> UUID | None:
     return ui.app().queries.mailbox_by_address(actor, addresses.normalise(typed)).uid if typed else None
 
 
-def delete_dialog(rows: Sequence[Row], listing: ui.Listing) -> None:
+def delete_dialog(rows: Sequence[AliasRow], listing: ui.Listing) -> None:
     names = [addresses.readable(row["address"]) for row in rows]
 
     def delete(who: SignedIn) -> str:

@@ -1,6 +1,6 @@
 """Domains: the table with the way to what is in them, and the dialogs to add, change and delete one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -12,15 +12,15 @@ from provision.core.columns import Column
 from provision.core.texts import N_
 from provision.identity.sign_in import SignedIn
 from provision.queries import Page, kept_to_pages
+from provision.queries.rows import DomainRow
 from webui.kit import edit_conflict, format, ui
 from webui.kit.i18n import _, written
 
-Row = Mapping[str, Any]
 MB = 1 << 20
 CLICKS = {"mailboxes": "dm_to_mailboxes", "aliases": "dm_to_aliases"}
 
 
-def page_of(rows: Sequence[Row], search: str, number: int, size: int) -> Page:
+def page_of(rows: Sequence[DomainRow], search: str, number: int, size: int) -> Page[DomainRow]:
     """The part of the list that is shown; `search`: in the name, as stored or as written, and the description."""
     needle = search.strip().lower()
     found = [
@@ -32,7 +32,7 @@ def page_of(rows: Sequence[Row], search: str, number: int, size: int) -> Page:
     return Page(found[(number - 1) * size : number * size], len(found), number, size)
 
 
-def table(listing: ui.Listing, page: Page) -> Row | None:
+def table(listing: ui.Listing, page: Page[DomainRow]) -> DomainRow | None:
     """The domains; returns the selected one. The number of users, and “Aliases”, lead to their lists."""
     standard = standard_quota()
     columns = (
@@ -58,7 +58,7 @@ def _right(title: str) -> Any:
     return st.column_config.TextColumn(title, alignment="right")
 
 
-def total_quota(row: Row) -> str:
+def total_quota(row: DomainRow) -> str:
     """A mailbox without limit makes the sum a lower bound."""
     if row["unlimited"] and row["unlimited"] == row["mailboxes"]:
         return _("no limit")
@@ -76,7 +76,7 @@ def default_quota(quota_bytes: int | None, standard: int) -> str:
     return format.size(quota_bytes) if quota_bytes else _("no limit")
 
 
-def _follow(page: Page) -> None:
+def _follow(page: Page[DomainRow]) -> None:
     """One click leads to what is in a domain."""
     for name, key in CLICKS.items():
         click = st.session_state.get(key)
@@ -108,7 +108,7 @@ def create_dialog(opened: ui.Dialog, servers: Sequence[str]) -> None:
 
 
 @ui.dialog(lambda row: _("Edit {name}", name=ui.plain(readable(row["name"]))), Permission.DOMAIN_WRITE)
-def edit_dialog(opened: ui.Dialog, row: Row) -> None:
+def edit_dialog(opened: ui.Dialog, row: DomainRow) -> None:
     with opened.form():
         description, quota = _fields(row["description"], row["default_quota_bytes"], opened.key)
         sent = opened.submit(_("Save"))
@@ -150,7 +150,7 @@ def _written() -> edit_conflict.Fields:
     }
 
 
-def delete_dialog(row: Row, listing: ui.Listing) -> None:
+def delete_dialog(row: DomainRow, listing: ui.Listing) -> None:
     def delete(who: SignedIn) -> str:
         ui.app().services.domains.delete(who.actor, row["uid"])
         listing.clear_selection()

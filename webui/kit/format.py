@@ -12,6 +12,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from provision.core.access import Role
 from provision.core.texts import N_
+from provision.queries.rows import AliasRow, LogRow, MailboxRow, UnsyncedRow
 from provision.storage.models import LogStatus, Status, SyncStatus, utc_now
 from webui.kit.i18n import _, counted, language, word, written
 from webui.kit.markup import plain
@@ -173,11 +174,11 @@ def _states(title: str, colours: Mapping[Any, Colour]) -> ColumnConfig:
     return badges(words, title, max(75, 26 + 7 * max(map(len, words))))  # some languages have long words
 
 
-def sync_cell(row: Mapping[str, Any]) -> list[str]:
+def sync_cell(row: MailboxRow | AliasRow | UnsyncedRow) -> list[str]:
     return [label(row["sync_status"])]
 
 
-def log_cell(row: Mapping[str, Any]) -> list[str]:
+def log_cell(row: LogRow) -> list[str]:
     return [label(row["status"])]
 
 

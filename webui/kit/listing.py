@@ -156,7 +156,7 @@ class Listing:
     def first_page(self) -> None:
         st.session_state[self._key("page")] = 1
 
-    def pages(self, page: Page, noun: str) -> None:
+    def pages(self, page: Page[Any], noun: str) -> None:
         """How many there are, and the buttons. `noun`: `1,234 mailboxes`."""
         left, right = st.columns([1, 3], vertical_alignment="center")
         left.caption(noun)

@@ -1,13 +1,11 @@
 """What became of a change: on the mail server, or why not yet, when it is tried again and what can be done."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from provision.core.access import Actor
 from provision.core.errors import NotFound
 from provision.core.state import Resource
 from provision.identity.sign_in import SignedIn
 from provision.queries import Remedy
+from provision.queries.rows import Explained
 from provision.storage.models import Alias, Mailbox, SyncStatus
 from webui.kit import format, problems, ui
 from webui.kit.i18n import _
@@ -33,9 +31,9 @@ def done(who: SignedIn, text: str, row: Mailbox | Alias) -> None:
     ui.done(text, how_far)
 
 
-def explanation(row: Mapping[str, Any]) -> str:
+def explanation(row: Explained) -> str:
     """Of a row of a list: why it is not there yet, when it is tried again, and what is to be done."""
     at = row["next_attempt_at"]
     when = _("Next attempt {when}.", when=format.due(at).rstrip(".")) if at else ""
-    what = problems.translated(row["advice"]) if row["remedy"] not in (None, Remedy.PUSH) else ""
+    what = problems.translated(row["advice"] or "") if row["remedy"] not in (None, Remedy.PUSH) else ""
     return " ".join(filter(None, [problems.reason(row), when, what]))

@@ -1,8 +1,6 @@
 """Parts of the log page: words of its filters, one record in full, the check of the audit chain."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 import streamlit as st
 
@@ -10,6 +8,7 @@ from provision.core.access import Permission
 from provision.core.address import readable
 from provision.core.columns import Column
 from provision.core.texts import N_
+from provision.queries.rows import LogRow
 from webui.kit import format, problems, ui
 from webui.kit.i18n import _, counted, pgettext
 
@@ -46,7 +45,7 @@ def period_name(days: int) -> str:
     return _("Last 24 hours") if days == 1 else _("Last {n} days", n=days)
 
 
-def detail(row: Mapping[str, Any]) -> None:
+def detail(row: LogRow) -> None:
     """One record: what was asked, what was run, what it said."""
     with st.container(border=True):
         left, right = st.columns([2, 3])

@@ -1,13 +1,13 @@
 """What can be done with the selected mailboxes: the bar above the table."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import streamlit as st
 
 from provision.core.address import readable
 from provision.core.state import Resource
 from provision.identity.sign_in import SignedIn
+from provision.queries.rows import MailboxRow
 from provision.services.bulk import BulkResult
 from provision.storage.models import Mailbox, Status, SyncStatus
 from webui.kit import format, ui
@@ -15,10 +15,8 @@ from webui.kit.i18n import _, counted
 from webui.kit.outcome import explanation
 from webui.mailboxes import delete_dialogs, delivery, detail, edit_dialogs, password_dialogs
 
-Row = Mapping[str, Any]
 
-
-def bar(who: SignedIn, rows: Sequence[Row], listing: ui.Listing, *, may: bool, deleted: bool) -> None:
+def bar(who: SignedIn, rows: Sequence[MailboxRow], listing: ui.Listing, *, may: bool, deleted: bool) -> None:
     """`deleted`: the list shows what is soft-deleted."""
     one = rows[0] if len(rows) == 1 else None
     if st.button(_("Details"), icon=":material/open_in_full:", disabled=one is None) and one:
@@ -33,7 +31,7 @@ def bar(who: SignedIn, rows: Sequence[Row], listing: ui.Listing, *, may: bool, d
         st.caption(counted(len(rows), "{n} selected", "{n} selected"), width="content")
 
 
-def _deleted_bar(who: SignedIn, rows: Sequence[Row], listing: ui.Listing) -> None:
+def _deleted_bar(who: SignedIn, rows: Sequence[MailboxRow], listing: ui.Listing) -> None:
     if st.button(_("Restore"), icon=":material/restore_from_trash:", disabled=not rows):
         with ui.attempt():
             result = ui.app().services.bulk.restore(who.actor, [row["uid"] for row in rows])
@@ -44,7 +42,7 @@ def _deleted_bar(who: SignedIn, rows: Sequence[Row], listing: ui.Listing) -> Non
         delete_dialogs.delete_dialog(rows, listing)
 
 
-def _living_bar(who: SignedIn, rows: Sequence[Row], one: Row | None, listing: ui.Listing) -> None:
+def _living_bar(who: SignedIn, rows: Sequence[MailboxRow], one: MailboxRow | None, listing: ui.Listing) -> None:
     if st.button(_("Edit"), icon=":material/edit:", disabled=one is None) and one:
         edit_dialogs.edit_dialog(one)
     if st.button(_("Reset password"), icon=":material/key:", disabled=one is None) and one:
@@ -66,7 +64,7 @@ def _living_bar(who: SignedIn, rows: Sequence[Row], one: Row | None, listing: ui
         st.toast(_("Select one mailbox for this."), icon=":material/info:")
 
 
-def _switch(who: SignedIn, rows: Sequence[Row], listing: ui.Listing) -> None:
+def _switch(who: SignedIn, rows: Sequence[MailboxRow], listing: ui.Listing) -> None:
     """Disable; or enable, where all that are selected are disabled."""
     enable = bool(rows) and all(row["status"] == Status.DISABLED for row in rows)
     text, icon = (_("Enable"), ":material/check:") if enable else (_("Disable"), ":material/block:")
@@ -84,7 +82,7 @@ def _switch(who: SignedIn, rows: Sequence[Row], listing: ui.Listing) -> None:
             delivery.done_many(who, said, result)
 
 
-def retry(who: SignedIn, rows: Sequence[Row], listing: ui.Listing) -> None:
+def retry(who: SignedIn, rows: Sequence[MailboxRow], listing: ui.Listing) -> None:
     ui.app().services.sync.retry_many(who.actor, [(Resource.MAILBOX, row["uid"]) for row in rows])
     listing.clear_selection()
     if len(rows) == 1:

@@ -1,7 +1,6 @@
 """Dialogs that take a mailbox away: soft, which can be taken back, or for good."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -9,6 +8,7 @@ from provision.core.access import Actor, Permission
 from provision.core.address import readable
 from provision.core.texts import N_
 from provision.identity.sign_in import SignedIn
+from provision.queries.rows import MailboxRow
 from provision.storage.models import Status
 from webui.kit import ui
 from webui.kit.i18n import _, counted
@@ -17,11 +17,10 @@ from webui.mailboxes.edit_dialogs import chosen_text
 
 WORD = "DELETE"
 NAMED = 12
-Row = Mapping[str, Any]
 
 
 @ui.dialog(N_("Delete mailbox"), Permission.MAILBOX_WRITE, icon=":material/delete:")
-def delete_dialog(opened: ui.Dialog, rows: Sequence[Row], listing: ui.Listing) -> None:
+def delete_dialog(opened: ui.Dialog, rows: Sequence[MailboxRow], listing: ui.Listing) -> None:
     """Asks which way; rows that are soft-deleted already can only go for good."""
     st.markdown(chosen_text(rows))
     ways = {"soft": _("Delete here, can be restored"), "force": _("Delete for good")}
@@ -31,7 +30,7 @@ def delete_dialog(opened: ui.Dialog, rows: Sequence[Row], listing: ui.Listing) -
     (_for_good if way == "force" else _soft)(opened, rows, listing)
 
 
-def _soft(opened: ui.Dialog, rows: Sequence[Row], listing: ui.Listing) -> None:
+def _soft(opened: ui.Dialog, rows: Sequence[MailboxRow], listing: ui.Listing) -> None:
     st.caption(
         _("It is marked as deleted here. On the mail server the account, its password and its mail stay as they are.")
     )
@@ -46,7 +45,7 @@ def _soft(opened: ui.Dialog, rows: Sequence[Row], listing: ui.Listing) -> None:
         delivery.done_many(opened.who, text, result, delivered=False)
 
 
-def _for_good(opened: ui.Dialog, rows: Sequence[Row], listing: ui.Listing) -> None:
+def _for_good(opened: ui.Dialog, rows: Sequence[MailboxRow], listing: ui.Listing) -> None:
     actor = opened.who.actor
     erases = {server["id"] for server in ui.app().queries.health(actor) if server["erases_mail"]}
     possible = all(row["server_id"] in erases for row in rows)
@@ -68,7 +67,7 @@ def _for_good(opened: ui.Dialog, rows: Sequence[Row], listing: ui.Listing) -> No
         _delete(opened.who, rows, listing, erase and possible)
 
 
-def _delete(who: SignedIn, rows: Sequence[Row], listing: ui.Listing, erase: bool) -> None:
+def _delete(who: SignedIn, rows: Sequence[MailboxRow], listing: ui.Listing, erase: bool) -> None:
     write = ui.app().services
     if len(rows) == 1:
         row = write.mailboxes.delete(who.actor, rows[0]["uid"], force=True, erase_mail=erase)
@@ -81,7 +80,7 @@ def _delete(who: SignedIn, rows: Sequence[Row], listing: ui.Listing, erase: bool
     delivery.done_many(who, text, result)
 
 
-def _touched(actor: Actor, rows: Sequence[Row]) -> tuple[set[str], set[str]]:
+def _touched(actor: Actor, rows: Sequence[MailboxRow]) -> tuple[set[str], set[str]]:
     """The aliases on their mail servers that are left with no destination, and those that lose one of several."""
     gone = {(row["server_id"], row["address"]) for row in rows}
     removed, changed = set[str](), set[str]()

@@ -1,7 +1,6 @@
 """What became of a change: on the mail server, or why not yet and when it is tried again."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -9,6 +8,7 @@ from provision.core.address import readable
 from provision.core.secret import Secret
 from provision.core.state import Resource
 from provision.identity.sign_in import SignedIn
+from provision.queries.rows import ServerRow
 from provision.services.bulk import BulkResult
 from provision.storage.models import Mailbox
 from webui.kit import problems, ui
@@ -51,7 +51,7 @@ def done_with_password(who: SignedIn, text: str, row: Mailbox, secret: Secret) -
     ui.show_once(ui.OneTime(_("New password"), whose, secret, f"{text} {outcome(who.actor, row)[1]}"))
 
 
-def banner(servers: Sequence[Mapping[str, Any]]) -> None:
+def banner(servers: Sequence[ServerRow]) -> None:
     """Mail servers with trouble, while something waits for them."""
     for server in servers:
         if server["reason"] and (n := server["pending"]):

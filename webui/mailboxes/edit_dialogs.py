@@ -1,8 +1,8 @@
 """Dialogs to make a mailbox, to change one, and to set the quota of several."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import streamlit as st
 
@@ -12,6 +12,7 @@ from provision.core.errors import InvalidInput
 from provision.core.secret import Secret
 from provision.core.texts import N_
 from provision.identity.sign_in import SignedIn
+from provision.queries.rows import MailboxRow
 from provision.services.new_mailbox import NewMailbox
 from provision.storage.models import Mailbox
 from webui.kit import edit_conflict, ui
@@ -21,7 +22,6 @@ from webui.mailboxes import delivery
 
 MB = 1 << 20
 MAX_MB = 1 << 30
-Row = Mapping[str, Any]
 
 
 # ---- create --------------------------------------------------------------------------------
@@ -82,7 +82,7 @@ class Values(TypedDict):
 
 
 @ui.dialog(N_("Edit mailbox"), Permission.MAILBOX_WRITE, icon=":material/edit:")
-def edit_dialog(opened: ui.Dialog, row: Row) -> None:
+def edit_dialog(opened: ui.Dialog, row: MailboxRow) -> None:
     """What somebody else saved meanwhile is shown, and replaced only if asked for again."""
     with opened.form():
         st.text_input(_("Address"), readable(row["address"]), disabled=True)
@@ -114,7 +114,7 @@ def _written() -> edit_conflict.Fields:
 
 
 @ui.dialog(N_("Set quota"), Permission.MAILBOX_WRITE, icon=":material/data_usage:")
-def quota_dialog(opened: ui.Dialog, rows: Sequence[Row], listing: ui.Listing) -> None:
+def quota_dialog(opened: ui.Dialog, rows: Sequence[MailboxRow], listing: ui.Listing) -> None:
     with opened.form():
         st.write(chosen_text(rows))
         standard = ui.app().services.policy.now().default_quota_mb
@@ -129,7 +129,7 @@ def quota_dialog(opened: ui.Dialog, rows: Sequence[Row], listing: ui.Listing) ->
         delivery.done_many(opened.who, text, result)
 
 
-def chosen_text(rows: Sequence[Row]) -> str:
+def chosen_text(rows: Sequence[MailboxRow]) -> str:
     """The address, or how many and the first of them."""
     names = ui.some((ui.plain(readable(row["address"])) for row in rows), 5)
     if len(rows) == 1:

@@ -1,6 +1,5 @@
 """The list of mailboxes: its numbers, its filters, its table."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -12,6 +11,7 @@ from provision.core.columns import Column
 from provision.core.texts import N_
 from provision.identity.sign_in import SignedIn
 from provision.queries import FULL_PERCENT, MailboxFilter, Page
+from provision.queries.rows import MailboxRow
 from provision.storage.models import Status, SyncStatus
 from webui.kit import format, problems, ui
 from webui.kit.i18n import _, counted, written
@@ -62,7 +62,7 @@ def export_link(where: MailboxFilter) -> None:
     ui.export_link("/export/mailboxes.csv", **asdict(where))
 
 
-def table(listing: ui.Listing, page: Page, *, many: bool) -> list[Mapping[str, Any]]:
+def table(listing: ui.Listing, page: Page[MailboxRow], *, many: bool) -> list[MailboxRow]:
     """The page of the list; returns the rows that are selected."""
     width = "medium" if any(len(states(row)) > 1 for row in page.rows) else "small"
     columns = (
@@ -77,11 +77,11 @@ def table(listing: ui.Listing, page: Page, *, many: bool) -> list[Mapping[str, A
     return listing.table(page.rows, columns, alt=_("Mailboxes"), select="multi-row" if many else "single-row")
 
 
-def _share(row: Mapping[str, Any]) -> float | None:
+def _share(row: MailboxRow) -> float | None:
     return None if row["used_percent"] is None else min(row["used_percent"] / 100, 1.0)
 
 
-def states(row: Mapping[str, Any]) -> list[str]:
+def states(row: MailboxRow) -> list[str]:
     """How far it is, and whether it is disabled or deleted."""
     if row["status"] == Status.DELETED and not row["removing"]:
         return [format.label(Status.DELETED)]
@@ -95,7 +95,7 @@ def _state_column(title: str, width: Any) -> Any:
     return format.badges({format.label(value): colour for value, colour in colours.items()}, title, width)
 
 
-def count(page: Page) -> str:
+def count(page: Page[MailboxRow]) -> str:
     if page.capped:
         return _("more than {n} mailboxes", n=page.total)
     return counted(page.total, "{n} mailbox", "{n} mailboxes")

@@ -1,8 +1,5 @@
 """Dialogs about a mailbox's password: set a new one, try one on the mail server."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import streamlit as st
 
 from provision.core.access import Permission
@@ -10,17 +7,16 @@ from provision.core.address import readable
 from provision.core.errors import InvalidInput
 from provision.core.secret import Secret
 from provision.core.texts import N_
+from provision.queries.rows import MailboxRow
 from webui.kit import ui
 from webui.kit.hints import password_hint
 from webui.kit.i18n import _
 from webui.mailboxes import delivery
 from webui.mailboxes.edit_dialogs import same
 
-Row = Mapping[str, Any]
-
 
 @ui.dialog(N_("Reset password"), Permission.MAILBOX_WRITE, icon=":material/key:")
-def reset_dialog(opened: ui.Dialog, row: Row) -> None:
+def reset_dialog(opened: ui.Dialog, row: MailboxRow) -> None:
     """Typed twice; or made here, shown this once, and never again."""
     ways = {"once": _("New password (shown once)"), "typed": _("Type a password")}
     st.markdown(f"**{ui.plain(readable(row['address']))}**")
@@ -35,7 +31,7 @@ def reset_dialog(opened: ui.Dialog, row: Row) -> None:
     (_generated if way == "once" else _typed)(opened, row)
 
 
-def _generated(opened: ui.Dialog, row: Row) -> None:
+def _generated(opened: ui.Dialog, row: MailboxRow) -> None:
     st.write(_("A random password is made and shown once. The old password stops working."))
     if opened.buttons(_("Create new password")):
         who = opened.who
@@ -44,7 +40,7 @@ def _generated(opened: ui.Dialog, row: Row) -> None:
             delivery.done_with_password(who, _("The password is changed."), made, secret)
 
 
-def _typed(opened: ui.Dialog, row: Row) -> None:
+def _typed(opened: ui.Dialog, row: MailboxRow) -> None:
     with opened.form():
         typed = st.text_input(_("New password"), type="password", autocomplete="new-password", help=password_hint())
         again = st.text_input(_("New password again"), type="password", autocomplete="new-password")
@@ -58,7 +54,7 @@ def _typed(opened: ui.Dialog, row: Row) -> None:
 
 
 @ui.dialog(N_("Check a password"), Permission.MAILBOX_WRITE, icon=":material/verified_user:")
-def verify_dialog(opened: ui.Dialog, row: Row) -> None:
+def verify_dialog(opened: ui.Dialog, row: MailboxRow) -> None:
     """Log in as a mail program would."""
     address = f"**{ui.plain(readable(row['address']))}**"
     with opened.form(clear_on_submit=True):

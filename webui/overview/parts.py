@@ -1,7 +1,6 @@
 """Parts of the overview: numbers with a way to the list behind each, servers, what needs attention, charts."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
@@ -9,6 +8,7 @@ import streamlit as st
 from provision.core.address import readable
 from provision.core.columns import Column
 from provision.core.texts import N_
+from provision.queries.rows import DayRow, DomainRow
 from provision.storage.models import LogStatus, Server
 from webui.kit import format, problems, ui
 from webui.kit.i18n import _, written
@@ -52,11 +52,11 @@ OPERATIONS = (
 )
 
 
-def _quota(row: Mapping[str, Any]) -> str:
+def _quota(row: DomainRow) -> str:
     return format.quota(row["used_bytes"], row["quota_bytes"]) + (" +" if row["unlimited"] else "")
 
 
-def operations_chart(rows: Sequence[Mapping[str, Any]]) -> None:
+def operations_chart(rows: Sequence[DayRow]) -> None:
     """Finished operations by day, failed ones on top."""
     names = {LogStatus.SUCCESS: _("Success"), LogStatus.FAILED: _("Failed")}
     frame = pd.DataFrame([(str(r["day"])[5:], names[LogStatus(r["status"])], r["operations"]) for r in rows])
@@ -74,7 +74,7 @@ def operations_chart(rows: Sequence[Mapping[str, Any]]) -> None:
     )
 
 
-def storage_chart(domains: Sequence[Mapping[str, Any]]) -> None:
+def storage_chart(domains: Sequence[DomainRow]) -> None:
     """Used storage of the largest domains, in GB."""
     largest = sorted(domains, key=lambda row: row["used_bytes"], reverse=True)[:8]
     frame = pd.DataFrame(

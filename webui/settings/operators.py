@@ -1,6 +1,6 @@
 """Operators on the settings page: the list, and the dialogs to add, change and reset one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ from provision.core.access import Permission, Role
 from provision.core.address import readable
 from provision.core.columns import Column
 from provision.core.texts import N_
+from provision.queries.rows import OperatorRow
 from provision.storage.models import utc_now
 from webui.kit import format, ui
 from webui.kit.i18n import _, word
@@ -23,7 +24,7 @@ STATES: dict[str, format.Colour] = {
 ROLES = [Role.SUPER_ADMIN, Role.DOMAIN_ADMIN, Role.VIEWER]
 
 
-def state(row: Mapping[str, Any]) -> str:
+def state(row: OperatorRow) -> str:
     """One word, in English: see STATES."""
     if not row["enabled"]:
         return "Disabled"
@@ -32,7 +33,7 @@ def state(row: Mapping[str, Any]) -> str:
     return "One-time password" if row["must_change_password"] else "Active"
 
 
-def _domains(row: Mapping[str, Any]) -> str:
+def _domains(row: OperatorRow) -> str:
     nothing = _("none") if row["role"] == Role.DOMAIN_ADMIN else _("all")
     return ", ".join(map(readable, row["domains"])) or nothing
 
@@ -47,7 +48,7 @@ COLUMNS = (
 )
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def table(rows: Sequence[OperatorRow]) -> OperatorRow | None:
     """The operators; returns the one that is chosen."""
     return ui.Listing("st_operators").one_of(rows, COLUMNS, alt=_("Operators"))
 
@@ -56,7 +57,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 def create_dialog(opened: ui.Dialog, domains: Sequence[str]) -> None:
     with opened.form():
         username = st.text_input(_("User name"), max_chars=80)
-        given = _fields({}, domains)
+        given = _fields(None, domains)
         sent = opened.submit(_("Add"))
     if sent:
         role, add = given.pop("role"), ui.app().services.operators.create
@@ -66,7 +67,7 @@ def create_dialog(opened: ui.Dialog, domains: Sequence[str]) -> None:
 
 
 @ui.dialog(lambda row, domains: _("Edit {name}", name=ui.plain(row["username"])), Permission.OPERATOR_WRITE)
-def edit_dialog(opened: ui.Dialog, row: Mapping[str, Any], domains: Sequence[str]) -> None:
+def edit_dialog(opened: ui.Dialog, row: OperatorRow, domains: Sequence[str]) -> None:
     with opened.form():
         given = _fields(row, domains)
         sent = opened.submit(_("Save"))
@@ -76,21 +77,21 @@ def edit_dialog(opened: ui.Dialog, row: Mapping[str, Any], domains: Sequence[str
         ui.done(_("Saved."))
 
 
-def _fields(row: Mapping[str, Any], domains: Sequence[str]) -> dict[str, Any]:
-    role = Role(row.get("role", Role.VIEWER))
+def _fields(row: OperatorRow | None, domains: Sequence[str]) -> dict[str, Any]:
+    role = Role(row["role"]) if row else Role.VIEWER
     found: dict[str, Any] = {
-        "display_name": st.text_input(_("Name"), row.get("display_name", ""), max_chars=200) or "",
+        "display_name": st.text_input(_("Name"), row["display_name"] if row else "", max_chars=200) or "",
         "role": st.selectbox(_("Role"), ROLES, index=ROLES.index(role), format_func=format.label),
         "domains": st.multiselect(
             _("Domains"),
             list(domains),
-            row.get("domains", []),
+            row["domains"] if row else [],
             format_func=readable,
             placeholder=_("Choose domains"),
             help=_("What a domain admin works on. A viewer sees these only; empty: all."),
         ),
         "email": st.text_input(
-            _("Own mailbox"), row.get("email") or "", help=_("Nobody of a lower role can change it.")
+            _("Own mailbox"), (row and row["email"]) or "", help=_("Nobody of a lower role can change it.")
         )
         or None,
     }
@@ -98,7 +99,7 @@ def _fields(row: Mapping[str, Any], domains: Sequence[str]) -> dict[str, Any]:
 
 
 @ui.dialog(N_("Reset password"), Permission.OPERATOR_WRITE)
-def reset_dialog(opened: ui.Dialog, row: Mapping[str, Any]) -> None:
+def reset_dialog(opened: ui.Dialog, row: OperatorRow) -> None:
     name = f"**{ui.plain(row['username'])}**"
     st.write(_("{name} gets a one-time password, and is signed out everywhere.", name=name))
     if opened.buttons(_("Make one-time password")):

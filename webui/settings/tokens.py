@@ -1,6 +1,6 @@
 """API tokens on the settings page: the list, and the dialogs to make and revoke one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,17 +11,16 @@ from provision.core.address import readable
 from provision.core.columns import Column
 from provision.core.texts import N_
 from provision.identity.sign_in import SignedIn
-from provision.services.tokens import SCOPES, in_days, state
+from provision.services.tokens import SCOPES, TokenRow, in_days, state
 from webui.http.base_path import url_for
 from webui.kit import format, ui
 from webui.kit.i18n import _, word
 
 STATES: dict[str, format.Colour] = {N_("Active"): "green", N_("Expired"): "orange", N_("Revoked"): "gray"}
 LIVES = N_({30: "30 days", 90: "90 days", 365: "A year", 0: "Until it is revoked"})
-Row = Mapping[str, Any]
 
 
-def _domains(row: Row) -> str:
+def _domains(row: TokenRow) -> str:
     return _("all") if row["everywhere"] else ", ".join(map(readable, row["domains"]))
 
 
@@ -40,7 +39,7 @@ COLUMNS = (
 )
 
 
-def table(rows: Sequence[Row]) -> Row | None:
+def table(rows: Sequence[TokenRow]) -> TokenRow | None:
     """The tokens; returns the one that is chosen."""
     return ui.Listing("st_tokens").one_of(rows, COLUMNS, alt=_("API tokens"))
 
@@ -81,7 +80,7 @@ def _fields(domains: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def revoke_dialog(row: Row) -> None:
+def revoke_dialog(row: TokenRow) -> None:
     def revoke(who: SignedIn) -> str:
         ui.app().services.tokens.revoke(who.actor, row["uid"])
         return _("The token {name} is revoked.", name=row["name"])

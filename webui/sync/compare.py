@@ -1,6 +1,6 @@
 """The comparison on the sync page: what a push would do and what differs, both values side by side, and who wins."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from provision.core.columns import Column
 from provision.core.texts import N_
 from provision.identity.sign_in import SignedIn
 from provision.queries import Page, kept_to_pages
+from provision.queries.rows import ServerRow
 from provision.services.comparing import Comparison, Finding, Found, Side
 from provision.services.resolving import Winner
 from webui.kit import format, ui
@@ -21,7 +22,6 @@ from webui.kit.problems import translated
 from webui.sync import sync_status
 from webui.sync.choices import Choice, choices
 
-Row = Mapping[str, Any]
 KEPT = "sy_comparison"  # server, the reader's domains, search, comparison
 PULLED = "sy_pulled"
 VALUES = (Found.DIFFERS, Found.CLASHES)
@@ -31,7 +31,7 @@ MAX_LINES = 20
 # ---- making one ----------------------------------------------------------------------------
 
 
-def look(server: Row, search: str) -> None:
+def look(server: ServerRow, search: str) -> None:
     """Read the mail server and keep what was found for this tab."""
     actor = ui.signed_in(Permission.SYNC_READ).actor
     st.session_state.pop(KEPT, None)
@@ -40,7 +40,7 @@ def look(server: Row, search: str) -> None:
         st.session_state[KEPT] = (server["uid"], actor.domains, search, found)
 
 
-def last_comparison(server: Row, search: str) -> Comparison | None:
+def last_comparison(server: ServerRow, search: str) -> Comparison | None:
     """The last one, if it is of this server, of this search, and of what the reader may see now."""
     actor = ui.signed_in(Permission.SYNC_READ).actor
     known = st.session_state.get(KEPT)
@@ -53,7 +53,7 @@ def forget() -> None:
     st.session_state["sy_again"] = found is not None
 
 
-def wanted_again(server: Row, search: str) -> bool:
+def wanted_again(server: ServerRow, search: str) -> bool:
     """After something was resolved, or when the reader searches for another address."""
     known = st.session_state.get(KEPT)
     other_search = bool(known and known[0] == server["uid"] and known[2] != search)
@@ -120,9 +120,8 @@ def table(listing: ui.Listing, found: Comparison, kind: Found, *, selectable: bo
     entries, size = found.entries[kind], listing.size
     number = kept_to_pages(listing.number, len(entries), size)
     part = entries[(number - 1) * size : number * size]
-    page = Page(
-        [{"uid": f"{kind}{entry.key or entry.text}", "entry": entry} for entry in part], len(entries), number, size
-    )
+    rows: list[dict[str, Any]] = [{"uid": f"{kind}{entry.key or entry.text}", "entry": entry} for entry in part]
+    page = Page(rows, len(entries), number, size)
     columns = PLAIN if kind in (Found.UNSUPPORTED, Found.UNMANAGEABLE) else SIDES
     select: Selection | None = "multi-row" if selectable else None
     chosen = listing.table(page.rows, columns, alt=kind_name(kind), select=select, rows_shown=10)
@@ -168,7 +167,7 @@ def _value(side: Side, field: str, *, ours: bool) -> str | None:
     return None
 
 
-def _side(side: str) -> Callable[[Row], str | None]:
+def _side(side: str) -> Callable[[Any], str | None]:
     return lambda row: side_text(getattr(row["entry"], side), row["entry"].fields, ours=side == "ours")
 
 
@@ -192,7 +191,7 @@ def _name(entry: Finding) -> str:
 # ---- deciding ------------------------------------------------------------------------------
 
 
-def decide(listing: ui.Listing, server: Row, kind: Found, chosen: Sequence[Finding], choice: Choice) -> None:
+def decide(listing: ui.Listing, server: ServerRow, kind: Found, chosen: Sequence[Finding], choice: Choice) -> None:
     """Ask, and resolve the chosen entries."""
     keys = [entry.key for entry in chosen if entry.key]
 
@@ -213,7 +212,7 @@ def decide(listing: ui.Listing, server: Row, kind: Found, chosen: Sequence[Findi
     )
 
 
-def decide_all(listing: ui.Listing, server: Row, found: Comparison, winner: Winner) -> None:
+def decide_all(listing: ui.Listing, server: ServerRow, found: Comparison, winner: Winner) -> None:
     """Every difference of values at once."""
     number = sum(found.counts.get(kind, 0) for kind in VALUES)
 
@@ -238,7 +237,7 @@ def decide_all(listing: ui.Listing, server: Row, found: Comparison, winner: Winn
 # ---- pushing and importing -----------------------------------------------------------------
 
 
-def push_now(server: Row) -> None:
+def push_now(server: ServerRow) -> None:
     actor = ui.signed_in(Permission.SYNC_PUSH).actor
     with ui.attempt(), st.spinner(_("Sending …")):
         result = ui.app().services.sync.push(actor, server["uid"], seconds=ui.app().settings.page_budget_seconds)
@@ -247,7 +246,7 @@ def push_now(server: Row) -> None:
 
 
 @ui.dialog(lambda server: _("Import from {name}", name=ui.plain(server["name"])), Permission.SYNC_PULL)
-def import_dialog(opened: ui.Dialog, server: Row) -> None:
+def import_dialog(opened: ui.Dialog, server: ServerRow) -> None:
     st.write(_("What is on the mail server and unknown here is added here. Nothing changes on the mail server."))
     force = st.checkbox(_("Where both have an entry and differ, the server wins"), key=f"sy_pull_{opened.key}")
     if force:
@@ -272,7 +271,7 @@ def keep_result(actor: Any, server_uid: UUID, force: bool) -> None:
     )
 
 
-def import_result(server: Row) -> None:
+def import_result(server: ServerRow) -> None:
     known = st.session_state.get(PULLED)
     if not known or known[0] != server["uid"]:
         return

@@ -3,7 +3,7 @@
 A refresh is no sign of life of the reader: the gate inside does not keep their session alive.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -15,6 +15,7 @@ from provision.core.state import Resource
 from provision.core.texts import N_
 from provision.identity.sign_in import SignedIn
 from provision.queries import Remedy
+from provision.queries.rows import ServerRow, UnsyncedRow
 from provision.services.comparing import Found
 from provision.storage.models import SyncStatus
 from provision.sync.result import PushResult, PushStatus
@@ -24,7 +25,6 @@ from webui.kit.listing import Selection
 from webui.kit.outcome import explanation
 from webui.kit.problems import reason, translated
 
-Row = Mapping[str, Any]
 EVERY = "3s"
 
 
@@ -45,7 +45,7 @@ def health(halted: Sequence[Any]) -> None:
                     server_card(row)
 
 
-def server_card(row: Row) -> None:
+def server_card(row: ServerRow) -> None:
     with st.container(border=True, gap="xxsmall", height="stretch"):
         format.server_head(row["name"], row["alarm"], row["error"], row["last_read_at"], row["accounts"], row["live"])
         if row["pending"] or row["failed"]:
@@ -83,7 +83,7 @@ def unsynced(listing: ui.Listing, status: SyncStatus | None) -> None:
             _retry_buttons(bar, listing, chosen)
 
 
-def _why(row: Row) -> None:
+def _why(row: UnsyncedRow) -> None:
     """The whole reason and the next step; where two sides have to be weighed, the way to them."""
     st.info(f"**{ui.plain(readable(row['address']))}**: {ui.plain(explanation(row))}", icon=":material/info:")
     if row["remedy"] is Remedy.COMPARE:
@@ -96,7 +96,7 @@ def kind_word(resource: str) -> str:
     return _("Alias") if resource == Resource.ALIAS else _("Mailbox")
 
 
-def next_attempt(row: Row) -> str:
+def next_attempt(row: UnsyncedRow) -> str:
     """When it is tried again: by itself for what is PENDING, on request for what is FAILED."""
     if row["next_attempt_at"]:
         return format.due(row["next_attempt_at"])
@@ -116,7 +116,7 @@ UNSYNCED = (
 )
 
 
-def _retry_buttons(bar: Any, listing: ui.Listing, chosen: Sequence[Row]) -> None:
+def _retry_buttons(bar: Any, listing: ui.Listing, chosen: Sequence[UnsyncedRow]) -> None:
     actor = ui.signed_in(Permission.SYNC_PUSH, seen=False).actor
     write = ui.app().services
     if bar.button(_("Retry"), icon=":material/refresh:", disabled=not chosen, key="sy_retry"):
@@ -131,7 +131,7 @@ def _retry_buttons(bar: Any, listing: ui.Listing, chosen: Sequence[Row]) -> None
         bar.caption(counted(len(chosen), "{n} selected", "{n} selected"))
 
 
-def _became(actor: Actor, chosen: Sequence[Row]) -> str:
+def _became(actor: Actor, chosen: Sequence[UnsyncedRow]) -> str:
     """Of the changes that were tried again: how many are done."""
     unsynced = sum(
         len(
@@ -158,12 +158,12 @@ def _say_left(listing: ui.Listing, became: str = "") -> None:
 # ---- the alarm -----------------------------------------------------------------------------
 
 
-def alarm(row: Row, *, may_force: bool) -> None:
+def alarm(row: ServerRow, *, may_force: bool) -> None:
     """Why nothing is sent to this mail server, what to look at, and the way on for a SuperAdmin."""
     name = ui.plain(row["name"])
     with st.container(border=True, gap="small"):
         st.markdown(f"### :orange[:material/warning:] {_('Halted: {name}', name=name)}")
-        st.markdown(ui.plain(translated(row["alarm"])))
+        st.markdown(ui.plain(translated(row["alarm"] or "")))
         st.markdown(
             _(
                 "So much missing at once is nearly always a wrong folder, a volume that is not mounted, "
@@ -187,7 +187,7 @@ def alarm(row: Row, *, may_force: bool) -> None:
                 st.caption(_("Only a super admin can send anyway."))
 
 
-def force_dialog(row: Row) -> None:
+def force_dialog(row: ServerRow) -> None:
     name = ui.plain(row["name"])
 
     def force(who: SignedIn) -> str:
@@ -199,7 +199,7 @@ def force_dialog(row: Row) -> None:
         _(
             "{reason}\n\nWhat waits to be deleted is deleted there, what waits to be written is written, over whatever "
             "is there now. Mailboxes that are missing there do not come back by this. It is recorded under your name.",
-            reason=ui.plain(translated(row["alarm"])),
+            reason=ui.plain(translated(row["alarm"] or "")),
         ),
         _("Send anyway"),
         force,
