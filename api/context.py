@@ -10,20 +10,20 @@ from uuid import UUID
 from fastapi import Depends, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from api import models
+from api import models, rows
 from api.auth import MayReadAliases, MayReadMailboxes, Product
 from api.errors import as_seen_by
 from provision.app import Postroom
 from provision.core.access import Actor
 from provision.core.errors import Conflict, ForeignDomain, InvalidInput, NotFound, ProvisionError
-from provision.queries.rows import AliasRow, MailboxRow
+from provision.queries.rows import AliasRow, MailboxRow, SyncedRow
 from provision.storage.models import Alias, Mailbox, Server, SyncStatus
 
 POLL_SECONDS = 0.2
 MAX_WAIT = 60
 MAX_PAGE = 1_000_000_000
-Synced = MailboxRow | AliasRow
-Row = TypeVar("Row", MailboxRow, AliasRow)
+
+Row = TypeVar("Row", bound=SyncedRow)
 
 Number = Annotated[int, Query(alias="page", ge=1, le=MAX_PAGE, description="Which page, from 1.")]
 Size = Annotated[int, Query(alias="pageSize", ge=1, le=1000, description="Items of a page.")]
@@ -133,8 +133,6 @@ async def after_mailbox(
     product: Postroom, actor: Actor, changed: Mailbox, wait: int, response: Response, **more: Any
 ) -> dict[str, Any]:
     """The mailbox as it is after a change."""
-    from api import rows
-
     row = await wait_until_synced(lambda: product.queries.mailbox_row(actor, changed.uid), wait)
     if row is None:
         raise NotFound("The mailbox was deleted meanwhile.", code="MAILBOX_NOT_FOUND")
@@ -142,10 +140,8 @@ async def after_mailbox(
     return {**rows.mailbox(row), "log_id": changed.log_uid, **more}
 
 
-async def after_delete(gone: Mailbox | Alias, read: Callable[[], Synced], wait: int) -> dict[str, Any]:
-    row = await wait_until_synced(read, wait)
-    status = row["sync_status"] if row else SyncStatus.SYNCED
-    return {"id": gone.uid, "sync_status": status, "log_id": gone.log_uid}
+async def after_delete(gone: Mailbox | Alias, read: Callable[[], Row], wait: int) -> dict[str, Any]:
+    return {**rows.progress(await wait_until_synced(read, wait)), "id": gone.uid, "log_id": gone.log_uid}
 
 
 def location(request: Request, uid: object) -> str:

@@ -59,11 +59,10 @@ class Listing(Model, Generic[T]):
     pages: int = Field(examples=[1])
 
 
-class Synced(Model):
+class Progress(Model):
     """How far a wanted state has come."""
 
     sync_status: SyncStatus = Field(examples=[SyncStatus.SYNCED])
-    last_synced_at: datetime | None = Field(examples=[TIME])
     sync_error: str | None = Field(examples=[None])
     """Why it is not on the mail server yet, be it PENDING or FAILED; null when it is."""
     sync_error_code: str | None = Field(examples=[None])
@@ -75,6 +74,10 @@ class Synced(Model):
     """Of this row and of its mail server the later one. Null: at once, or not by itself."""
     removing: bool = Field(examples=[False])
     """It is on its way out on the mail server."""
+
+
+class Synced(Progress):
+    last_synced_at: datetime | None = Field(examples=[TIME])
     created_at: datetime = Field(examples=[TIME])
     updated_at: datetime = Field(examples=[TIME])
 
@@ -170,12 +173,11 @@ class AliasEdit(Model):
     destinations: Destinations
 
 
-class Deleted(Model):
+class Deleted(Progress):
     """`syncStatus` is SYNCED when it is done: gone from the mail server,
     or marked here where that is all there is to do."""
 
     id: UUID = Field(examples=[ID])
-    sync_status: SyncStatus = Field(examples=[SyncStatus.SYNCED])
     log_id: UUID | None = Field(examples=[ID])
 
 

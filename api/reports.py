@@ -8,11 +8,10 @@ from uuid import UUID
 from pydantic import Field, SecretStr, create_model
 from pydantic.fields import FieldInfo
 
-from api.models import ID, MAX_BULK, TIME, Email, Listing, Model, ServerName
+from api.models import ID, MAX_BULK, TIME, Email, Listing, Model, Progress, ServerName
 from provision.core.policy import FIELDS
 from provision.core.state import Resource
 from provision.services.policy import Source
-from provision.storage.models import SyncStatus
 
 LOOSELY: dict[Any, Any] = {
     int: Annotated[int, Field(ge=0, le=1 << 31)],
@@ -46,27 +45,17 @@ class PushAnswer(Model):
     failed: int = Field(examples=[0])
 
 
-class Pushed(Model):
+class Pushed(Progress):
     """One thing that was sent again. `id` and status; SYNCED and gone when it was a removal."""
 
     id: UUID = Field(examples=[ID])
     resource_type: Resource = Field(examples=[Resource.MAILBOX])
-    sync_status: SyncStatus = Field(examples=[SyncStatus.SYNCED])
-    sync_error: str | None = Field(examples=[None])
-    sync_advice: str | None = Field(examples=[None])
 
 
-class Waiting(Model):
+class Waiting(Progress):
     id: UUID = Field(examples=[ID])
     resource_type: Resource = Field(examples=[Resource.MAILBOX])
     address: str = Field(examples=["anna@example.com"])
-    sync_status: SyncStatus = Field(examples=[SyncStatus.FAILED])
-    sync_error: str | None = Field(examples=["The mail server main cannot be reached: There is no folder /srv/config."])
-    sync_error_code: str | None = Field(examples=["SERVER_UNREACHABLE"])
-    sync_advice: str | None = Field(examples=["It is sent by itself; a push sends it now."])
-    attempts: int = Field(examples=[8])
-    next_attempt_at: datetime | None = Field(examples=[None])
-    removing: bool = Field(examples=[False])
     server: str = Field(examples=["main"])
     server_error: str | None = Field(examples=[None])
     alarm: str | None = Field(examples=[None])

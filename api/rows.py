@@ -1,6 +1,6 @@
 """Rows of lists as what goes over the wire, and back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import SecretStr
@@ -10,6 +10,7 @@ from provision.core.errors import ProvisionError
 from provision.core.secret import Secret
 from provision.queries import Page
 from provision.queries.rows import AliasRow, LogRow, MailboxRow, SyncedRow
+from provision.storage.models import SyncStatus
 
 
 def in_mb(amount: int | None) -> int | float | None:
@@ -38,14 +39,16 @@ def paged(page: Page[Any], items: list[Any], **more: Any) -> dict[str, Any]:
     }
 
 
-def explained(row: SyncedRow) -> dict[str, Any]:
-    """How far a row is, and why not further."""
-    why = {"sync_error": row["reason"], "sync_error_code": row["reason_code"], "sync_advice": row["advice"]}
-    return {**{name: row[name] for name in ("sync_status", "attempts", "next_attempt_at", "removing")}, **why}
+def progress(row: SyncedRow | None) -> dict[str, Any]:
+    """How far a row is, and why not further; None: its removal is done."""
+    known: Mapping[str, Any] = row or {"sync_status": SyncStatus.SYNCED, "attempts": 0, "removing": False}
+    same = {name: known.get(name) for name in ("sync_status", "attempts", "next_attempt_at", "removing")}
+    why = {"sync_error": "reason", "sync_error_code": "reason_code", "sync_advice": "advice"}
+    return {**same, **{shown: known.get(name) for shown, name in why.items()}}
 
 
-def synced(row: MailboxRow | AliasRow) -> dict[str, Any]:
-    return {**explained(row), **{name: row[name] for name in ("last_synced_at", "created_at", "updated_at")}}
+def synced(row: SyncedRow) -> dict[str, Any]:
+    return {**progress(row), **{name: row[name] for name in ("last_synced_at", "created_at", "updated_at")}}
 
 
 def mailbox(row: MailboxRow) -> dict[str, Any]:

@@ -89,9 +89,7 @@ async def push_one(product: Product, actor: MayPush, id: UUID, key: IdempotencyK
     await run_in_threadpool(product.services.sync.retry, actor, resource, id)
     looking = replace(actor, scopes=None)
     row = await wait_until_synced(lambda: product.queries.row(looking, resource, id), wait)
-    names = ("sync_status", "sync_error", "sync_advice")
-    shown = rows.explained(row) if row else dict.fromkeys(names) | {"sync_status": SyncStatus.SYNCED}
-    return {"id": id, "resource_type": resource, **{name: shown[name] for name in names}}
+    return {"id": id, "resource_type": resource, **rows.progress(row)}
 
 
 @router.get("/preview", response_model=reports.Preview)
@@ -143,7 +141,7 @@ def _counts(counts: Mapping[str, int], kind: str) -> dict[str, int]:
 
 def _unsynced(row: UnsyncedRow) -> dict[str, Any]:
     same = {name: row[name] for name in ("address", "server", "server_error", "alarm")}
-    return {**rows.explained(row), **same, "id": row["uid"], "resource_type": row["resource"]}
+    return {**rows.progress(row), **same, "id": row["uid"], "resource_type": row["resource"]}
 
 
 def _finding(entry: Finding) -> dict[str, Any]:

@@ -39,6 +39,8 @@ ANSWERS = {
         "syncStatus",
         "lastSyncedAt",
         "syncError",
+        "syncAdvice",
+        "nextAttemptAt",
         "createdAt",
         "updatedAt",
     },

@@ -193,7 +193,9 @@ def test_what_waits_says_why_when_and_what_can_be_done(api: Api) -> None:
     (waiting,) = api.ok("GET", "/sync/status")["items"]
     assert listed["syncError"] == waiting["syncError"] == api.ok("GET", path)["syncError"]
     sent = api.ok("POST", f"/sync/push/{anna['id']}")
-    assert (sent["syncError"], sent["syncAdvice"]) == (waiting["syncError"], waiting["syncAdvice"])
+    gone = api.ok("DELETE", path + "?force=true")
+    assert why(sent) == why(gone) == ("SERVER_UNREACHABLE", True, True, True)
+    assert gone["syncError"] == f"To be removed: {waiting['syncError']}"
     assert "cannot be reached: There is no folder" in alias(api)["syncError"]
 
 
