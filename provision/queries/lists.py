@@ -17,6 +17,7 @@ from provision.queries.explain import Explanation, explain
 from provision.queries.rows import AliasRow, MailboxRow, SyncedRow, columns
 from provision.storage.database import Database
 from provision.storage.models import Alias, Domain, Mailbox, Server, Status, SyncStatus, utc_now
+from provision.storage.scope import scope
 from provision.storage.search import Search
 
 # Written out, not bound: the databases use their partial indexes only for this very text.
@@ -90,11 +91,6 @@ class Reads:
             if row is None:
                 raise NotFound(NO_SUCH[what], code=f"{what.upper()}_NOT_FOUND")
             return explained(session, [row])[0]
-
-
-def scope(actor: Actor, column: Any) -> list[ColumnElement[bool]]:
-    """Condition that keeps an actor to their domains. The only way a list is narrowed to what they may see."""
-    return [] if actor.domains is None else [column.in_(sorted(actor.domains))]
 
 
 def page(

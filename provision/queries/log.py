@@ -16,6 +16,7 @@ from provision.core.errors import InvalidInput, NotFound
 from provision.queries.lists import Page, PageScan, Reads, count, kept_to_pages
 from provision.queries.rows import DayRow, LogRow
 from provision.storage.models import Domain, LogStatus, ProvisionLog, utc_now
+from provision.storage.scope import scope
 from provision.storage.search import LAST
 
 FEW = 1_000
@@ -124,7 +125,7 @@ class LogReads(Reads):
 def _log_conditions(session: Session, actor: Actor, where: LogFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if actor.domains is not None:
-        names = select(Domain.name).where(Domain.id.in_(actor.domains))
+        names = select(Domain.name).where(*scope(actor, Domain.id))
         found.append(ProvisionLog.domain.in_(list(session.scalars(names))))
     pairs = (
         (ProvisionLog.operation, where.operation),

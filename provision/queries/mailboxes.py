@@ -26,10 +26,10 @@ from provision.queries.lists import (
     kept_to_pages,
     page,
     rows_of,
-    scope,
 )
 from provision.queries.rows import AliasRow, ExportedRow, MailboxRow
 from provision.storage.models import Alias, Mailbox, Status, SyncStatus
+from provision.storage.scope import scope
 from provision.storage.search import Search, escaped, leads_to, matches
 
 MAILBOX_SORTS: Mapping[str, Any] = {

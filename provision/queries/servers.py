@@ -9,7 +9,6 @@ from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal_co
 from sqlalchemy.orm import Session
 
 from provision.core.access import Actor, Permission
-from provision.core.address import domain_of
 from provision.core.errors import NotFound
 from provision.core.state import Resource
 from provision.core.traits import Feature
@@ -22,7 +21,6 @@ from provision.queries.lists import (
     domain_id,
     explained,
     kept_to_pages,
-    scope,
     stored_domain,
 )
 from provision.queries.rows import DomainRow, OperatorRow, ServerRow, UnsyncedRow, columns
@@ -40,6 +38,7 @@ from provision.storage.models import (
     operator_domain,
     utc_now,
 )
+from provision.storage.scope import own_addresses, scope
 from provision.sync.engine import quiet_until
 
 OPERATOR_COLUMNS = columns(OperatorRow, Operator)
@@ -77,11 +76,7 @@ class ServerReads(Reads):
 
     def own(self, actor: Actor) -> Callable[[str], bool]:
         """Whether an address is in a domain of theirs, as it is when this is asked for."""
-        if actor.domains is None:
-            return lambda address: True
-        with self.database.read() as session:
-            names = frozenset(session.scalars(select(Domain.name).where(*scope(actor, Domain.id))))
-        return lambda address: domain_of(address) in names
+        return own_addresses(self.database, actor)
 
     def domain_by_name(self, actor: Actor, name: str) -> Domain:
         actor.require(Permission.DOMAIN_READ)

@@ -1,6 +1,6 @@
 """Sync by a person: push, retry, import, resolve a difference."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -9,7 +9,6 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from provision.audit.events import Operation
-from provision.core import address as addresses
 from provision.core.access import Actor, Permission
 from provision.core.errors import Conflict
 from provision.core.plan import Plan
@@ -22,7 +21,8 @@ from provision.services.servers import server_subject
 from provision.services.writing import Delivery, done, find, intend, operation, writing
 from provision.settings.config import Settings
 from provision.storage.database import Database
-from provision.storage.models import TABLES, Alias, Domain, Mailbox, Server, SyncStatus
+from provision.storage.models import TABLES, Alias, Mailbox, Server, SyncStatus
+from provision.storage.scope import own_addresses, scope
 from provision.sync.engine import Sync
 from provision.sync.result import PushResult
 
@@ -39,8 +39,8 @@ class Syncing:
         """Deliver everything that waits for this server, now. `seconds`: longest to wait for it; None: to the end."""
         actor.require(Permission.SYNC_PUSH)
         result = self._push_now(self._server(server_id), seconds)
-        in_own_domains = self._in_own_domains(actor)  # the push is of the whole server; whose addresses it names is not
-        return replace(result, failures=[failure for failure in result.failures if in_own_domains(failure.address)])
+        is_own = own_addresses(self.database, actor)  # the push is of the whole server; whose addresses it names is not
+        return replace(result, failures=[failure for failure in result.failures if is_own(failure.address)])
 
     @operation(Operation.SYNC_FORCE)
     def force_push(self, actor: Actor, server_id: UUID, *, seconds: float | None = None) -> PushResult:
@@ -102,9 +102,7 @@ class Syncing:
                 statement = select(table).where(table.sync_status != SyncStatus.SYNCED).with_for_update(of=table)
                 if server:
                     statement = statement.where(table.server_id == server.id)
-                if actor.domains is not None:
-                    statement = statement.where(table.domain_id.in_(actor.domains))
-                rows += session.scalars(statement)
+                rows += session.scalars(statement.where(*scope(actor, table.domain_id)))
             _retry_rows(session, actor, rows)
         self.delivery.push({row.server_id for row in rows}, ignore_backoff=True)
         return len(rows)
@@ -184,15 +182,7 @@ class Syncing:
 
     def _shown(self, plan: Plan, actor: Actor) -> Plan:
         """The part that is about the actor's domains; the whole is not gone through where they have all of them."""
-        return plan if actor.domains is None else plan.within(self._in_own_domains(actor))
-
-    def _in_own_domains(self, actor: Actor) -> Callable[[str], bool]:
-        """Whether an address is in a domain of the actor."""
-        if actor.domains is None:
-            return lambda address: True
-        with self.database.read() as session:
-            names = set(session.scalars(select(Domain.name).where(Domain.id.in_(actor.domains))))
-        return lambda address: addresses.domain_of(address) in names
+        return plan if actor.domains is None else plan.within(own_addresses(self.database, actor))
 
 
 def _row(session: Session, resource: Resource, uid: UUID) -> Mailbox | Alias:
