@@ -1,8 +1,10 @@
 """Mailboxes, one at a time."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api import models, rows
@@ -10,11 +12,15 @@ from api.auth import MayReadMailboxes, MayWriteMailboxes, Product
 from api.context import FoundMailbox, Number, Search, Size, Wait, after_delete, after_mailbox, etag, location
 from api.idempotency import IdempotencyKey, OnceRoute
 from provision.queries import MailboxFilter
+from provision.services.mailboxes import Mailboxes
 from provision.services.new_mailbox import NewMailbox
-from provision.storage.models import Status, SyncStatus
+from provision.storage.models import Mailbox, Status, SyncStatus
+
+T = TypeVar("T")
 
 router = APIRouter(prefix="/provision/mailboxes", tags=["mailboxes"], route_class=OnceRoute)
-SORTS = {
+Sort = Literal["email", "displayName", "storageQuota", "usedStorage", "usedPercent", "updatedAt", "lastSyncedAt"]
+SORTS: dict[Sort, str] = {  # as MAILBOX_SORTS of the queries calls them
     "email": "address",
     "displayName": "display_name",
     "storageQuota": "quota",
@@ -23,7 +29,6 @@ SORTS = {
     "updatedAt": "updated_at",
     "lastSyncedAt": "last_synced_at",
 }
-Sort = Literal["email", "displayName", "storageQuota", "usedStorage", "usedPercent", "updatedAt", "lastSyncedAt"]
 Domain = Annotated[str | None, Query(max_length=255, pattern=models.PLAIN)]
 
 
@@ -69,121 +74,87 @@ def get_mailbox(found: FoundMailbox, response: Response) -> Any:
     return rows.mailbox(found.row)
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What every change of one mailbox is told: who asks, which mailbox, how long they wait for it."""
+
+    product: Product
+    actor: MayWriteMailboxes
+    found: FoundMailbox
+    response: Response
+    wait: Wait = 0
+
+    @property
+    def write(self) -> Mailboxes:
+        return self.product.services.mailboxes
+
+    async def run(self, write: Callable[..., T], *given: Any, **fields: Any) -> T:
+        found = self.found
+        return await run_in_threadpool(write, self.actor, found.uid, *given, expected_version=found.expected, **fields)
+
+    async def answer(self, write: Callable[..., Mailbox], **fields: Any) -> dict[str, Any]:
+        return await self.after(await self.run(write, **fields))
+
+    async def after(self, row: Mailbox, **more: Any) -> dict[str, Any]:
+        return await after_mailbox(self.product, self.actor, row, self.wait, self.response, **more)
+
+
+Changing = Annotated[Change, Depends()]
+
+
 @router.patch("/{id}", response_model=models.Changed)
-async def edit_mailbox(
-    product: Product,
-    actor: MayWriteMailboxes,
-    found: FoundMailbox,
-    edit: models.MailboxEdit,
-    response: Response,
-    wait: Wait = 0,
-) -> Any:
+async def edit_mailbox(change: Changing, edit: models.MailboxEdit) -> Any:
     """Change the name and the quotas."""
-    row = await run_in_threadpool(
-        product.services.mailboxes.edit,
-        actor,
-        found.uid,
-        display_name=edit.display_name,
-        quota_bytes=rows.in_bytes(edit.storage_quota),
-        quota_messages=edit.message_quota,
-        expected_version=found.expected,
+    quota = rows.in_bytes(edit.storage_quota)
+    return await change.answer(
+        change.write.edit, display_name=edit.display_name, quota_bytes=quota, quota_messages=edit.message_quota
     )
-    return await after_mailbox(product, actor, row, wait, response)
 
 
 @router.delete("/{id}", response_model=models.Deleted)
 async def delete_mailbox(
-    product: Product,
-    actor: MayWriteMailboxes,
-    found: FoundMailbox,
+    change: Changing,
     force: Annotated[bool, Query(description="Remove it from the mail server, too; its mail stays.")] = False,
     erase_mail: Annotated[bool, Query(alias="eraseMail", description="With force: its mail, too.")] = False,
-    wait: Wait = 0,
 ) -> Any:
     """Mark as deleted, which `restore` takes back; with `force` remove it on the mail server."""
-    gone = await run_in_threadpool(
-        product.services.mailboxes.delete,
-        actor,
-        found.uid,
-        force=force,
-        erase_mail=erase_mail,
-        expected_version=found.expected,
-    )
-    read = lambda: product.queries.mailbox_row(actor, found.uid)  # noqa: E731
-    return await after_delete(gone, read, wait)
+    gone = await change.run(change.write.delete, force=force, erase_mail=erase_mail)
+    read = lambda: change.product.queries.mailbox_row(change.actor, change.found.uid)  # noqa: E731
+    return await after_delete(gone, read, change.wait)
 
 
 @router.patch("/{id}/disable", response_model=models.Changed)
-async def disable_mailbox(
-    product: Product, actor: MayWriteMailboxes, found: FoundMailbox, response: Response, wait: Wait = 0
-) -> Any:
+async def disable_mailbox(change: Changing) -> Any:
     """Nobody can log in any more; password, mail and delivery stay."""
-    row = await run_in_threadpool(product.services.mailboxes.disable, actor, found.uid, expected_version=found.expected)
-    return await after_mailbox(product, actor, row, wait, response)
+    return await change.answer(change.write.disable)
 
 
 @router.patch("/{id}/enable", response_model=models.Changed)
-async def enable_mailbox(
-    product: Product, actor: MayWriteMailboxes, found: FoundMailbox, response: Response, wait: Wait = 0
-) -> Any:
+async def enable_mailbox(change: Changing) -> Any:
     """Let people log in again, with the same password."""
-    row = await run_in_threadpool(product.services.mailboxes.enable, actor, found.uid, expected_version=found.expected)
-    return await after_mailbox(product, actor, row, wait, response)
+    return await change.answer(change.write.enable)
 
 
 @router.post("/{id}/restore", response_model=models.Changed)
-async def restore_mailbox(
-    product: Product,
-    actor: MayWriteMailboxes,
-    found: FoundMailbox,
-    response: Response,
-    key: IdempotencyKey = None,
-    wait: Wait = 0,
-) -> Any:
+async def restore_mailbox(change: Changing, key: IdempotencyKey = None) -> Any:
     """Take a delete without force back."""
-    row = await run_in_threadpool(product.services.mailboxes.restore, actor, found.uid, expected_version=found.expected)
-    return await after_mailbox(product, actor, row, wait, response)
+    return await change.answer(change.write.restore)
 
 
 @router.post("/{id}/reset-password", response_model=models.PasswordReset)
-async def reset_password(
-    product: Product,
-    actor: MayWriteMailboxes,
-    found: FoundMailbox,
-    response: Response,
-    new: models.NewPassword | None = None,
-    key: IdempotencyKey = None,
-    wait: Wait = 0,
-) -> Any:
+async def reset_password(change: Changing, new: models.NewPassword | None = None, key: IdempotencyKey = None) -> Any:
     """Set a password, or have one made, which this answer shows and nothing later."""
     password = rows.secret(new.password) if new else None
-    row, made = await run_in_threadpool(
-        product.services.mailboxes.reset_password, actor, found.uid, password, expected_version=found.expected
-    )
-    response.headers["Cache-Control"] = "no-store"
-    shown = made.reveal() if made else None
-    return await after_mailbox(product, actor, row, wait, response, one_time_password=shown)
+    row, made = await change.run(change.write.reset_password, password)
+    change.response.headers["Cache-Control"] = "no-store"
+    return await change.after(row, one_time_password=made.reveal() if made else None)
 
 
 @router.patch("/{id}/quota", response_model=models.Changed)
-async def set_quota(
-    product: Product,
-    actor: MayWriteMailboxes,
-    found: FoundMailbox,
-    quota: models.QuotaEdit,
-    response: Response,
-    wait: Wait = 0,
-) -> Any:
+async def set_quota(change: Changing, quota: models.QuotaEdit) -> Any:
     """Set the quotas; 0 clears one."""
-    row = await run_in_threadpool(
-        product.services.mailboxes.edit,
-        actor,
-        found.uid,
-        quota_bytes=rows.in_bytes(quota.storage_quota),
-        quota_messages=quota.message_quota,
-        expected_version=found.expected,
-    )
-    return await after_mailbox(product, actor, row, wait, response)
+    quota_bytes = rows.in_bytes(quota.storage_quota)
+    return await change.answer(change.write.edit, quota_bytes=quota_bytes, quota_messages=quota.message_quota)
 
 
 def asked(new: models.NewMailbox) -> NewMailbox:

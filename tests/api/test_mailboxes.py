@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from api.mailboxes import SORTS
+from provision.queries import MAILBOX_SORTS
 from tests.api.conftest import PASSWORD, Api
 from tests.conftest import HASH, OTHER_HASH
 
@@ -258,3 +260,7 @@ def test_csv_in_and_out(api: Api, com_token: str) -> None:
     out = api("GET", "/mailboxes/export", token=com_token)
     assert out.headers["content-type"].startswith("text/csv")
     assert out.text.splitlines()[1].startswith("anna@example.com,,500")
+
+
+def test_the_list_is_sorted_by_whatever_the_queries_can_sort_by() -> None:
+    assert set(SORTS.values()) == set(MAILBOX_SORTS)
