@@ -5,12 +5,11 @@ from typing import Annotated
 import typer
 
 from provision.cli.delivery import report
-from provision.cli.output import Json, Number, Size, tell
+from provision.cli.output import Json, Number, OfDomain, OfSync, Size, tell
 from provision.cli.session import session_of
 from provision.cli.views import listed, view
 from provision.core.columns import Column
 from provision.core.errors import InvalidInput
-from provision.storage.models import SyncStatus
 
 Address = Annotated[str, typer.Argument(help="The alias, e.g. info@example.com; @example.com catches all.")]
 Destinations = Annotated[list[str], typer.Argument(help="Where its mail goes; anywhere, one or several.")]
@@ -43,9 +42,9 @@ def add(
 def list_(
     context: typer.Context,
     search: Annotated[str, typer.Option("--search", help="A part of the alias or of a destination.")] = "",
-    domain: Annotated[str | None, typer.Option("--domain", help="Of this domain.")] = None,
+    domain: OfDomain = None,
     mailbox: Annotated[str | None, typer.Option("--mailbox", help="Of this mailbox.")] = None,
-    sync_status: Annotated[SyncStatus | None, typer.Option("--sync-status", help="How far they are.")] = None,
+    sync_status: OfSync = None,
     number: Number = 1,
     page_size: Size = 50,
     as_json: Json = False,

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from provision.cli.output import Json, cell, say, say_json, size, table
+from provision.cli.output import Json, OfDomain, OfSync, cell, say, say_json, size, table
 from provision.cli.session import Code, session_of
 from provision.core.columns import Column
 from provision.queries import MailboxFilter
-from provision.storage.models import Status, SyncStatus
+from provision.storage.models import Status
 from provision.transfer import csv_io
 from provision.transfer.csv_io import ImportResult, export_csv, import_csv, plan_import, write_rejected
 from provision.transfer.csv_reader import MAX_BYTES
@@ -61,9 +61,9 @@ def export(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="The file to write; - is stdout.")] = Path("-"),
     search: Annotated[str, typer.Option("--search", help="A part of the address or name.")] = "",
-    domain: Annotated[str | None, typer.Option("--domain", help="Of this domain.")] = None,
+    domain: OfDomain = None,
     status: Annotated[Status | None, typer.Option("--status", help="In this state.")] = None,
-    sync_status: Annotated[SyncStatus | None, typer.Option("--sync-status", help="How far they are.")] = None,
+    sync_status: OfSync = None,
 ) -> int:
     """Write the mailboxes as CSV, never with passwords or hashes."""
     session = session_of(context)

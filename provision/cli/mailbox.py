@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from provision.cli.delivery import look, report, report_many
-from provision.cli.output import Json, Number, Size, card, parse_size, say, say_json, size, tell, used
+from provision.cli.output import Json, Number, OfDomain, OfSync, Size, card, parse_size, say, say_json, size, tell, used
 from provision.cli.secrets import FromStdin, Generate, ask_new_password, ask_password
 from provision.cli.session import Code, Session, session_of
 from provision.cli.views import listed
@@ -19,7 +19,7 @@ from provision.core.texts import first_few
 from provision.queries import MAILBOX_SORTS, MailboxFilter
 from provision.services.bulk import BulkResult
 from provision.services.new_mailbox import NewMailbox
-from provision.storage.models import Mailbox, Status, SyncStatus
+from provision.storage.models import Mailbox, Status
 
 Address = Annotated[str, typer.Argument(help="The mailbox, e.g. anna@example.com.")]
 Addresses = Annotated[list[str], typer.Argument(help="One mailbox or several.")]
@@ -74,9 +74,9 @@ def add(
 def list_(
     context: typer.Context,
     search: Annotated[str, typer.Option("--search", help="A part of the address or name.")] = "",
-    domain: Annotated[str | None, typer.Option("--domain", help="Of this domain.")] = None,
+    domain: OfDomain = None,
     status: Annotated[Status | None, typer.Option("--status", help="DELETED are shown only so.")] = None,
-    sync_status: Annotated[SyncStatus | None, typer.Option("--sync-status", help="How far they are.")] = None,
+    sync_status: OfSync = None,
     full: Annotated[
         int | None, typer.Option("--full", metavar="PERCENT", help="Those as full as this, or fuller.")
     ] = None,

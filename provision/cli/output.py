@@ -17,9 +17,12 @@ from provision.cli.session import Code
 from provision.core.columns import Column
 from provision.core.errors import InvalidInput
 from provision.queries import Page
+from provision.storage.models import SyncStatus
 
 MAX_DAYS = 36_500  # a hundred years: beyond it is a slip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+OfDomain = Annotated[str | None, typer.Option("--domain", help="Of this domain.")]
+OfSync = Annotated[SyncStatus | None, typer.Option("--sync-status", help="How far they are.")]
 Number = Annotated[int, typer.Option("--page", min=1, help="Which page.")]
 Size = Annotated[int, typer.Option("--size", min=1, max=1000, help="Rows of a page.")]
 UNITS = {"B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}

@@ -108,14 +108,13 @@ def push(
     names = [session.server(server)] if server or force else session.app.queries.servers(session.actor)
     send = session.app.services.sync.force_push if force else session.app.services.sync.push
     results = [(row, send(session.actor, row.uid)) for row in names]
-    if as_json:
-        say_json([_result(row, result) for row, result in results])
-    else:
-        for row, result in results:
-            say(f"{row.name}: {_ending(result)}")
-            say(*(f"  {cell(str(failure))}" for failure in result.failures))
+    lines = [line for row, result in results for line in _lines(row, result)]
     arrived = all(r.status in (PushStatus.DONE, PushStatus.IDLE) and not r.failed for _, r in results)
-    return Code.DONE if arrived else Code.WAITING
+    return tell(as_json, [_result(*one) for one in results], *lines, code=Code.DONE if arrived else Code.WAITING)
+
+
+def _lines(row: Server, result: PushResult) -> list[str]:
+    return [f"{row.name}: {_ending(result)}", *(f"  {cell(str(failure))}" for failure in result.failures)]
 
 
 def _ending(result: PushResult) -> str:
@@ -141,13 +140,11 @@ def pull(
     """Import what is on the server and unknown here; exit code 4 if something was left alone or is gone there."""
     session = session_of(context)
     result = session.app.services.sync.pull(session.actor, session.server(server).uid, force=force)
-    if as_json:
-        say_json({name: getattr(result, name) for name in PullResult.__slots__})
-    else:
-        say(f"Imported {result.imported:,}, updated {result.updated:,}.")
-        say(*(f"Left alone: {cell(error)}" for error in result.errors))
-        say(*(f"Gone there: {address}" for address in result.missing))
-    return Code.DIFFERENT if result.errors or result.missing else Code.DONE
+    lines = [f"Imported {result.imported:,}, updated {result.updated:,}."]
+    lines += [f"Left alone: {cell(error)}" for error in result.errors]
+    lines += [f"Gone there: {address}" for address in result.missing]
+    code = Code.DIFFERENT if result.errors or result.missing else Code.DONE
+    return tell(as_json, {name: getattr(result, name) for name in PullResult.__slots__}, *lines, code=code)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from provision.app import calm_collector
-from provision.cli.output import Json, say, say_json
+from provision.cli.output import Json, say, tell
 from provision.cli.session import Code, login_name, session_of
 from provision.core.access import Actor
 from provision.core.errors import Conflict
@@ -42,12 +42,9 @@ def worker(context: typer.Context) -> int:
 def doctor(as_json: Json = False) -> int:
     """Examine database, key, clock and mail servers, and say what to do; exit code 4 if anything is wrong."""
     findings = list(examine(get_settings()))
-    if as_json:
-        say_json([{name: getattr(f, name) for name in ("about", "verdict", "text", "advice")} for f in findings])
-    else:
-        for finding in findings:
-            say(*_lines(finding))
-    return Code.DIFFERENT if any(finding.verdict is Verdict.PROBLEM for finding in findings) else Code.DONE
+    shown = [{name: getattr(f, name) for name in ("about", "verdict", "text", "advice")} for f in findings]
+    code = Code.DIFFERENT if any(finding.verdict is Verdict.PROBLEM for finding in findings) else Code.DONE
+    return tell(as_json, shown, *(line for finding in findings for line in _lines(finding)), code=code)
 
 
 def _lines(finding: Finding) -> list[str]:
@@ -79,9 +76,6 @@ def restore(file: Source, as_json: Json = False) -> int:
 
 
 def _report(first: str, contents: Contents, as_json: bool) -> int:
-    if as_json:
-        say_json({"made_at": contents.made_at, "rows": contents.rows, "held": contents.held})
-    else:
-        rows = contents.rows
-        say(f"{first}: {rows['mailbox']:,} mailboxes, {rows['alias']:,} aliases, {rows['provision_log']:,} records.")
-    return Code.DONE
+    rows = contents.rows
+    said = f"{first}: {rows['mailbox']:,} mailboxes, {rows['alias']:,} aliases, {rows['provision_log']:,} records."
+    return tell(as_json, {"made_at": contents.made_at, "rows": rows, "held": contents.held}, said)
