@@ -10,6 +10,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from provision.core.access import Role
 from provision.queries import LogFilter
 from tests.attack.conftest import SYSTEM
 from tests.attack.tab import Tab, tab
@@ -73,6 +74,22 @@ def test_buttons_of_a_super_admin_do_nothing_for_others(site: Site, name: str) -
         mine.open("mailboxes")
         assert (b"anna.abe" in mine.raw) == bool(name), "who attacks is still who they were"
     assert done_since(site, before) == []
+
+
+def test_who_loses_a_right_while_a_dialog_is_open_is_told_at_the_next_click(site: Site) -> None:
+    uid = next(row["uid"] for row in site.app.queries.operators(SYSTEM) if row["username"] == "dora")
+    with tab(site.url, token_of(site.app, "dora")) as dora:
+        dora.open("mailboxes")
+        dora.press("Create mailbox")
+        dora.fill("Address", "late@example.com")
+        site.app.services.operators.edit(SYSTEM, uid, role=Role.VIEWER)
+        try:
+            before = newest(site)
+            dora.press("Create")
+            assert done_since(site, before) == []
+        finally:
+            site.app.services.operators.edit(SYSTEM, uid, role=Role.DOMAIN_ADMIN)
+        assert dora.said == "Your role does not allow this."
 
 
 def test_a_disabled_button_does_nothing(site: Site) -> None:
