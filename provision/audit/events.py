@@ -63,6 +63,7 @@ class Operation(StrEnum):
     OPERATOR_SIGN_IN = "operator.sign_in", N_("Sign in")
     OPERATOR_SIGN_OUT = "operator.sign_out", N_("Sign out")
     OPERATOR_UNLOCK = "operator.unlock", N_("Unlock operator")
+    PAGE_OPEN = "page.open", N_("Use a page or dialog")
     POLICY_EDIT = "policy.edit", N_("Edit rules"), "policy.edit"
     POLICY_SHOW = "policy.show", N_("Show rules")
     SERVER_CHECK = "server.check", N_("Check mail server")

@@ -216,6 +216,11 @@ class SignIn:
         with self.database.write() as session:
             session.execute(update(Operator).where(Operator.uid == who.operator_uid).values(language=language[:5]))
 
+    def record_denial(self, who: SignedIn, permission: Permission) -> None:
+        """They asked on a page for what they may not, or may not any more."""
+        with suppress(AccessDenied), chain.denials(self.database, who.actor, Operation.PAGE_OPEN):
+            who.actor.require(permission)
+
 
 # ---- shared with the services --------------------------------------------------------------
 

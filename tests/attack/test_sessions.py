@@ -204,7 +204,7 @@ def test_a_role_taken_away_counts_at_the_next_click(site: Site, person: str) -> 
         settings.fill("User name", "sneaked")
         site.app.services.operators.edit(SYSTEM, uid, role=Role.VIEWER)
         mine.press("Create")
-        assert "may not do this" in mine.said
+        assert "does not allow" in mine.said
         settings.press("Add")
         assert "does not allow" in settings.said
     assert denials(site, person) >= 1

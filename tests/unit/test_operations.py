@@ -35,4 +35,4 @@ def test_each_kind_of_thing_is_listed() -> None:
         if node.args and isinstance(node.args[0], ast.Constant)
     }
     assert subjects - set(RESOURCES) == set()
-    assert {operation.about for operation in Operation} - set(RESOURCES) == {"api", "sync"}
+    assert {operation.about for operation in Operation} - set(RESOURCES) == {"api", "page", "sync"}

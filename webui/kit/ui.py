@@ -55,6 +55,8 @@ def signed_in(permission: Permission | None = None, *, seen: bool = True) -> Sig
         st.info(_("Please sign in."))
         st.stop()
     if permission and not who.may(permission):
+        if seen:
+            app().sign_in.record_denial(who, permission)
         st.error(_("Your role does not allow this."), icon=":material/lock:")
         st.stop()
     return who
@@ -269,6 +271,7 @@ def dialog(
                 opened.who, opened.has_way_out = signed_in(), dismissible
                 with attempt() as tried:
                     if permission and not opened.who.may(permission):
+                        app().sign_in.record_denial(opened.who, permission)
                         raise AccessDenied("Your role does not allow this.")
                     draw(opened, *args, **kwargs)
                 opened.let_out(tried)
