@@ -1,7 +1,6 @@
 """The provision log, and the audit chain over it."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from api import models, reports, rows
 from api.auth import MayReadLogs, MayVerifyAudit, Product
 from api.context import Number, Size
 from api.idempotency import IdempotencyKey, OnceRoute
+from provision.audit.archive import FOLDER
 from provision.queries import LogFilter, begin_of, end_of, prefetch
 from provision.storage.models import LogStatus
 
@@ -102,5 +102,6 @@ def verify_audit(
     product: Product, actor: MayVerifyAudit, head: reports.AuditHead | None = None, key: IdempotencyKey = None
 ) -> Any:
     """Walk the whole chain; with a head that was kept, also against that."""
-    report = product.queries.verify_audit(actor, head.model_dump() if head else None)
-    return {**asdict(report), "intact": report.intact}
+    folder = product.settings.data_dir / FOLDER
+    report = product.queries.verify_audit(actor, head.model_dump() if head else None, folder)
+    return {name: getattr(report, name) for name in reports.AuditReport.model_fields}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import exists, select
 
+from provision.audit import chain
 from provision.core.access import Actor, Role
 from provision.core.errors import Conflict
 from provision.core.secret import Secret
@@ -43,6 +44,7 @@ def open_postroom(settings: Settings | None = None, *, migrate: bool = True, del
     if migrate:
         database.migrate()
     sealer = open_sealer(settings.key_file, database)
+    chain.open_keys(settings.chain_key_file, database, write=migrate)
     sync = Sync(database, sealer, settings)
     services = open_services(database, sealer, settings, sync, deliver=deliver)
     return Postroom(settings, database, sealer, sync, services, Queries(database), SignIn(database, settings))

@@ -8,8 +8,8 @@ import gzip
 import json
 import os
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,8 +20,10 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from provision.audit import chain as audit
+from provision.audit import proof
 from provision.core.access import Actor, Permission
 from provision.core.errors import InvalidInput
+from provision.core.texts import N_
 from provision.storage.database import Database
 from provision.storage.models import AuditCheckpoint, AuditLink, IdempotencyKey, ProvisionLog, utc_now
 from provision.storage.models import ImportJob as Job
@@ -84,13 +86,15 @@ def _archive_batch(database: Database, folder: Path, before: datetime, actor: Ac
         last = _last_finished(session, begin[0], before)
         if last <= begin[0]:
             return None
-        moved = _write(folder, begin, audit.chain(session, up_to=last))
+        moved = _write(folder, begin, proof.chain(session, up_to=last), audit.keys_of(session))
     with database.write() as session:
         if audit.start(session) != begin:
             return None  # another process was faster
-        _take_out(session, moved)
+        session.add(AuditCheckpoint(seq=moved.links, hash=moved.head, file=moved.file.name))
         payload = {"links": moved.links, "head": moved.head, "file": moved.file.name}
         audit.record_done(session, actor, audit.ARCHIVE, [audit.Subject("log")], payload)
+        audit.link_checkpoints(session)
+        _take_out(session, moved)
     return moved
 
 
@@ -128,7 +132,7 @@ def _finished(session: Session, begin: int, last: int) -> int:
     return last
 
 
-def _write(folder: Path, begin: tuple[int, str], chain: Iterator[tuple[Any, Any]]) -> Archived:
+def _write(folder: Path, begin: tuple[int, str], chain: Iterator[tuple[Any, Any]], keys: Sequence[bytes]) -> Archived:
     """Raises: InvalidInput where the chain is broken already: that is to be looked at first."""
     handle, name = tempfile.mkstemp(prefix=".log-", dir=folder)  # its mode is 0600
     temporary = Path(name)
@@ -136,7 +140,7 @@ def _write(folder: Path, begin: tuple[int, str], chain: Iterator[tuple[Any, Any]
         with os.fdopen(handle, "wb") as raw:
             with gzip.open(raw, "wt", encoding="utf-8") as file:
                 file.write(json.dumps({"begin": begin}) + "\n")
-                report = audit.follow(_noting(chain, file), begin)
+                report = proof.follow(_noting(chain, file, keys), begin, keys)
             raw.flush()
             os.fsync(raw.fileno())
         if not report.intact:
@@ -148,19 +152,17 @@ def _write(folder: Path, begin: tuple[int, str], chain: Iterator[tuple[Any, Any]
         temporary.unlink(missing_ok=True)
 
 
-def _noting(chain: Iterator[tuple[Any, Any]], file: Any) -> Iterator[tuple[Any, Any]]:
+def _noting(chain: Iterator[tuple[Any, Any]], file: Any, keys: Sequence[bytes]) -> Iterator[tuple[Any, Any]]:
     for link, record in chain:
         told = {name: getattr(link, name) for name in ("seq", "phase", "digest", "hash")}
         told |= {"at": link.at.isoformat(), "log_uid": str(link.log_uid)}
-        if record is not None:
-            told["record"] = audit.plain_record(link.phase, record)
+        if record is not None and link.phase != audit.CHECKPOINT:
+            told["record"] = audit.plain_record(link.phase, record, keyed=bool(keys))
         file.write(json.dumps(told, ensure_ascii=False) + "\n")
         yield link, record
 
 
 def _take_out(session: Session, moved: Archived) -> None:
-    session.add(AuditCheckpoint(seq=moved.links, hash=moved.head, file=moved.file.name))
-    session.flush()
     linked = select(AuditLink.log_uid).where(AuditLink.seq <= moved.links)
     session.execute(
         delete(ProvisionLog).where(ProvisionLog.uid.in_(linked)).execution_options(synchronize_session=False)
@@ -168,12 +170,49 @@ def _take_out(session: Session, moved: Archived) -> None:
     session.execute(delete(AuditLink).where(AuditLink.seq <= moved.links).execution_options(synchronize_session=False))
 
 
-def verify_archive(path: Path) -> audit.ChainReport:
+# ---- proving -------------------------------------------------------------------------------
+
+
+def verify(
+    session: Session, exported: Mapping[str, Any] | None = None, folder: Path | None = None
+) -> proof.ChainReport:
+    """Prove the log. A head that was exported before the last move is looked for in the files of `folder`."""
+    report = proof.verify(session, exported)
+    if not exported or not report.intact or not 0 < exported["links"] <= audit.start(session)[0]:
+        return report
+    return replace(report, reason=_unconfirmed(session, exported, folder))
+
+
+def _unconfirmed(session: Session, exported: Mapping[str, Any], folder: Path | None) -> str | None:
+    """Why a head within what was moved away cannot be taken for true."""
+    number = exported["links"]
+    moved = select(AuditCheckpoint.seq, AuditCheckpoint.hash, AuditCheckpoint.file)
+    row = session.execute(moved.where(AuditCheckpoint.seq >= number).order_by(AuditCheckpoint.seq).limit(1)).one()
+    if row.seq == number:
+        return (
+            None if row.hash == exported["head"] else N_("the chain up to here is not the one whose head was exported")
+        )
+    path = folder / Path(row.file).name if folder else Path(row.file)
+    if not path.is_file():
+        return N_(f"link {number} was moved to {path}, and that file is not there")
+    found = verify_archive(path, audit.keys_of(session), exported)
+    if not found.intact:
+        return N_(f"{path}: {found.reason}")
+    return None if (found.links, found.head) == (row.seq, row.hash) else N_(f"{path} is not the file that was written")
+
+
+def verify_archive(
+    path: Path, keys: Sequence[bytes] = (), exported: Mapping[str, Any] | None = None
+) -> proof.ChainReport:
     """Walk the chain of a file. Raises: InvalidInput for one that is no archive or is cut off."""
     try:
         with gzip.open(path, "rt", encoding="utf-8") as file:
             seq, head = json.loads(file.readline())["begin"]
-            return audit.follow(((_link(told), told.get("record")) for told in map(json.loads, file)), (seq, head))
+            links = ((_link(told), told.get("record")) for told in map(json.loads, file))
+            report = proof.follow(links, (seq, head), keys, exported)
+            for _ in file:
+                pass  # one that is cut off is told from one that is broken
+            return report
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         raise InvalidInput(f"{path} is no archive of the log, or it was cut off.", code="NO_ARCHIVE") from None
 

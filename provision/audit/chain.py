@@ -1,18 +1,21 @@
 """The provision log and the chain over it.
 
 Every operation is recorded twice: as an intent, in the transaction that wants it, and as an outcome, in the one that
-knows it. Each record is a link that holds the hash of the link before, so a record that is changed, removed, inserted
-or moved breaks the chain at that place. A cut tail shows against a head that was exported earlier. Rows are only
-inserted; a log row is completed once, after which the database itself refuses to change it. Old records may be moved
-to a file (provision.audit.archive); the chain then begins at a checkpoint, of which a record further on must speak.
+knows it; a try that failed, and is made again, between them. Each record is a link that holds the hash of the link
+before, made with a key that is not in the database: who has the database alone can break the chain, not mend it. Rows
+are only inserted; a log row is completed once, after which the database itself refuses to change it. Old records may be
+moved to a file (provision.audit.archive); the chain then begins at a checkpoint, of which a link further on speaks.
+How all this is proved: provision.audit.proof.
 """
 
 import hashlib
+import hmac
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -22,9 +25,9 @@ from uuid6 import uuid7
 
 from provision.audit.events import Operation
 from provision.core.access import Actor
-from provision.core.errors import AccessDenied
-from provision.core.texts import N_
+from provision.core.errors import AccessDenied, ProvisionError
 from provision.storage.database import Database
+from provision.storage.encryption import chain_keys
 from provision.storage.models import AuditCheckpoint, AuditLink, LogStatus, ProvisionLog, utc_now
 
 GENESIS = "0" * 64
@@ -47,7 +50,10 @@ INTENT_FIELDS = (
     "started_at",
 )
 OUTCOME_FIELDS = ("uid", "status", "command", "exit_code", "stdout", "stderr", "error", "completed_at", "duration_ms")
-PHASES = {"intent": INTENT_FIELDS, "outcome": OUTCOME_FIELDS}
+ATTEMPT_FIELDS = ("uid", "error")
+PHASES = {"intent": INTENT_FIELDS, "attempt": ATTEMPT_FIELDS, "outcome": OUTCOME_FIELDS}
+UNREADABLE = (ValueError, TypeError, AttributeError, OverflowError)  # what a column raises that somebody has changed
+CHECKPOINT = "anchor"  # the phase of a link that speaks of no record, but of all checkpoints there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +82,6 @@ class Finish:
     duration_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChainReport:
-    """What `verify` found. `broken_at` is the number of the first link that is wrong."""
-
-    links: int
-    head: str
-    broken_at: int | None = None
-    reason: str | None = None
-
-    @property
-    def intact(self) -> bool:
-        return self.reason is None
-
-
 def record_intents(
     session: Session, actor: Actor, operation: Operation, items: Iterable[tuple[Subject, Mapping[str, Any]]]
 ) -> list[UUID]:
@@ -115,8 +107,9 @@ def record_intents(
         for subject, payload in items
     ]
     if rows:
-        session.execute(insert(ProvisionLog), rows)
-        _append(session, "intent", rows)
+        made = session.execute(insert(ProvisionLog).returning(ProvisionLog.uid, ProvisionLog.id), rows)
+        ids = dict(made.tuples().all())
+        _append(session, "intent", [{**row, "id": ids[row["uid"]]} for row in rows])
     return [row["uid"] for row in rows]
 
 
@@ -141,6 +134,15 @@ def record_outcomes(session: Session, finishes: Sequence[Finish]) -> None:
         statement = update(ProvisionLog.__table__).where(ProvisionLog.uid == bindparam("key"))  # type: ignore[arg-type]
         session.connection().execute(statement, [{**row, "key": row["uid"]} for row in rows])
         _append(session, "outcome", rows)
+
+
+def record_attempts(session: Session, reasons: Mapping[UUID, str]) -> None:
+    """Why these PENDING operations are not done yet."""
+    rows = [{"uid": uid, "error": _cut(reason)} for uid, reason in reasons.items()]
+    if rows:
+        statement = update(ProvisionLog.__table__).where(ProvisionLog.uid == bindparam("key"))  # type: ignore[arg-type]
+        session.connection().execute(statement, [{"key": row["uid"], "error": row["error"]} for row in rows])
+        _append(session, "attempt", rows)
 
 
 def record_done(
@@ -174,17 +176,25 @@ def denials(database: Database, actor: Actor, operation: Operation) -> Iterator[
 
 
 def _append(session: Session, phase: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add links in one piece: the chain has one end, so writers queue for it."""
+    keyed = bool(keys_of(session))
+    _link(session, phase, [(row["uid"], record_digest(phase, row, keyed=keyed)) for row in rows])
+
+
+def _link(session: Session, phase: str, told: Sequence[tuple[UUID, str]]) -> None:
+    """Add links in one piece: the chain has one end, so writers queue for it. `told`: about what, and its digest."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CHAIN_LOCK})
+    key = next(iter(keys_of(session)), None)
     seq, head = _head(session)
+    if key and head == GENESIS and phase != CHECKPOINT:
+        link_checkpoints(session)
+        seq, head = _head(session)
     now = utc_now()
     links = []
-    for row in rows:
+    for uid, digest in told:
         seq += 1
-        digest = record_digest(phase, row)
-        head = link_hash(head, seq, now, phase, row["uid"], digest)
-        links.append({"seq": seq, "at": now, "phase": phase, "log_uid": row["uid"], "digest": digest, "hash": head})
+        head = link_hash(head, seq, now, phase, uid, digest, key)
+        links.append({"seq": seq, "at": now, "phase": phase, "log_uid": uid, "digest": digest, "hash": head})
     session.execute(insert(AuditLink), links)
 
 
@@ -193,26 +203,41 @@ def _head(session: Session) -> tuple[int, str]:
     return (last.seq, last.hash) if last else start(session)
 
 
+def start(session: Session) -> tuple[int, str]:
+    """Number and hash of the link before the first one that is here."""
+    newest = select(AuditCheckpoint.seq, AuditCheckpoint.hash).order_by(AuditCheckpoint.seq.desc()).limit(1)
+    last = session.execute(newest).first()
+    return (last.seq, last.hash) if last else (0, GENESIS)
+
+
 def export_head(session: Session) -> dict[str, Any]:
-    """The chain's end, to be kept outside: a later `verify` against it notices a cut or rewritten tail."""
+    """The chain's end, to be kept outside: a later proof against it notices a cut or rewritten tail."""
     seq, head = _head(session)
     return {"links": seq, "head": head, "exported_at": utc_now().isoformat()}
 
 
-def record_digest(phase: str, record: Mapping[str, Any]) -> str:
+def record_digest(phase: str, record: Mapping[str, Any], *, keyed: bool = False) -> str:
     """SHA-256 of the record's fields of this phase as sorted JSON; times as microseconds UTC."""
-    plain = plain_record(phase, record)
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return _digest(plain_record(phase, record, keyed=keyed))
 
 
-def plain_record(phase: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    """The record's fields of this phase as JSON has them."""
-    return {name: _plain(record[name]) for name in PHASES[phase]}
+def plain_record(phase: str, record: Mapping[str, Any], *, keyed: bool = False) -> dict[str, Any]:
+    """The record's fields of this phase as JSON has them. The first releases, without a key, left the number out."""
+    number = ("id",) if keyed and phase == "intent" else ()
+    return {name: _plain(record[name]) for name in (*PHASES[phase], *number)}
 
 
-def link_hash(previous: str, seq: int, at: datetime, phase: str, log_uid: UUID, digest: str) -> str:
-    line = f"{previous}\n{seq}\n{at.isoformat(timespec='microseconds')}\n{phase}\n{log_uid}\n{digest}"
-    return hashlib.sha256(line.encode()).hexdigest()
+def _digest(plain: Any) -> str:
+    told = json.dumps(plain, sort_keys=True, separators=(",", ":"), default=repr)
+    return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()
+
+
+def link_hash(
+    previous: str, seq: int, at: datetime, phase: str, log_uid: UUID, digest: str, key: bytes | None = None
+) -> str:
+    """HMAC-SHA-256; without a key, as in the first releases, SHA-256."""
+    line = f"{previous}\n{seq}\n{at.isoformat(timespec='microseconds')}\n{phase}\n{log_uid}\n{digest}".encode()
+    return hmac.new(key, line, "sha256").hexdigest() if key else hashlib.sha256(line).hexdigest()
 
 
 def _plain(value: Any) -> Any:
@@ -233,89 +258,74 @@ def _cut(output: str | None) -> str | None:
     )
 
 
-# ---- verifying -----------------------------------------------------------------------------
+# ---- keys and checkpoints ------------------------------------------------------------------
 
 
-def start(session: Session) -> tuple[int, str]:
-    """Number and hash of the link before the first one that is here."""
-    last = session.scalar(select(AuditCheckpoint).order_by(AuditCheckpoint.seq.desc()).limit(1))
-    return (last.seq, last.hash) if last else (0, GENESIS)
+def keys_of(session: Session) -> tuple[bytes, ...]:
+    """The first one makes links, each of them proves one."""
+    return tuple(session.info.get("chain_keys", ()))
 
 
-def verify(session: Session, exported: Mapping[str, Any] | None = None) -> ChainReport:
-    """Walk the whole chain and the log beside it; `exported`: a head that was kept outside."""
-    begin = start(session)
-    report = follow(chain(session), begin, exported)
-    if not report.intact:
-        return report
-    if exported and report.links < exported["links"]:
-        missing = exported["links"] - report.links
-        return replace(report, broken_at=report.links + 1, reason=N_(f"the tail is cut off: {missing} links are gone"))
-    reason = _unlinked(session) or _unexplained(session, begin)
-    return replace(report, broken_at=report.links + 1, reason=reason) if reason else report
+def link_checkpoints(session: Session) -> None:
+    """A link that speaks of every checkpoint there is."""
+    _link(session, CHECKPOINT, [(uuid7(), checkpoint_digest(session))])
 
 
-def follow(
-    chain: Iterable[tuple[Any, Any]], begin: tuple[int, str], exported: Mapping[str, Any] | None = None
-) -> ChainReport:
-    """Link by link from `begin` on."""
-    seq, head = begin
-    for link, record in chain:
-        reason = _broken(link, record, seq, head)
-        if reason:
-            return ChainReport(seq, head, seq + 1, reason)
-        seq, head = link.seq, link.hash
-        if exported and seq == exported["links"] and head != exported["head"]:
-            return ChainReport(seq, head, seq, N_("the chain up to here is not the one whose head was exported"))
-    return ChainReport(seq, head)
+def checkpoint_digest(session: Session) -> str:
+    columns = (AuditCheckpoint.seq, AuditCheckpoint.hash, AuditCheckpoint.at, AuditCheckpoint.file)
+    rows = session.execute(select(*columns).order_by(AuditCheckpoint.seq))
+    return _digest([[_plain(value) for value in row] for row in rows])
 
 
-def chain(session: Session, up_to: int | None = None) -> Iterator[tuple[Any, Any]]:
-    """Each link with its record, or None where that is gone."""
-    links = AuditLink.__table__
-    log = ProvisionLog.__table__
-    statement = (
-        select(
-            links, log.c.id.label("log_id"), *(log.c[name] for name in dict.fromkeys(INTENT_FIELDS + OUTCOME_FIELDS))
+def open_keys(path: Path, database: Database, *, write: bool = True) -> None:
+    """Give the database the keys of that file, made at the first start. `write`: from here on they count.
+
+    Raises: ProvisionError where the file is gone, and the log was made with it.
+    """
+    if not path.exists() and _is_needed(database):
+        raise ProvisionError(
+            f"The key file {path} is gone, and the log was made with it. Put it back. If it is lost for good: "
+            "python -m provision key new; what was recorded until then can never be proved again.",
+            code="KEY_UNUSABLE",
         )
-        .outerjoin(log, log.c.uid == links.c.log_uid)
-        .order_by(links.c.seq)
-        .execution_options(yield_per=1000)
-    )
-    if up_to is not None:
-        statement = statement.where(links.c.seq <= up_to)
-    for row in session.execute(statement):
-        yield row, row._mapping if row.log_id is not None else None
+    database.chain_keys = chain_keys(path)
+    if write:
+        _begin_with_key(database)
 
 
-def _unexplained(session: Session, begin: tuple[int, str]) -> str | None:
-    """A checkpoint of which no record speaks was put there to hide what stood before it."""
-    if begin[0] == 0:
-        return None
-    payloads = session.scalars(select(ProvisionLog.payload).where(ProvisionLog.operation == ARCHIVE))
-    if any((payload.get("links"), payload.get("head")) == begin for payload in payloads):
-        return None
-    return N_(f"no record tells who moved the links up to {begin[0]} away")
+def _is_needed(database: Database) -> bool:
+    with database.read() as session:
+        return session.scalar(select(AuditLink.seq).where(AuditLink.phase == CHECKPOINT).limit(1)) is not None
 
 
-def _broken(link: Any, record: Mapping[str, Any] | None, seq: int, head: str) -> str | None:
-    if link.seq != seq + 1:
-        return N_(f"links {seq + 1} to {link.seq - 1} are gone")
-    if link.hash != link_hash(head, link.seq, link.at, link.phase, link.log_uid, link.digest):
-        return N_("the link does not follow from the one before: it was changed, moved or inserted")
-    if record is None:
-        return N_(f"the record {link.log_uid} is gone from the log")
-    if record_digest(link.phase, record) != link.digest:
-        return N_(f"the record {link.log_uid} was changed after it was written")
-    return None
+def _begin_with_key(database: Database) -> None:
+    """Go on with the key where the chain was begun without one, or with one that is lost."""
+    with database.read() as session:
+        if _head(session) == (0, GENESIS) or _has_key(session):
+            return
+    with database.write() as session:
+        noted = (ProvisionLog.status == LogStatus.PENDING, ProvisionLog.error.is_not(None))
+        pending = session.execute(select(ProvisionLog.uid, ProvisionLog.error).where(*noted))
+        told = [dict(row) for row in pending.mappings()]
+        if told:
+            _append(session, "attempt", told)
+        link_checkpoints(session)
 
 
-def _unlinked(session: Session) -> str | None:
-    """A log row that no link speaks of was inserted behind the program's back, or lost its link."""
-    for phase, statuses in (("intent", tuple(LogStatus)), ("outcome", (LogStatus.SUCCESS, LogStatus.FAILED))):
-        # Not “not in”: PostgreSQL would compare a million records with a million links each.
-        linked = select(AuditLink.seq).where(AuditLink.log_uid == ProvisionLog.uid, AuditLink.phase == phase)
-        stray = select(ProvisionLog.uid).where(ProvisionLog.status.in_(statuses), ~linked.exists())
-        if found := session.execute(stray.limit(1)).scalar():
-            return N_(f"the record {found} has no {phase} link: it was inserted, or the end of the chain is cut off")
-    return None
+def _has_key(session: Session) -> bool:
+    """Whether the newest link of this kind was made with one of our keys."""
+    newest = select(AuditLink).where(AuditLink.phase == CHECKPOINT).order_by(AuditLink.seq.desc()).limit(1)
+    try:
+        link = session.scalar(newest)
+    except UNREADABLE:
+        return False
+    if link is None:
+        return False
+    before = session.scalar(select(AuditLink.hash).where(AuditLink.seq == link.seq - 1)) or start(session)[1]
+    return is_keyed(link, before, keys_of(session))
+
+
+def is_keyed(link: Any, before: str, keys: Sequence[bytes]) -> bool:
+    """Whether one of the keys made this link."""
+    told = (before, link.seq, link.at, link.phase, link.log_uid, link.digest)
+    return any(link_hash(*told, key) == link.hash for key in keys)

@@ -30,13 +30,17 @@ def verify(
     if a record was changed, removed, inserted or moved.
     """
     session = session_of(context)
+    exported = _read_head(head) if head else None
     if archive:
-        report = verify_archive(archive)
+        report = verify_archive(archive, session.app.database.chain_keys, exported)
     else:
-        report = session.app.queries.verify_audit(session.actor, _read_head(head) if head else None)
+        report = session.app.queries.verify_audit(session.actor, exported, session.app.settings.data_dir / FOLDER)
     shown = {name: getattr(report, name) for name in ("intact", "links", "head", "broken_at", "reason")}
     if report.intact:
         return tell(as_json, shown, f"The log is intact: {report.links:,} links, the last one {report.head}.")
+    if report.broken_at is None:
+        unsure = f"The log is intact, but the head cannot be confirmed: {report.reason}."
+        return tell(as_json, shown, unsure, code=Code.DIFFERENT)
     return tell(as_json, shown, f"The log is broken at link {report.broken_at}: {report.reason}.", code=Code.DIFFERENT)
 
 

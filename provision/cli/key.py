@@ -1,4 +1,4 @@
-"""The key that seals waiting passwords: rotate, retire, new."""
+"""The key that seals waiting passwords: rotate, retire; it and the log's key: new."""
 
 import typer
 
@@ -32,7 +32,11 @@ def retire(context: typer.Context) -> int:
 @app.command()
 def new() -> int:
     """Make a key in place of one that is lost for good; what waits with the old one must be set again."""
-    path = get_settings().key_file
-    keys.make_new(path)
-    say(f"A new key is in {path}. Passwords that wait are FAILED at their next try: reset them.")
+    settings = get_settings()
+    for path in keys.make_new(settings.key_file, settings.chain_key_file):
+        say(f"A new key is in {path}.")
+        if path == settings.key_file:
+            say("Passwords that wait are FAILED at their next try: reset them.")
+        else:
+            say("What was recorded in the log before can no longer be proved.")
     return Code.DONE

@@ -39,7 +39,7 @@ from provision.core.errors import Conflict, InvalidInput
 from provision.core.texts import N_
 from provision.settings.config import Settings
 from provision.storage.database import Database
-from provision.storage.encryption import Sealer, add_old_keys
+from provision.storage.encryption import Sealer, add_old_keys, chain_keys
 from provision.storage.models import (
     AdminSession,
     Alias,
@@ -87,7 +87,7 @@ def write_backup(settings: Settings, target: Path) -> Contents:
             with os.fdopen(handle, "wb") as raw, database.snapshot() as connection:
                 with gzip.open(raw, "wt", compresslevel=5, encoding="utf-8") as file:
                     head = {"postroom": FORMAT, "made_at": made_at.isoformat(), "revision": revision}
-                    _write(file, {**head, "keys": settings.key_file.read_text().split()})
+                    _write(file, {**head, "keys": settings.key_file.read_text().split(), **_log_keys(settings)})
                     present = set(inspect(connection).get_table_names())
                     rows = {t.name: _write_table(file, connection, t.name) for t in TABLES if t.name in present}
                     _write(file, {"end": rows})
@@ -97,6 +97,12 @@ def write_backup(settings: Settings, target: Path) -> Contents:
             Path(name).unlink(missing_ok=True)
             raise
     return Contents(made_at, revision, rows)
+
+
+def _log_keys(settings: Settings) -> dict[str, list[str]]:
+    """None yet where no release with one was started here."""
+    path = settings.chain_key_file
+    return {"log_keys": path.read_text().split()} if path.exists() else {}
 
 
 def _write_table(file: IO[str], connection: Connection, name: str) -> int:
@@ -147,11 +153,14 @@ def restore_backup(settings: Settings, source: Path, actor: Actor) -> Contents:
         database.migrate(head["revision"])
         Sealer.from_file(settings.key_file)
         add_old_keys(settings.key_file, head["keys"])
+        database.chain_keys = chain_keys(settings.chain_key_file)
+        add_old_keys(settings.chain_key_file, head.get("log_keys", []))
         with database.write() as session:
             rows = _fill(session, lines)
             made_at = datetime.fromisoformat(head["made_at"])
             held = _hold(session, made_at)
         database.migrate()
+        chain.open_keys(settings.chain_key_file, database)
         with database.write() as session:
             payload = {"made_at": made_at.isoformat(), "held": held}
             chain.record_done(session, actor, Operation.DATABASE_RESTORE, [chain.Subject("database")], payload)

@@ -11,15 +11,19 @@ from provision.audit.events import Operation
 from provision.core.access import Actor, Permission
 from provision.core.errors import Conflict
 from provision.storage.database import Database
-from provision.storage.encryption import Sealer, add_key, keep_first_key
+from provision.storage.encryption import Sealer, add_key, keep_first_key, keys_in
 from provision.storage.sealed import reseal
 
 
-def make_new(path: Path) -> None:
-    """A key file in place of one that is lost for good. Raises: Conflict where there is one."""
-    if path.exists():
-        raise Conflict(f"{path} is there; to change the key: python -m provision key rotate", code="FILE_EXISTS")
-    Sealer.from_file(path)
+def make_new(*paths: Path) -> list[Path]:
+    """Key files in place of those that are lost for good; which. Raises: Conflict where all are there."""
+    lost = [path for path in paths if not path.exists()]
+    if not lost:
+        there = " and ".join(map(str, paths))
+        raise Conflict(f"{there} are there; to change the first: python -m provision key rotate", code="FILE_EXISTS")
+    for path in lost:
+        keys_in(path)
+    return lost
 
 
 def rotate(path: Path, database: Database, actor: Actor) -> int:

@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from provision.audit import chain
+from provision.audit import archive, chain
+from provision.audit.proof import ChainReport
 from provision.core.access import Actor, Permission
 from provision.core.address import as_stored
 from provision.core.errors import InvalidInput, NotFound
@@ -93,11 +95,13 @@ class LogReads(Reads):
         for part in self._in_parts(select(ProvisionLog.__table__).where(*conditions), ProvisionLog.id):
             yield from (cast(LogRow, dict(row)) for row in part)
 
-    def verify_audit(self, actor: Actor, exported: Mapping[str, Any] | None = None) -> chain.ChainReport:
-        """Walk the audit chain; `exported`: a head kept outside."""
+    def verify_audit(
+        self, actor: Actor, exported: Mapping[str, Any] | None = None, folder: Path | None = None
+    ) -> ChainReport:
+        """Walk the audit chain; `exported`: a head kept outside; `folder`: where moved records are."""
         actor.require(Permission.AUDIT_VERIFY)
         with self.database.read() as session:
-            return chain.verify(session, exported)
+            return archive.verify(session, exported, folder)
 
     def audit_head(self, actor: Actor) -> dict[str, Any]:
         actor.require(Permission.AUDIT_VERIFY)

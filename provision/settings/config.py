@@ -33,6 +33,7 @@ class Settings(Policy, BaseSettings):
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the data folder")
     database_password_file: Path | None = Field(None, description="file with the password that goes into the URL")
     secret_key_file: Path | None = Field(None, description="key that seals undelivered passwords; made at first start")
+    log_key_file: Path | None = Field(None, description="key that the log's chain is made with; made at first start")
     page_budget_seconds: float = Field(10.0, gt=0, le=60, description="longest a page waits for the mail server")
     session_idle_minutes: int = Field(30, ge=1, description="a sign-in ends after this long without a click")
     session_max_hours: int = Field(12, ge=1, description="a sign-in ends after this long in any case")
@@ -87,6 +88,10 @@ class Settings(Policy, BaseSettings):
     @property
     def key_file(self) -> Path:
         return self.secret_key_file or self.data_dir / "secret.key"
+
+    @property
+    def chain_key_file(self) -> Path:
+        return self.log_key_file or self.data_dir / "log.key"
 
 
 def _secret_in(file: Path) -> str:

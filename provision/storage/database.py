@@ -36,6 +36,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
+        self.chain_keys: tuple[bytes, ...] = ()  # for who writes the log (provision.audit.chain)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._inode: int | None = None
         self.engine = _sqlite_engine(url) if self.is_sqlite else _server_engine(url)
@@ -57,7 +58,8 @@ class Database:
         self._require_same_file()
         with self._translated(), self._connect() as connection:
             connection = connection.execution_options(immediate=immediate)
-            with Session(connection, expire_on_commit=False) as session:
+            info = {"chain_keys": self.chain_keys}
+            with Session(connection, expire_on_commit=False, info=info) as session:
                 yield session
 
     @contextmanager

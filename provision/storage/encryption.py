@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from base64 import urlsafe_b64decode
 from pathlib import Path
 
 import structlog
@@ -11,6 +12,23 @@ from provision.core.errors import InvalidInput, ProvisionError
 from provision.core.secret import Secret
 
 log = structlog.get_logger(__name__)
+
+
+def keys_in(path: Path) -> list[str]:
+    """Keys of a file, one a line; made with mode 0600 when it is not there. Raises: ProvisionError."""
+    try:
+        if not path.exists():
+            _make_key(path)
+        keys = path.read_text().split()
+        MultiFernet([Fernet(key) for key in keys])
+    except (ValueError, OSError) as error:
+        raise ProvisionError(f"The key file {path} cannot be used: {error}.", code="KEY_UNUSABLE") from None
+    return keys
+
+
+def chain_keys(path: Path) -> tuple[bytes, ...]:
+    """For the log's chain: the first one makes links, each proves one. Raises: as `keys_in`."""
+    return tuple(urlsafe_b64decode(key) for key in keys_in(path))
 
 
 class Sealer:
@@ -23,13 +41,8 @@ class Sealer:
 
     @classmethod
     def from_file(cls, path: Path) -> "Sealer":
-        """Keys of a file, one a line; made with mode 0600 when it is not there."""
-        try:
-            if not path.exists():
-                _make_key(path)
-            sealer = cls(path.read_text().split())
-        except (ValueError, OSError) as error:
-            raise ProvisionError(f"The key file {path} cannot be used: {error}.", code="KEY_UNUSABLE") from None
+        """Raises: as `keys_in`."""
+        sealer = cls(keys_in(path))
         sealer._path, sealer._stamp = path, _stamp(path)
         return sealer
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, update
 from sqlalchemy.orm import Session
 
 from provision.audit import chain
@@ -20,7 +19,7 @@ from provision.core.secret import Secret, hide
 from provision.core.state import Key, Outcome, key_of
 from provision.core.texts import N_
 from provision.core.traits import Traits
-from provision.storage.models import LogStatus, ProvisionLog
+from provision.storage.models import LogStatus
 from provision.sync.progress import FailedAttempt, mark_confirmed, mark_delivered, mark_failed, mark_owned, pending_logs
 from provision.sync.result import PushResult, RejectedChange
 from provision.sync.work import Item, Work
@@ -129,17 +128,14 @@ def _failed_attempt(item: Item, rejection: Rejection, policy: Policy, now: datet
 def _finish_failures(session: Session, failures: Sequence[FailedAttempt], done: PushAttempt) -> list[Finish]:
     """The ends of what is given up; the records of what is tried again say why it is not done yet."""
     by_key = {failure.item.key: failure for failure in failures}
-    finishes, errors = [], []
+    finishes, reasons = [], {}
     for item, log_uid in pending_logs(session, [failure.item for failure in failures]):
         failure = by_key[item.key]
         if failure.retry_at is None:
             finishes.append(_finish(log_uid, LogStatus.FAILED, done.outcomes.get(item.key), failure.error))
         else:
-            errors.append({"log_uid": log_uid, "why": failure.error})
-    if errors:
-        log = ProvisionLog.__table__
-        noted = update(log).where(log.c.uid == bindparam("log_uid")).values(error=bindparam("why"))  # type: ignore[arg-type]
-        session.connection().execute(noted, errors)
+            reasons[log_uid] = failure.error
+    chain.record_attempts(session, reasons)
     return finishes
 
 

@@ -23,8 +23,9 @@ pytestmark = pytest.mark.both_databases
 
 Attack = Callable[[Database], None]
 TRIGGERS = {
-    "provision_log": ("finished", "intent", "kept", "not_emptied"),
-    "audit_link": ("fixed", "kept", "not_emptied"),
+    "provision_log": ("finished", "intent", "kept", "new", "not_emptied"),
+    "audit_link": ("fixed", "kept", "new", "not_emptied"),
+    "audit_checkpoint": ("fixed", "kept", "new", "not_emptied"),
 }
 
 
@@ -215,14 +216,21 @@ def test_a_tail_that_was_cut_with_its_records_is_found_by_the_exported_head(hist
     assert (report.broken_at, "2 links are gone" in str(report.reason)) == (last - 1, True)
 
 
-def test_a_chain_that_was_computed_anew_is_found_by_the_exported_head(history: World) -> None:
-    head = history.app.queries.audit_head(history.alice)
+def test_a_chain_that_was_computed_anew_without_the_key_is_found(history: World) -> None:
     forge(history.app.database)
+    report = history.app.queries.verify_audit(history.alice)
+    assert "not made with the key" in str(report.reason)
+
+
+def test_a_chain_that_was_computed_anew_with_the_key_is_found_by_the_exported_head(history: World) -> None:
+    """Who has the data folder as well can do that."""
+    head = history.app.queries.audit_head(history.alice)
+    forge(history.app.database, history.app.database.chain_keys[0])
     assert history.app.queries.verify_audit(history.alice).intact
     assert not history.app.queries.verify_audit(history.alice, head).intact
 
 
-def forge(database: Database) -> None:
+def forge(database: Database, key: bytes | None = None) -> None:
     """Somebody with the source code: change the first record and all hashes after it."""
     with database.write() as session:
         log = session.query(ProvisionLog).order_by(ProvisionLog.id).first()
@@ -231,11 +239,12 @@ def forge(database: Database) -> None:
         session.flush()
         head = chain.GENESIS
         for link in session.query(AuditLink).order_by(AuditLink.seq):
-            row = session.query(ProvisionLog).filter(ProvisionLog.uid == link.log_uid).one()
-            link.digest = chain.record_digest(
-                link.phase, {c.name: getattr(row, c.name) for c in ProvisionLog.__table__.columns}
-            )
-            head = link.hash = chain.link_hash(head, link.seq, link.at, link.phase, link.log_uid, link.digest)
+            if link.phase != chain.CHECKPOINT:
+                row = session.query(ProvisionLog).filter(ProvisionLog.uid == link.log_uid).one()
+                record = {c.name: getattr(row, c.name) for c in ProvisionLog.__table__.columns}
+                link.digest = chain.record_digest(link.phase, record, keyed=key is not None)
+            told = (link.seq, link.at, link.phase, link.log_uid, link.digest)
+            head = link.hash = chain.link_hash(head, *told, key)
 
 
 def test_an_exported_head_stays_good_while_the_chain_grows(world: World) -> None:

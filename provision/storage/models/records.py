@@ -11,6 +11,7 @@ from uuid6 import uuid7
 from provision.storage.models.base import ASCII, Base, LogStatus, Row, TaskStatus, utc_now
 
 OPEN = text("finished_at IS NULL")
+CHECKPOINTS = text("phase = 'anchor'")
 
 
 class ProvisionLog(Base):
@@ -42,6 +43,7 @@ class ProvisionLog(Base):
     duration_ms: Mapped[int | None]
 
     __table_args__ = (
+        CheckConstraint("status IN ('PENDING', 'SUCCESS', 'FAILED')", name="status"),
         Index("ix_provision_log_resource", "resource_type", "resource_id", "status"),
         Index("ix_provision_log_resource_type", "resource_type", "id"),
         Index("ix_provision_log_started_at", "started_at"),
@@ -53,16 +55,22 @@ class ProvisionLog(Base):
 
 
 class AuditLink(Base):
-    """One link of the chain over the log: an intent or an outcome, hashed with the link before it."""
+    """One link of the chain over the log: of a record's intent, attempt or outcome, or of the checkpoints; hashed with
+    the link before it."""
 
     __tablename__ = "audit_link"
 
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     at: Mapped[datetime]
     phase: Mapped[str] = mapped_column(String(8))
-    log_uid: Mapped[UUID] = mapped_column(index=True)
+    log_uid: Mapped[UUID] = mapped_column(index=True)  # of a checkpoint's link: of its own
     digest: Mapped[str] = mapped_column(String(64))  # of the record's fields of this phase
     hash: Mapped[str] = mapped_column(String(64))  # of this link and the hash before
+
+    __table_args__ = (
+        CheckConstraint("phase IN ('intent', 'attempt', 'outcome', 'anchor')", name="phase"),
+        Index("ix_audit_link_checkpoint", "seq", sqlite_where=CHECKPOINTS, postgresql_where=CHECKPOINTS),
+    )
 
 
 class AuditCheckpoint(Base):
