@@ -32,6 +32,7 @@ NOBODY = "$2b${:02}$C6UzMDM.H6dfI/f/IKcEeO7ZUqMZpGzBXEtDQMQyJ3xTJvSsgLNyK"  # no
 UNKNOWN = "(unknown name)"  # people type their password there; so what was typed is not recorded
 SEEN_SECONDS = 60  # how exactly `last_seen_at` is kept
 FIRST_ADMIN = "admin"
+CLOCKS_DIFFER = timedelta(minutes=1)  # of several processes, by less
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,7 @@ class SignIn:
         insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
         session.execute(insert(SignInGuard).values(key=key, failures=0, since=now).on_conflict_do_nothing())
         guard = session.get_one(SignInGuard, key, with_for_update=True)
-        over = guard.locked_until <= now if guard.locked_until else guard.since < now - window
-        if over:
+        if self._is_over(guard, now):
             guard.failures, guard.since, guard.locked_until = 0, now, None
         if guard.locked_until or guard.failures >= limit:
             until = guard.locked_until or now + window
@@ -115,6 +115,14 @@ class SignIn:
             raise NotSignedIn(message, code="LOCKED", minutes=minutes)
         guard.failures += 1
         return guard.failures
+
+    def _is_over(self, guard: SignInGuard, now: datetime) -> bool:
+        """Also what was counted or locked while the clock was ahead: it has no end that can be waited for."""
+        if guard.since > now + CLOCKS_DIFFER:
+            return True
+        if guard.locked_until:
+            return not now < guard.locked_until <= now + self._window + CLOCKS_DIFFER
+        return guard.since < now - self._window
 
     @property
     def _window(self) -> timedelta:
@@ -170,9 +178,8 @@ class SignIn:
             row = session.scalar(statement)
         if row is None or not self._lives(row, now):
             return None
-        if seen and (now - row.last_seen_at).total_seconds() > min(
-            SEEN_SECONDS, 6 * self.settings.session_idle_minutes
-        ):
+        exactly = min(SEEN_SECONDS, 6 * self.settings.session_idle_minutes)
+        if seen and abs((now - row.last_seen_at).total_seconds()) > exactly:
             with suppress(DatabaseUnavailable), self.database.write() as session:  # nobody waits for a busy one
                 session.execute(update(AdminSession).where(AdminSession.id == row.id).values(last_seen_at=now))
         operator = row.operator
@@ -187,8 +194,11 @@ class SignIn:
         )
 
     def _lives(self, row: AdminSession, now: datetime) -> bool:
+        """One that was made while the clock was ahead has no end that can be waited for, and is over."""
         idle = timedelta(minutes=self.settings.session_idle_minutes)
-        return bool(row.operator.enabled and now < row.expires_at and now - row.last_seen_at < idle)
+        longest = timedelta(hours=self.settings.session_max_hours) + idle
+        ends = now < row.expires_at <= now + longest and now - row.last_seen_at < idle
+        return bool(row.operator.enabled and ends)
 
     def sign_out(self, who: SignedIn) -> None:
         """End this session, in every tab that uses it."""

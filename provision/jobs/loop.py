@@ -20,7 +20,7 @@ from provision.core.errors import Conflict, ProvisionError
 from provision.jobs.scheduled_tasks import run_next_task
 from provision.settings.policy import in_force
 from provision.storage.models import Server, utc_now
-from provision.sync.work import has_come, has_work
+from provision.sync.work import has_work, may_be_tried
 
 log = structlog.get_logger(__name__)
 
@@ -71,9 +71,9 @@ class Jobs:
         """Push what is due, look after servers that were not read for a while, import where that is asked for."""
         now = utc_now()
         with self.app.database.read() as session:  # one look for all, since it is made each second for ever
-            with_work = self._servers_with_work(session, now)
-            unread = _whose_turn(session, "last_probe_at", now, PROBE_EVERY)
             rules = in_force(session, self.app.settings)
+            with_work = self._servers_with_work(session, now, timedelta(seconds=rules.retry_cap_seconds))
+            unread = _whose_turn(session, "last_probe_at", now, PROBE_EVERY)
             every = timedelta(seconds=rules.auto_import_interval)
             to_import = rules.enable_auto_import and _whose_turn(session, "last_import_at", now, every)
         for server_id in with_work:
@@ -127,12 +127,12 @@ class Jobs:
             raise
 
     @staticmethod
-    def _servers_with_work(session: Session, now: datetime) -> list[int]:
+    def _servers_with_work(session: Session, now: datetime, longest: timedelta) -> list[int]:
         """Servers that may be tried now and have rows that are due, or delivered a moment ago and not confirmed."""
-        waiting = has_come(Server.next_attempt_at, now)
-        free = select(Server.id, Server.kind).where(waiting, Server.alarm.is_(None)).order_by(Server.id)
+        come = may_be_tried(now, longest)
+        free = select(Server.id, Server.kind).where(come, Server.alarm.is_(None)).order_by(Server.id)
         found = session.execute(free).all()
-        return [server.id for server in found if has_work(session, server.id, server.kind, now)]
+        return [server.id for server in found if has_work(session, server.id, server.kind, now, longest)]
 
     def _claim(self, candidates: Sequence[int], column: str, now: datetime, every: timedelta) -> list[int]:
         """The servers whose turn it is, each given to one process only."""

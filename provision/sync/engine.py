@@ -37,7 +37,7 @@ from provision.sync.progress import end_stale_confirmations, note_usage
 from provision.sync.recording import PushAttempt, pause, record
 from provision.sync.result import PushResult, PushStatus
 from provision.sync.work import (
-    LONGEST_PAUSE,
+    LONGEST_SILENCE,
     Work,
     has_pending,
     has_unconfirmed,
@@ -128,14 +128,16 @@ class Sync:
         end_stale_confirmations(self.database, server_id, now)
         with self.database.read() as session:
             server = _get_server(session, server_id)
-            is_pending = has_pending(session, server_id, now, ignore_backoff=ignore_backoff)
+            cap = timedelta(seconds=in_force(session, self.settings).retry_cap_seconds)
+            longest = None if ignore_backoff else cap
+            is_pending = has_pending(session, server_id, now, longest)
             if not is_pending and not has_unconfirmed(session, server_id):
                 return PushResult(
                     server.id, PushStatus.IDLE, message=N_("Nothing is waiting for this mail server.")
                 ), False
-            if not (ignore_backoff or force) and (wait := self._must_wait(server, is_pending, now)):
+            if not (ignore_backoff or force) and (wait := self._must_wait(server, is_pending, now, cap)):
                 return wait, False
-            work = load_work(session, self.sealer, server_id, now, ignore_backoff)
+            work = load_work(session, self.sealer, server_id, now, longest)
         total, again = PushResult(server_id, PushStatus.IDLE), False
         try:
             with closing(self._deliver(server, work, force, deadline)) as chunks:
@@ -149,8 +151,9 @@ class Sync:
         return total, again and total.status is PushStatus.DONE
 
     @staticmethod
-    def _must_wait(server: Server, is_pending: bool, now: datetime) -> PushResult | None:
-        if server.next_attempt_at and now < server.next_attempt_at <= now + LONGEST_PAUSE:
+    def _must_wait(server: Server, is_pending: bool, now: datetime, cap: timedelta) -> PushResult | None:
+        longest = LONGEST_SILENCE if server.silent_until == server.next_attempt_at else cap
+        if server.next_attempt_at and now < server.next_attempt_at <= now + longest:
             message = server.error or N_("The mail server could not be reached.")
             return PushResult(server.id, PushStatus.UNREACHABLE, message=message, retry_at=server.next_attempt_at)
         if is_pending and (until := quiet_until(server, now)):
@@ -305,7 +308,7 @@ def quiet_until(server: Server, now: datetime) -> datetime | None:
 def _silent_until(error: MailServerError) -> datetime | None:
     """Until when the server wants to hear nothing, where it said so."""
     asked = error.retry_after if isinstance(error, Unreachable) else None
-    return utc_now() + min(timedelta(seconds=asked), LONGEST_PAUSE) if asked else None
+    return utc_now() + min(timedelta(seconds=asked), LONGEST_SILENCE) if asked else None
 
 
 def _get_server(session: Session, server_id: int) -> Server:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select, true
+from sqlalchemy import ColumnElement, and_, not_, or_, select, true
 from sqlalchemy.orm import Session
 
 from provision.core.errors import ProvisionError
@@ -17,9 +17,10 @@ from provision.core.secret import Secret
 from provision.core.state import DesiredState, Key, Resource, WantedAlias, WantedMailbox, Wish
 from provision.servers.kinds import KINDS
 from provision.storage.encryption import Sealer
-from provision.storage.models import TABLES, Alias, Mailbox, Status, SyncStatus
+from provision.storage.models import TABLES, Alias, Mailbox, Server, Status, SyncStatus
 
-LONGEST_PAUSE = timedelta(days=1)  # that can be set between two tries
+LONGEST_SILENCE = timedelta(days=1)  # that a mail server may ask for
+CLOCKS_DIFFER = timedelta(minutes=1)  # by less; what was done further ahead was done while the clock was wrong
 
 OWN_COLUMNS: dict[type[Mailbox] | type[Alias], tuple[str, ...]] = {
     Mailbox: ("status", "quota_bytes", "quota_messages", "sealed_password", "erase_mail"),
@@ -53,18 +54,28 @@ class Work:
         return {key for key, item in self.items.items() if item.confirming}
 
 
-def has_come(moment: Any, now: datetime) -> ColumnElement[bool]:
+def has_come(moment: Any, now: datetime, longest: timedelta) -> ColumnElement[bool]:
     """Whether it is time. A time further ahead than the longest pause was written while the clock was wrong: it counts
     as reached."""
-    return or_(moment.is_(None), moment <= now, moment > now + LONGEST_PAUSE)
+    return or_(moment.is_(None), moment <= now, moment > now + longest)
 
 
-def _due(table: type[Mailbox] | type[Alias], now: datetime, ignore_backoff: bool) -> ColumnElement[bool]:
-    return or_(_pending(table, now, ignore_backoff), unconfirmed(table))
+def may_be_tried(now: datetime, longest: timedelta) -> ColumnElement[bool]:
+    """Of a mail server; one that has asked for silence may have to be left alone for longer."""
+    asked = Server.silent_until == Server.next_attempt_at
+    return or_(
+        has_come(Server.next_attempt_at, now, LONGEST_SILENCE),
+        and_(has_come(Server.next_attempt_at, now, longest), or_(Server.silent_until.is_(None), not_(asked))),
+    )
 
 
-def _pending(table: type[Mailbox] | type[Alias], now: datetime, ignore_backoff: bool) -> ColumnElement[bool]:
-    come = true() if ignore_backoff else has_come(table.next_attempt_at, now)
+def _due(table: type[Mailbox] | type[Alias], now: datetime, longest: timedelta | None) -> ColumnElement[bool]:
+    return or_(_pending(table, now, longest), unconfirmed(table))
+
+
+def _pending(table: type[Mailbox] | type[Alias], now: datetime, longest: timedelta | None) -> ColumnElement[bool]:
+    """`longest` pause between two tries; None: whatever pause there is counts as over."""
+    come = true() if longest is None else has_come(table.next_attempt_at, now, longest)
     return and_(table.sync_status == SyncStatus.PENDING, come)
 
 
@@ -72,9 +83,9 @@ def unconfirmed(table: type[Mailbox] | type[Alias]) -> ColumnElement[bool]:
     return and_(table.sync_status == SyncStatus.SYNCED, table.confirming.is_(True))  # as an index has them
 
 
-def has_pending(session: Session, server_id: int, now: datetime, *, ignore_backoff: bool = False) -> bool:
-    """Whether something is due that is not delivered yet. `ignore_backoff`: or waits for its next try."""
-    return any(has_row(session, table, server_id, _pending(table, now, ignore_backoff)) for table in TABLES.values())
+def has_pending(session: Session, server_id: int, now: datetime, longest: timedelta | None) -> bool:
+    """Whether something is due that is not delivered yet. `longest`: as for `_pending`."""
+    return any(has_row(session, table, server_id, _pending(table, now, longest)) for table in TABLES.values())
 
 
 def has_unconfirmed(session: Session, server_id: int, before: datetime | None = None) -> bool:
@@ -85,15 +96,17 @@ def has_unconfirmed(session: Session, server_id: int, before: datetime | None = 
             table,
             server_id,
             unconfirmed(table),
-            has_come(table.last_synced_at, before) if before else true(),
+            has_come(table.last_synced_at, before, CLOCKS_DIFFER) if before else true(),
         )
         for table in TABLES.values()
     )
 
 
-def has_work(session: Session, server_id: int, kind: str, now: datetime) -> bool:
+def has_work(session: Session, server_id: int, kind: str, now: datetime, longest: timedelta) -> bool:
     """Whether a push would find something to deliver, or to confirm."""
-    return has_pending(session, server_id, now) or has_unconfirmed(session, server_id, now - confirm_after(kind))
+    return has_pending(session, server_id, now, longest) or has_unconfirmed(
+        session, server_id, now - confirm_after(kind)
+    )
 
 
 def confirm_after(kind: str) -> timedelta:
@@ -109,13 +122,13 @@ def has_row(
     return session.scalar(found) is not None
 
 
-def load_work(session: Session, sealer: Sealer, server_id: int, now: datetime, ignore_backoff: bool) -> Work:
+def load_work(session: Session, sealer: Sealer, server_id: int, now: datetime, longest: timedelta | None) -> Work:
     """The due rows of a server in full."""
     items: dict[Key, Item] = {}
     mailboxes: dict[str, WantedMailbox] = {}
     aliases: dict[str, WantedAlias] = {}
     unreadable: list[Key] = []
-    for row in session.execute(_columns(Mailbox, server_id).where(_due(Mailbox, now, ignore_backoff))):
+    for row in session.execute(_columns(Mailbox, server_id).where(_due(Mailbox, now, longest))):
         item = _item(Resource.MAILBOX, row)
         items[item.key] = item
         password = _readable(sealer, row.sealed_password) if row.sealed_password else None
@@ -133,7 +146,7 @@ def load_work(session: Session, sealer: Sealer, server_id: int, now: datetime, i
             row.erase_mail,
             uid=None if row.owned else str(row.uid),
         )
-    for row in session.execute(_columns(Alias, server_id).where(_due(Alias, now, ignore_backoff))):
+    for row in session.execute(_columns(Alias, server_id).where(_due(Alias, now, longest))):
         item = _item(Resource.ALIAS, row)
         items[item.key] = item
         aliases[row.address] = WantedAlias(_wish(row.removing), tuple(row.destinations), row.owned, due=True)

@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 import time_machine
+from sqlalchemy import update
 
 from provision.app import open_postroom
 from provision.core.secret import Secret
 from provision.core.state import Change, Outcome, Resource, ServerState
+from provision.jobs.loop import Jobs
 from provision.queries import LogFilter
 from provision.servers.dms.files import DmsFiles
 from provision.services.new_mailbox import NewMailbox
 from provision.settings.config import Settings
-from provision.storage.models import LogStatus, Mailbox, Status, SyncStatus
+from provision.storage.models import LogStatus, Mailbox, Server, Status, SyncStatus, utc_now
 from provision.sync.result import PushStatus
 from tests.batches import note_batches
 from tests.conftest import HASH, OTHER_HASH, World, make_world
@@ -208,6 +210,31 @@ def test_nobody_waits_longer_than_the_budget_for_a_slow_server(settings: Setting
     with app.database.server_lock(world.server.id, 10) as is_over:
         assert is_over
     app.close()
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=40), timedelta(hours=20), timedelta(days=400)])
+def test_a_pause_that_began_while_the_clock_was_ahead_ends_by_the_right_one(world: World, ahead: timedelta) -> None:
+    """No pause is longer than the cap of the policy, so what is further ahead is due."""
+    world.app.settings.retry_base_seconds, world.app.settings.retry_cap_seconds = 100, 900
+    break_volume(world)
+    with time_machine.travel(utc_now() + ahead):
+        row = world.add("anna@example.com")
+        assert world.app.sync.push(world.server.id).status is PushStatus.UNREACHABLE
+    mend_volume(world)
+    Jobs(world.app).sweep()
+    assert world.reload(row).sync_status == SyncStatus.SYNCED
+
+
+def test_a_rows_own_pause_ends_by_the_right_clock_too(world: World) -> None:
+    world.app.settings.retry_base_seconds, world.app.settings.retry_cap_seconds = 100, 900
+    break_volume(world)
+    row = world.add("anna@example.com")
+    mend_volume(world)
+    with world.app.database.write() as session:
+        session.execute(update(Server).values(next_attempt_at=None, error=None))
+        session.execute(update(Mailbox).values(next_attempt_at=utc_now() + timedelta(hours=3)))
+    Jobs(world.app).sweep()
+    assert world.reload(row).sync_status == SyncStatus.SYNCED
 
 
 def test_a_lost_write_that_cannot_be_sent_again_is_no_longer_synced(world: World) -> None:

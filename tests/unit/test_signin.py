@@ -84,6 +84,38 @@ def test_a_page_that_refreshes_itself_is_no_sign_of_life(postroom: Postroom, ali
         assert postroom.sign_in.current(token, seen=False) is None
 
 
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=3), timedelta(days=400)])
+def test_a_session_made_while_the_clock_was_ahead_is_over(
+    postroom: Postroom, alice: Operator, ahead: timedelta
+) -> None:
+    with time_machine.travel(utc_now() + ahead):
+        token = postroom.sign_in.open_session(alice.uid, IP)
+        assert postroom.sign_in.current(token)
+    assert postroom.sign_in.current(token, seen=False) is None
+
+
+def test_a_clock_put_back_by_minutes_signs_nobody_out_and_gives_nobody_more_time(
+    postroom: Postroom, alice: Operator
+) -> None:
+    with time_machine.travel(utc_now() + timedelta(minutes=20)):
+        token = postroom.sign_in.open_session(alice.uid, IP)
+    assert postroom.sign_in.current(token)
+    with time_machine.travel(utc_now() + timedelta(minutes=31)):
+        assert postroom.sign_in.current(token) is None
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=30), timedelta(days=400)])
+@pytest.mark.parametrize("tries", [4, 6])
+def test_a_lock_made_while_the_clock_was_ahead_is_over(
+    postroom: Postroom, alice: Operator, ahead: timedelta, tries: int
+) -> None:
+    with time_machine.travel(utc_now() + ahead):
+        for _ in range(tries):
+            refusal(postroom, "alice", WRONG)
+    assert [refusal(postroom, "alice", WRONG) for _ in range(4)] == ["WRONG_CREDENTIALS"] * 4
+    assert postroom.sign_in.check("alice", PASSWORD, IP) == alice.uid
+
+
 def test_signing_out_ends_it_for_good(postroom: Postroom, alice: Operator) -> None:
     token = postroom.sign_in.open_session(alice.uid, IP)
     who = postroom.sign_in.current(token)
