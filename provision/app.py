@@ -15,8 +15,10 @@ from provision.services import Services, open_services
 from provision.settings.config import Settings, get_settings
 from provision.storage.database import Database
 from provision.storage.encryption import Sealer
+from provision.storage.half_written import remove_leftovers
 from provision.storage.models import Operator
 from provision.storage.sealed import open_sealer
+from provision.storage.trouble import require_data_folder
 from provision.sync.engine import Sync
 
 
@@ -39,9 +41,10 @@ class Postroom:
 def open_postroom(settings: Settings | None = None, *, migrate: bool = True, deliver: bool = True) -> Postroom:
     """Open the database, bring it up to date, make the key at first start. `deliver`: see Services."""
     settings = settings or get_settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    require_data_folder(settings.data_dir)
     database = Database(settings.url)
     if migrate:
+        remove_leftovers(settings.data_dir)
         database.migrate()
     sealer = open_sealer(settings.key_file, database)
     chain.open_keys(settings.chain_key_file, database, write=migrate)

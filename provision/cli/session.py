@@ -17,6 +17,7 @@ from provision.core.access import Actor
 from provision.core.errors import InvalidInput
 from provision.settings.config import get_settings
 from provision.storage.models import Alias, Mailbox, Server
+from provision.storage.trouble import require_data_folder
 from provision.telemetry import serverlog
 
 LOG_NAME = "cli.log"
@@ -55,7 +56,7 @@ class Session:
     @cached_property
     def app(self) -> Postroom:
         settings = get_settings()
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        require_data_folder(settings.data_dir)
         _log_to(settings.data_dir / LOG_NAME)
         self._opened = open_postroom(settings)
         return self._opened

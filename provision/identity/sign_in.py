@@ -25,8 +25,9 @@ from provision.core.passwords import PasswordRules, check_password
 from provision.core.secret import Secret
 from provision.settings.config import Settings
 from provision.settings.policy import in_force
-from provision.storage.database import Database, DatabaseUnavailable
+from provision.storage.database import Database
 from provision.storage.models import AdminSession, Operator, SignInGuard, utc_now
+from provision.storage.trouble import DatabaseUnavailable
 
 NOBODY = "$2b${:02}$C6UzMDM.H6dfI/f/IKcEeO7ZUqMZpGzBXEtDQMQyJ3xTJvSsgLNyK"  # nobody's; costs as much as a real one
 UNKNOWN = "(unknown name)"  # people type their password there; so what was typed is not recorded

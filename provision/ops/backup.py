@@ -7,7 +7,6 @@ Sign-ins and kept answers of the API are left out: an old backup must not bring 
 import gzip
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -40,6 +39,7 @@ from provision.core.texts import N_
 from provision.settings.config import Settings
 from provision.storage.database import Database
 from provision.storage.encryption import Sealer, add_old_keys, chain_keys
+from provision.storage.half_written import half_written
 from provision.storage.models import (
     AdminSession,
     Alias,
@@ -80,9 +80,8 @@ def write_backup(settings: Settings, target: Path) -> Contents:
 
     Raises: DatabaseUnavailable, OSError.
     """
-    with closing(Database(settings.url)) as database:
+    with closing(Database(settings.url)) as database, half_written(settings.data_dir, target) as (name, handle):
         revision, made_at = database.revision() or "", utc_now()
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # its mode is 0600
         try:
             with os.fdopen(handle, "wb") as raw, database.snapshot() as connection:
                 with gzip.open(raw, "wt", compresslevel=5, encoding="utf-8") as file:

@@ -1,6 +1,5 @@
 """Examine an installation: what is well, what is not, and what to do about it. Nothing is changed."""
 
-import os
 import shutil
 import stat
 import time
@@ -20,6 +19,7 @@ from provision.storage.database import Database
 from provision.storage.encryption import Sealer
 from provision.storage.models import Alias, Mailbox, ProvisionLog, Server, SyncStatus, utc_now
 from provision.storage.sealed import is_needed, unreadable
+from provision.storage.trouble import RESTORE, DatabaseUnavailable, require_data_folder
 
 LOW_DISK = 500 << 20  # bytes
 LATE = timedelta(minutes=5)
@@ -52,7 +52,10 @@ class Finding:
 def examine(settings: Settings) -> Iterator[Finding]:
     """Every check there is, in the order in which one needs the other; what cannot be looked at is not listed."""
     with closing(Database(settings.url)) as database:
-        found = [*_data_folder(settings.data_dir), *_key_file(settings.key_file), *_database(database)]
+        found = [*_data_folder(settings.data_dir), *_key_file(settings.key_file)]
+        of_the_log = _key_file(settings.chain_key_file, "log key")
+        found += [finding for finding in of_the_log if finding.verdict is not Verdict.WELL]
+        found += _database(database)
         if not settings.key_file.exists() and not _has_problem(found) and is_needed(database):
             found.append(_problem(WAITING, "The key that they were sealed with is gone.", PUT_BACK))
     yield from found
@@ -87,8 +90,10 @@ def _data_folder(folder: Path) -> Iterator[Finding]:
     if not folder.is_dir():
         yield _problem(about, f"{folder.absolute()} is not there.", "Make it, or set POSTROOM_DATA_DIR.")
         return
-    if not os.access(folder, os.W_OK | os.X_OK):
-        yield _problem(about, f"{folder.absolute()} cannot be written.", f"Give it to user {os.geteuid()}.")
+    try:
+        require_data_folder(folder)
+    except DatabaseUnavailable as error:
+        yield _problem(about, error.facts, error.advice)
         return
     free = shutil.disk_usage(folder).free
     if free < LOW_DISK:
@@ -99,8 +104,7 @@ def _data_folder(folder: Path) -> Iterator[Finding]:
         yield _well(about, f"{folder.absolute()}, {free >> 30} GB free.")
 
 
-def _key_file(path: Path) -> Iterator[Finding]:
-    about = "key"
+def _key_file(path: Path, about: str = "key") -> Iterator[Finding]:
     if not path.exists():
         yield _warning(about, f"{path} is not there.", "It is made at the first start. If there was one, put it back.")
         return
@@ -111,7 +115,7 @@ def _key_file(path: Path) -> Iterator[Finding]:
         return
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         yield _warning(about, f"Others than its owner can read {path}.", f"chmod 600 {path}")
-    elif (count := len(path.read_text().split())) > 1:
+    elif about == "key" and (count := len(path.read_text().split())) > 1:
         yield _warning(
             about, f"{count} keys are in {path}.", "When all processes run on: python -m provision key retire"
         )
@@ -131,8 +135,12 @@ def _database(database: Database) -> Iterator[Finding]:
             return
         with database.read() as session:
             version = session.scalar(text("SELECT sqlite_version()" if database.is_sqlite else "SHOW server_version"))
-    except ProvisionError as error:
-        yield _problem(about, error.message, "Start it, or correct POSTROOM_DATABASE_URL.")
+            damage = session.scalar(text("PRAGMA quick_check(1)")) if database.is_sqlite else "ok"
+    except DatabaseUnavailable as error:
+        yield _problem(about, error.facts, error.advice or "Start it, or correct POSTROOM_DATABASE_URL.")
+        return
+    if damage != "ok":
+        yield _problem(about, f"The database file {database.path} is damaged: {damage}", RESTORE)
         return
     yield _well(about, f"{'SQLite' if database.is_sqlite else 'PostgreSQL'} {version} answers.")
     if has == needs:

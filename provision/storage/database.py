@@ -1,6 +1,5 @@
 """The database: engine, transactions, migrations, and the lock that makes one writer per mail server."""
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -12,23 +11,27 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from sqlalchemy_dlock.factory import create_sadlock
 
-from provision.core.errors import InvalidInput, ProvisionError
+from provision.core.errors import InvalidInput
 from provision.core.texts import N_
+from provision.storage.trouble import (
+    DatabaseUnavailable,
+    FileWatch,
+    keep_to_owner,
+    require_data_folder,
+    require_not_emptied,
+    told,
+    writable,
+)
 
 MIGRATION_SECONDS = 300  # longest that another process is waited for
 LOCK_POLL_SECONDS = 0.1
 BUSY_SECONDS = 10  # for a connection, and for SQLite's write lock: nobody waits longer for a page
 ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-class DatabaseUnavailable(ProvisionError):
-    code = "DATABASE_UNAVAILABLE"
-    status = 503
 
 
 class Database:
@@ -38,8 +41,9 @@ class Database:
         self.url = make_url(url)
         self.chain_keys: tuple[bytes, ...] = ()  # for who writes the log (provision.audit.chain)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._inode: int | None = None
+        self.path = self.url.database if self.is_sqlite else None
         self.engine = _sqlite_engine(url) if self.is_sqlite else _server_engine(url)
+        self._files = FileWatch(self.path, self.engine) if self.path else None
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -55,44 +59,36 @@ class Database:
 
     @contextmanager
     def _session(self, immediate: bool) -> Iterator[Session]:
-        self._require_same_file()
+        if self._files:
+            self._files.require_same()
         with self._translated(), self._connect() as connection:
             connection = connection.execution_options(immediate=immediate)
             info = {"chain_keys": self.chain_keys}
             with Session(connection, expire_on_commit=False, info=info) as session:
                 yield session
+                if self._files:
+                    self._files.note()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         """What the driver says, as a sentence. Raises: DatabaseUnavailable, InvalidInput."""
         try:
             yield
-        except OperationalError as error:
-            raise DatabaseUnavailable(f"The database cannot be used now: {_reason(error)}.") from error
         except DataError:  # PostgreSQL takes no NUL, and no more than a column holds
             raise InvalidInput("The database cannot hold or look for such a text or number.") from None
+        except DBAPIError as error:
+            if sentence := told(error, self.path):
+                raise sentence from error
+            raise
 
     def _connect(self) -> Connection:
         """Raises: DatabaseUnavailable when all connections stay in use."""
         try:
             return self.engine.connect()
         except PoolTimeout:
-            raise DatabaseUnavailable("The database cannot be used now: all connections to it are in use.") from None
-
-    def _require_same_file(self) -> None:
-        """A file that was removed or replaced while it is open would take every change, and lose it.
-
-        Raises: DatabaseUnavailable.
-        """
-        if not self.is_sqlite or not self.url.database:
-            return
-        inode = _inode(self.url.database)
-        if self._inode is None:
-            self._inode = inode
-        elif inode != self._inode:
             raise DatabaseUnavailable(
-                f"The database file {self.url.database} was removed or replaced. Put it back, or start Postroom again."
-            )
+                N_("The database cannot be used now: all connections to it are in use.")
+            ) from None
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -103,19 +99,26 @@ class Database:
 
     def migrate(self, revision: str = "head") -> None:
         """Bring the tables to this release's form, or to an earlier one's that a backup has. Replicas start at once."""
-        if self.is_sqlite and self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-        config = _alembic()
-        with self._lock("migration", MIGRATION_SECONDS) as locked, self._translated(), self._connect() as connection:
+        if self.path:
+            require_data_folder(Path(self.path).parent)
+        with self._lock("migration", MIGRATION_SECONDS) as locked, self._translated():
             if not locked:
-                raise DatabaseUnavailable("Another process is changing the tables; start again when it is done.")
-            config.attributes["connection"] = connection.execution_options(immediate=True)
-            command.upgrade(config, revision)
+                raise DatabaseUnavailable(N_("Another process is changing the tables."), N_("Start when it is done."))
+            if self.path:
+                require_not_emptied(self.path)
+            with self._connect() as connection:
+                config = _alembic()
+                config.attributes["connection"] = connection.execution_options(immediate=True)
+                command.upgrade(config, revision)
+        if self.path:
+            keep_to_owner(self.path)
 
     def revision(self) -> str | None:
         """What form the tables have; None: there are none. Raises: DatabaseUnavailable."""
-        if self.is_sqlite and not Path(self.url.database or "").exists():
+        if self.path and not Path(self.path).exists():
             return None
+        if self.path:
+            require_not_emptied(self.path)
         with self.read() as session:
             return MigrationContext.configure(session.connection()).get_current_revision()
 
@@ -158,6 +161,9 @@ class Database:
         except Timeout:
             yield False
             return
+        except OSError as error:
+            facts = N_(f"The lock {lock.lock_file} cannot be taken: {error.strerror}.")
+            raise DatabaseUnavailable(facts, writable(lock.lock_file)) from None
         try:
             yield True
         finally:
@@ -165,13 +171,6 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
-
-
-def _inode(path: str) -> int | None:
-    try:
-        return os.stat(path).st_ino
-    except OSError:
-        return None
 
 
 def _alembic() -> AlembicConfig:
@@ -218,7 +217,3 @@ def _server_engine(url: str) -> Engine:
         pool_timeout=BUSY_SECONDS,
         connect_args={"connect_timeout": 5, "application_name": "postroom"},
     )
-
-
-def _reason(error: OperationalError) -> str:
-    return str(error.orig).strip().splitlines()[0] if error.orig else N_("no reason given")

@@ -28,9 +28,9 @@ from provision.core.errors import AccessDenied, Conflict, InvalidInput, NotFound
 from provision.core.secret import Secret
 from provision.core.texts import N_
 from provision.identity.sign_in import actor_of
-from provision.storage.database import DatabaseUnavailable
 from provision.storage.models import Domain, ImportJob, Operator, ScheduledTask, TaskStatus, utc_now
 from provision.storage.tasks import LostLease, Step, cancel, record, schedule
+from provision.storage.trouble import DatabaseUnavailable
 from provision.telemetry import serverlog
 from provision.transfer.csv_io import ImportResult, import_sheet, rejected_csv
 from provision.transfer.csv_reader import RowError, Sheet, read_rows

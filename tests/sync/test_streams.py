@@ -9,7 +9,8 @@ import pytest
 from provision.core.access import Actor
 from provision.queries import LogFilter, MailboxFilter
 from provision.queries.lists import PART
-from provision.storage.database import Database, DatabaseUnavailable
+from provision.storage.database import Database
+from provision.storage.trouble import DatabaseUnavailable
 from tests.bench.logrows import fill_log
 from tests.bench.world import fill
 from tests.conftest import World

@@ -5,7 +5,9 @@ import gc
 import hashlib
 import importlib
 import logging
+import os
 import re
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,8 +22,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.app import MOUNT, create_api
 from api.errors import answer
 from api.health import metrics_endpoint
-from provision.app import create_first_admin
-from provision.core.errors import AccessDenied
+from provision.app import Postroom, create_first_admin
+from provision.core.errors import AccessDenied, ProvisionError
 from provision.core.networks import is_within
 from provision.identity.sign_in import FIRST_ADMIN
 from provision.jobs.loop import Jobs
@@ -67,13 +69,7 @@ def middleware() -> list[Middleware]:
 async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     """Open the product, tell the first admin's password, start the jobs; then keep what is loaded out of the
     garbage collector's way: Streamlit collects after each run, which would cost 70 ms."""
-    serverlog.configure(get_settings().log_format)
-    product = postroom()
-    password = create_first_admin(product)
-    if password:
-        print(f"Postroom: sign in as “{FIRST_ADMIN}” with the one-time password {password.reveal()}", flush=True)
-    for sentence in add_named_server(product):
-        print(f"Postroom: {sentence}", flush=True)
+    product = _opened()
     logging.getLogger(BARE_MODE).setLevel(logging.ERROR)  # importing outside a page is meant here
     for name in PRELOADED:
         importlib.import_module(name)
@@ -89,6 +85,22 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
         if jobs:
             jobs.stop()
         product.close()
+
+
+def _opened() -> Postroom:
+    """What stands in the way of a start is a sentence: a server would print what led to it, in 60 lines."""
+    try:
+        serverlog.configure(get_settings().log_format)
+        product = postroom()
+        password = create_first_admin(product)
+        if password:
+            print(f"Postroom: sign in as “{FIRST_ADMIN}” with the one-time password {password.reveal()}", flush=True)
+        for sentence in add_named_server(product):
+            print(f"Postroom: {sentence}", flush=True)
+    except ProvisionError as error:
+        print(f"Postroom does not start. {error.message}", file=sys.stderr, flush=True)
+        os._exit(1)
+    return product
 
 
 def content_security_policy() -> str:
