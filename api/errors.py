@@ -1,5 +1,6 @@
 """Whatever goes wrong becomes `{error, code, details}` with its status, here and nowhere else."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from provision.core.access import Actor
 from provision.core.errors import ForeignDomain, InvalidInput, NotFound, ProvisionError
 from provision.telemetry import serverlog
 
+MAX_ECHO = 200  # characters
+ENDLESS = re.compile(rf"\S{{{MAX_ECHO + 1},}}")
 CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE"}
 
 
@@ -24,7 +27,16 @@ def install(app: FastAPI) -> None:
 
 
 def body(error: ProvisionError) -> dict[str, Any]:
-    return {"error": error.message, "code": error.code, "details": jsonable_encoder(error.details)}
+    return {"error": _short(error.message), "code": error.code, "details": _short(jsonable_encoder(error.details))}
+
+
+def _short(value: Any) -> Any:
+    """What somebody sent is given back in 200 characters at most."""
+    if isinstance(value, str):
+        return ENDLESS.sub(lambda found: f"{found[0][: MAX_ECHO - 1]}…", value)
+    if isinstance(value, dict):
+        return {_short(name): _short(one) for name, one in value.items()}
+    return [_short(one) for one in value] if isinstance(value, list) else value
 
 
 def answer(error: ProvisionError, *, status: int | None = None) -> JSONResponse:
@@ -58,7 +70,8 @@ async def _on_malformed(request: Request, error: RequestValidationError) -> JSON
 
 
 def _place(parts: Sequence[Any]) -> str:
-    return ".".join(str(part) for part in parts if part != "body") or "body"
+    place = ".".join(str(part)[:MAX_ECHO] for part in parts if part != "body") or "body"
+    return place if len(place) <= MAX_ECHO else place[: MAX_ECHO - 1] + "…"
 
 
 async def _on_http_error(request: Request, error: HTTPException) -> JSONResponse:

@@ -32,9 +32,11 @@ from provision.settings.config import get_settings
 from provision.telemetry import serverlog
 from webui.http import endpoints, import_endpoints
 from webui.http.base_path import base_path, path_below, url_for
+from webui.http.connections import watch_connections
 from webui.http.proxies import RealAddress
 from webui.http.request_log import RequestLog
 from webui.http.running import jobs_alive, postroom, watch
+from webui.http.strangers import BodiesInTime, KnownHosts, Strangers, Uploads
 from webui.http.timers import TimersWait
 
 SCRIPT = Path(__file__).resolve().parent.parent / "main.py"
@@ -62,7 +64,18 @@ def routes() -> list[BaseRoute]:
 
 
 def middleware() -> list[Middleware]:
-    return [Middleware(kind) for kind in (SecurityHeaders, RealAddress, RequestLog, AllowedNetworks, TimersWait)]
+    outermost_first = (
+        SecurityHeaders,
+        RealAddress,
+        RequestLog,
+        AllowedNetworks,
+        KnownHosts,
+        BodiesInTime,
+        Uploads,
+        Strangers,
+        TimersWait,
+    )
+    return [Middleware(kind) for kind in outermost_first]
 
 
 @asynccontextmanager
@@ -70,6 +83,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     """Open the product, tell the first admin's password, start the jobs; then keep what is loaded out of the
     garbage collector's way: Streamlit collects after each run, which would cost 70 ms."""
     product = _opened()
+    watch_connections()
     logging.getLogger(BARE_MODE).setLevel(logging.ERROR)  # importing outside a page is meant here
     for name in PRELOADED:
         importlib.import_module(name)

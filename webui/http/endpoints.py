@@ -36,7 +36,7 @@ async def set_cookie(request: Request) -> Response:
     response = RedirectResponse(back, 303, headers={"cache-control": "no-store"})
     browser = request.cookies.get(sessions.XSRF_COOKIE, "")
     token = sessions.redeem(request.query_params.get("ticket", ""), browser)
-    if token:
+    if token and _is_from_here(request):
         response.set_cookie(sessions.COOKIE, token.reveal(), secure=True, httponly=True, samesite="strict", path="/")
     return response
 
@@ -44,9 +44,13 @@ async def set_cookie(request: Request) -> Response:
 async def drop_cookie(request: Request) -> Response:
     """Only from our own pages: another site shall not sign people out."""
     response = RedirectResponse(url_for("/"), 303, headers={"cache-control": "no-store"})
-    if request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none"):
+    if _is_from_here(request):
         response.delete_cookie(sessions.COOKIE, secure=True, httponly=True, samesite="strict", path="/")
     return response
+
+
+def _is_from_here(request: Request) -> bool:
+    return request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
 
 
 # ---- exports -------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from threading import Lock
 from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
@@ -143,10 +143,11 @@ def redeem(ticket: str, browser: str) -> Secret | None:
         kept = _tickets.pop(ticket, None)
     if kept is None or kept.expires < time.monotonic():
         return None
-    return kept.token if secrets.compare_digest(kept.browser.encode(), browser.encode()) else None
+    same = secrets.compare_digest(kept.browser.encode(), browser.encode())
+    return kept.token if same and browser else None  # without a cookie any browser would be the same
 
 
-def of_request(request: Request) -> SignedIn | None:
+def of_request(request: HTTPConnection) -> SignedIn | None:
     token = request.cookies.get(COOKIE)
     ip = request.client.host if request.client else None
     return postroom().sign_in.current(Secret(token), ip) if token else None
