@@ -114,6 +114,11 @@ class Actor:
         if thing is not None and not self.reaches(thing.domain_id):
             raise ForeignDomain(f"{thing.address} is in a domain that is not yours.", permission=str(permission))
 
+    def require_everywhere(self) -> None:
+        """For what is done once for all domains. Raises: AccessDenied."""
+        if self.domains is not None:
+            raise AccessDenied("This is of all domains, and you are kept to some.", permission="everywhere")
+
     def require_rank(self, holder: Role | None, address: str) -> None:
         """Nobody changes the mailbox of an operator who outranks them.
 

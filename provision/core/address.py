@@ -42,7 +42,8 @@ def normalise(text: str) -> str:
         raise InvalidEmail(
             f"“{shorten(text)}” is not a mail address: it needs a name, @ and a domain.", value=shorten(text)
         )
-    address = f"{local.lower()}@{normalise_domain(domain)}"
+    # The KELVIN SIGN is no K, though `lower` makes a k of it: it would be somebody else's address.
+    address = f"{local.lower() if local.isascii() else local}@{normalise_domain(domain)}"
     if reason := refusal(address):
         raise InvalidEmail(f"“{shorten(text)}” cannot be used: {reason}.", value=shorten(text))
     return address
@@ -71,10 +72,10 @@ def _local_refusal(local: str) -> str | None:
         return None
     if len(local) > MAX_LOCAL:
         return N_(f"the part before @ is longer than {MAX_LOCAL} characters")
-    if local != local.lower():
-        return N_("it has capital letters, with which nobody can log in")
     if not local.isascii():
         return N_("the part before @ has letters outside a–z")
+    if local != local.lower():
+        return N_("it has capital letters, with which nobody can log in")
     return N_(
         "the part before @ may hold a–z, 0–9 and . _ + = - & ' only, begin with a letter, digit or _, "
         "and not end in a dot or hold two in a row"
@@ -101,6 +102,12 @@ def domain_refusal(domain: str) -> str | None:
 
 def domain_of(address: str) -> str:
     return address.rpartition("@")[2]
+
+
+def without_extension(address: str) -> str:
+    """Where mail to `name+something` goes if that is nobody's own address."""
+    local, at, domain = address.rpartition("@")
+    return f"{local.partition('+')[0] or local}{at}{domain}"
 
 
 def readable(address: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from provision.core.texts import N_
 from provision.storage.models import Server, SyncStatus
 from provision.sync.engine import quiet_seconds, quiet_until
-from provision.sync.work import LONGEST_PAUSE
+from provision.sync.work import LONGEST_SILENCE
 
 
 class Remedy(StrEnum):
@@ -103,4 +103,4 @@ def _because(code: str, reason: str, next_attempt_at: datetime | None, remedy: R
 
 def _later(now: datetime, *moments: datetime | None) -> datetime | None:
     """The last of them. What is further ahead than any pause was set while the clock was wrong: that holds nothing."""
-    return max((moment for moment in moments if moment and moment <= now + LONGEST_PAUSE), default=None)
+    return max((moment for moment in moments if moment and moment <= now + LONGEST_SILENCE), default=None)

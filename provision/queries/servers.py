@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from provision.core.access import Actor, Permission
 from provision.core.errors import NotFound
 from provision.core.state import Resource
+from provision.core.texts import N_
 from provision.core.traits import Feature
 from provision.queries.explain import Explanation, explain_server
 from provision.queries.lists import (
@@ -44,6 +45,8 @@ from provision.sync.engine import quiet_until
 OPERATOR_COLUMNS = columns(OperatorRow, Operator)
 HEALTH_COLUMNS = columns(ServerRow, Server)
 FULL_PERCENT = 90  # of its quota: from there on a mailbox is counted as nearly full
+UNREACHABLE = N_("The mail server cannot be reached.")
+HALTED = N_("It waits until a super admin has looked.")
 AT_ONCE = 5_000  # ids in one statement
 
 # Written out, as PRESENT is, for the partial index of the same text.
@@ -87,10 +90,17 @@ class ServerReads(Reads):
         return row
 
     def servers(self, actor: Actor) -> list[Server]:
-        """The mail servers with their health, by name; settings are shown to those who may change them only."""
+        """The mail servers with their health, by name; settings are shown to those who may change them only.
+
+        Whoever is kept to some domains sees the servers of those; a token of theirs neither counts nor paths.
+        """
         actor.require(Permission.SERVER_READ)
+        own = Server.id.in_(select(Domain.server_id).where(*scope(actor, Domain.id)))
+        conditions = [] if actor.domains is None else [own]
         with self.database.read() as session:
-            rows = list(session.scalars(select(Server).order_by(Server.name)))
+            rows = list(session.scalars(select(Server).where(*conditions).order_by(Server.name)))
+            if actor.domains is not None and actor.scopes is not None:
+                _keep_to_own(session, actor, rows)
         if not actor.may(Permission.SERVER_WRITE):
             for row in rows:
                 row.settings = {}
@@ -219,6 +229,16 @@ class ServerReads(Reads):
                 )
                 found += (session.scalar(mailboxes) or 0) + (session.scalar(aliases) or 0)
         return found
+
+
+def _keep_to_own(session: Session, actor: Actor, rows: Sequence[Server]) -> None:
+    """What a stranger to the mail server may know of it: that it is away or halted, and their own mailboxes."""
+    own = select(Mailbox.server_id, func.count()).where(PRESENT, *scope(actor, Mailbox.domain_id))
+    counts = dict(session.execute(own.group_by(Mailbox.server_id)).tuples().all())
+    for row in rows:
+        row.settings, row.live, row.accounts = {}, None, counts.get(row.id, 0)
+        row.error = UNREACHABLE if row.error else None
+        row.alarm = HALTED if row.alarm else None
 
 
 def _with_sums(conditions: Sequence[ColumnElement[bool]], *summed: ColumnElement[bool]) -> Select[Any]:

@@ -25,6 +25,7 @@ from provision.services.writing import (
     find_writable,
     intend,
     operation,
+    require_rank,
     subject_of,
     touch,
     want,
@@ -60,6 +61,7 @@ class Aliases:
                 return find(session, Alias, uid)
             domain = domain_by_name(session, addresses.domain_of(alias))
             actor.require(Permission.ALIAS_WRITE, InDomain(alias, domain.id))
+            require_rank(session, actor, [alias])
             _refuse_taken(session, alias)
             _refuse_loop(alias, targets)
             _refuse_what_the_kind_cannot(session, domain, alias, targets)
@@ -110,6 +112,7 @@ class Aliases:
             rows = [row for row in (find(session, Alias, uid) for uid in uids) if not row.removing]
             for row in rows:
                 actor.require(Permission.ALIAS_WRITE, row)
+            require_rank(session, actor, [row.address for row in rows])
             _remove(session, actor, rows)
         self.delivery.push({row.server_id for row in rows})
         return len(rows)

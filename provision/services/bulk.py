@@ -26,7 +26,17 @@ from provision.services.mailboxes import (
     soft_delete,
 )
 from provision.services.new_mailbox import NewMailbox, insert_mailboxes, refusals
-from provision.services.writing import Delivery, done, give_up, intend, operation, ranks, subject_of, want, writing
+from provision.services.writing import (
+    Delivery,
+    done,
+    give_up,
+    intend,
+    operation,
+    require_rank,
+    subject_of,
+    want,
+    writing,
+)
 from provision.settings.config import Settings
 from provision.settings.policy import in_force
 from provision.storage.database import Database
@@ -212,7 +222,6 @@ def _writable(
 ) -> list[Mailbox]:
     """The rows the actor may change. One that they may not is an AccessDenied for the whole call."""
     actor.require(Permission.MAILBOX_WRITE)
-    holders = ranks(session)
     found: dict[UUID, Mailbox] = {}
     for start in range(0, len(uids), CHUNK):
         statement = select(Mailbox).where(Mailbox.uid.in_(uids[start : start + CHUNK])).with_for_update(of=Mailbox)
@@ -225,8 +234,8 @@ def _writable(
             result.errors.append(ItemError(index, name, ProvisionError("It is deleted.", code="MAILBOX_NOT_FOUND")))
             continue
         actor.require(Permission.MAILBOX_WRITE, row)
-        actor.require_rank(holders.get(row.address), row.address)
         rows.append(row)
+    require_rank(session, actor, [row.address for row in rows])
     return rows
 
 

@@ -25,7 +25,7 @@ from provision.services.checks import (
     find_domains,
     taken_addresses,
 )
-from provision.services.writing import HIDDEN, intend
+from provision.services.writing import HIDDEN, intend, require_rank
 from provision.storage.encryption import Sealer
 from provision.storage.models import Alias, Domain, Mailbox, Status
 
@@ -94,6 +94,7 @@ def refusals(session: Session, actor: Actor, news: Sequence[NewMailbox]) -> list
         if reason is None:
             taken.update(dict.fromkeys((new.address, *new.aliases), N_("it comes twice")))
         found.append(reason)
+    require_rank(session, actor, wanted)
     return found
 
 

@@ -17,7 +17,7 @@ from provision.core.state import Key, Resource
 from provision.core.texts import N_
 from provision.services.adopting import Adoption, PullResult
 from provision.services.checks import find_domains
-from provision.services.writing import done, give_up, intend, ranks, subject_of, want
+from provision.services.writing import done, give_up, intend, require_rank, subject_of, want
 from provision.storage.models import Alias, Domain, Mailbox, Server, Status
 from provision.sync.recording import ADDRESS_CONFLICT
 
@@ -53,15 +53,13 @@ class Resolution:
     def _require(self, keys: Sequence[Key], winner: Winner) -> None:
         """The domain must be theirs, and on this server; one that is not set up here yet is for a SuperAdmin."""
         domains = find_domains(self.session, {addresses.domain_of(key.address) for key in keys})
-        holders = ranks(self.session)
         for key in keys:
             domain = domains.get(addresses.domain_of(key.address))
             for permission in self._permissions(key, winner, domain):
                 self.actor.require(permission, InDomain(key.address, domain.id) if domain else None)
             if domain and domain.server_id != self.server.id:
                 raise Conflict(f"{domain.name}: the domain belongs to another mail server here.", code="SYNC_CONFLICT")
-            if key.resource is Resource.MAILBOX:
-                self.actor.require_rank(holders.get(key.address), key.address)
+        require_rank(self.session, self.actor, [key.address for key in keys])
 
     def _permissions(self, key: Key, winner: Winner, domain: Domain | None) -> list[Permission]:
         """What is removed on either side takes the right to remove such a thing."""

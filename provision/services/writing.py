@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from provision.audit import chain
 from provision.audit.chain import Finish, Subject
 from provision.audit.events import Operation
+from provision.core import address as addresses
 from provision.core.access import Actor, Permission, Role
 from provision.core.errors import Conflict, NotFound
 from provision.core.texts import N_
@@ -166,8 +167,7 @@ def find_writable(session: Session, actor: Actor, permission: Permission, table:
     actor.require(permission)
     row = find(session, table, uid)
     actor.require(permission, row)
-    if isinstance(row, Mailbox):
-        actor.require_rank(ranks(session).get(row.address), row.address)
+    require_rank(session, actor, [row.address])
     return row
 
 
@@ -179,7 +179,11 @@ def domain_by_name(session: Session, name: str) -> Domain:
     return domain
 
 
-def ranks(session: Session) -> dict[str, Role]:
-    """The roles of the operators, by the address of their own mailbox."""
+def require_rank(session: Session, actor: Actor, taken: Iterable[str]) -> None:
+    """Nobody takes or changes an address at which an operator who outranks them gets their mail: a mailbox or an alias,
+    also with `+something`, which is delivered there as long as it is nobody's own. Raises: AccessDenied."""
     holders = select(Operator.email, Operator.role).where(Operator.email.is_not(None), Operator.enabled.is_(True))
-    return {email: Role(role) for email, role in session.execute(holders).tuples() if email}
+    roles = {email: Role(role) for email, role in session.execute(holders).tuples() if email}
+    for address in taken:
+        plain = addresses.without_extension(address)
+        actor.require_rank(roles.get(address) or roles.get(plain), address)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from provision.core.access import Actor
 from provision.storage.models import Server
 from tests.api.conftest import PASSWORD, Api, client
 from tests.conftest import HASH
@@ -278,6 +279,30 @@ def test_cron_imports_when_it_is_due(api: Api) -> None:
     assert (record["operator"], record["resourceName"]) == ("token:all", "ben@example.com")
     with api.world.app.database.read() as session:
         assert session.query(Server).one().last_import_at is not None
+
+
+def test_a_token_of_one_domain_does_not_use_up_the_import_of_all(api: Api, com_token: str) -> None:
+    for method in ("GET", "POST"):
+        api.refused(method, "/api/cron/auto-import", 403, "INSUFFICIENT_PERMISSION", token=com_token)
+    assert api.ok("GET", "/api/cron/auto-import")["servers"] == ["main"]
+
+
+def test_a_token_of_one_domain_sees_its_own_server_without_counts_and_paths(api: Api, com_token: str) -> None:
+    system, services = Actor.system("test"), api.world.app.services
+    services.servers.create(system, "other", "dms_files", {"path": "/somewhere/else"})
+    api.add("anna@example.com")
+    api.add("ben@example.org")
+    with api.world.app.database.write() as session:
+        failing = {"error": f"There is no folder {api.world.volume}.", "alarm": "Of 59 entries 45 are missing."}
+        session.query(Server).update(failing)  # type: ignore[arg-type]
+    (server,) = api.ok("GET", "/servers", token=com_token)
+    assert (server["name"], server["accounts"]) == ("main", 1)
+    assert str(api.world.volume) not in str(server)
+    assert "59" not in str(server)
+    assert server["error"]
+    assert server["alarm"]
+    assert [row["name"] for row in api.ok("GET", "/servers")] == ["main", "other"]
+    api.refused("POST", "/sync/pull", 404, "SERVER_NOT_FOUND", token=com_token, json={"server": "other"})
 
 
 def test_the_document_is_complete_and_the_page_is_made_of_it(api: Api) -> None:

@@ -132,7 +132,7 @@ def test_many_half_sent_requests_are_let_go(other_site: Site, data: bytes) -> No
 
 @pytest.mark.slow
 def test_a_body_that_trickles_is_let_go(site: Site) -> None:
-    token = site.app.tokens.create(SYSTEM, "slow", [Permission.MAILBOX_WRITE])[1].reveal()
+    token = site.app.services.tokens.create(SYSTEM, "slow", [Permission.MAILBOX_WRITE])[1].reveal()
     head = (
         f"POST /api/provision/mailboxes HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 99\r\n"
     )
@@ -188,7 +188,7 @@ def test_many_pages_of_strangers_keep_nobody_waiting(other_site: Site) -> None:
 @pytest.fixture(scope="module")
 def bearer(site: Site) -> dict[str, str]:
     scopes = [Permission.MAILBOX_WRITE, Permission.MAILBOX_READ]
-    token = site.app.tokens.create(SYSTEM, "bodies", scopes)[1]
+    token = site.app.services.tokens.create(SYSTEM, "bodies", scopes)[1]
     return {"Authorization": f"Bearer {token.reveal()}", "Content-Type": "application/json"}
 
 

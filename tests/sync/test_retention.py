@@ -200,7 +200,7 @@ def test_the_database_lets_nothing_go_before_a_link_speaks_of_the_checkpoint(wor
 
 
 def test_an_emptied_log_is_no_intact_one(world: World) -> None:
-    world.app.provisioner.create_operator(SYSTEM, "ada", "Viewer")
+    world.app.services.operators.create(SYSTEM, "ada", "Viewer")
     drop_triggers(world.app.database)
     run(world.app.database, *(f"DELETE FROM {name}" for name in ("audit_link", "audit_checkpoint", "provision_log")))
     assert not world.app.queries.verify_audit(SYSTEM).intact

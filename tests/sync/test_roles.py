@@ -320,3 +320,60 @@ def test_counts_and_totals_are_of_ones_own_domains(foreign: World) -> None:
     counts = foreign.app.queries.counts(foreign.dora)
     assert counts["mailbox.SYNCED"] == counts["mailbox.ACTIVE"] == 1
     assert counts.get("mailbox.FAILED", 0) == counts.get("alias.SYNCED", 0) == 0
+
+
+ADDRESSES = ["chief@example.com", "chief+x@example.com", "chief+a+b@example.com"]
+
+
+@pytest.fixture
+def chief(world: World) -> World:
+    """A SuperAdmin whose address is nobody's mailbox here."""
+    add_operator(world, "chief", Role.SUPER_ADMIN, "chief@example.com")
+    world.add("anna@example.com")
+    return world
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_nobody_takes_the_address_of_an_operator_who_outranks_them(chief: World, address: str) -> None:
+    """As a mailbox, as an alias, or as the alias of a new mailbox: their mail would go to somebody else."""
+    services = chief.app.services
+    takes: list[Callable[[], object]] = [
+        lambda: services.aliases.create(chief.dora, address, ["anna@example.com"]),
+        lambda: services.mailboxes.create(
+            chief.dora, NewMailbox("new@example.com", password_hash=HASH, aliases=(address,))
+        ),
+        lambda: services.bulk.create(
+            chief.dora, [NewMailbox("new@example.com", password_hash=HASH, aliases=(address,))]
+        ),
+    ]
+    if "+" not in address:
+        takes.append(lambda: services.mailboxes.create(chief.dora, NewMailbox(address, password_hash=HASH)))
+    before = everything(chief)
+    for take in takes:
+        with pytest.raises(AccessDenied, match="outranks"):
+            take()
+    assert everything(chief) == before
+    assert services.aliases.create(chief.alice, address, ["anna@example.com"]).address == address
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_nobody_changes_such_an_alias_that_is_there(chief: World, address: str) -> None:
+    aliases = chief.app.services.aliases
+    uid = aliases.create(chief.alice, address, ["anna@example.com"]).uid
+    chief.add("ben@example.com")
+    changes: list[Callable[[], object]] = [
+        lambda: aliases.edit(chief.dora, uid, ["ben@example.com"]),
+        lambda: aliases.delete(chief.dora, uid),
+        lambda: aliases.delete_many(chief.dora, [uid]),
+        lambda: aliases.assign(chief.dora, uid, None),
+    ]
+    before = everything(chief)
+    for change in changes:
+        with pytest.raises(AccessDenied, match="outranks"):
+            change()
+    assert everything(chief) == before
+
+
+def test_an_address_that_only_looks_like_one_may_be_taken(chief: World) -> None:
+    for address in ("chiefs@example.com", "x+chief@example.com"):
+        chief.app.services.aliases.create(chief.dora, address, ["anna@example.com"])

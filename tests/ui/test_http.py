@@ -66,6 +66,26 @@ def test_after_the_sign_in_nobody_is_sent_elsewhere(client: TestClient, target: 
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
+@pytest.mark.parametrize("cookie", ["", "_streamlit_xsrf=", "_streamlit_xsrf=browser"])
+def test_a_ticket_of_a_browser_without_a_cookie_is_nobodys(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, cookie: str
+) -> None:
+    """Somebody signs in without the cookie, and sends the ticket to a victim, who would work in their account."""
+    monkeypatch.setitem(sessions._tickets, "ticket", sessions.Ticket(Secret("token"), "", float("inf")))
+    answer = client.get("/auth/session?ticket=ticket", headers={"Cookie": cookie}, follow_redirects=False)
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(("site", "expected"), [("cross-site", False), ("same-site", False), ("same-origin", True)])
+def test_a_ticket_is_not_taken_from_a_link_of_another_site(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, site: str, expected: bool
+) -> None:
+    monkeypatch.setitem(sessions._tickets, "ticket", sessions.Ticket(Secret("token"), "browser", float("inf")))
+    headers = {"Cookie": "_streamlit_xsrf=browser", "Sec-Fetch-Site": site}
+    answer = client.get("/auth/session?ticket=ticket", headers=headers, follow_redirects=False)
+    assert ("set-cookie" in answer.headers) is expected
+
+
 def test_a_ticket_is_for_the_browser_that_signed_in(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     ticket = sessions.Ticket(Secret("token"), "browser", float("inf"))
     monkeypatch.setitem(sessions._tickets, "ticket", ticket)

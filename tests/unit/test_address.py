@@ -73,6 +73,10 @@ DANGEROUS = [
     "\ud800@example.com",
     "u@\ud800.com",
     "u@xn--a.com",
+    "\u212aate@example.com",  # KELVIN SIGN, of which `lower` makes a k
+    "i\u0307smet@example.com",
+    "\u0130smet@example.com",
+    "anna\u017f@example.com",
 ]
 
 
