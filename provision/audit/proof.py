@@ -172,7 +172,5 @@ def _unexplained(session: Session) -> str | None:
     except UNREADABLE:
         explained = False
     return (
-        None
-        if explained
-        else N_("no link speaks of the checkpoints as they are: links were moved away, by nobody knows whom")
+        None if explained else N_("no link speaks of the checkpoints as they are: somebody else has moved links away")
     )
