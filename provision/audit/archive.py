@@ -180,25 +180,31 @@ def verify(
     report = proof.verify(session, exported)
     if not exported or not report.intact or not 0 < exported["links"] <= audit.start(session)[0]:
         return report
-    return replace(report, reason=_unconfirmed(session, exported, folder))
+    return _confirmed(session, report, exported, folder)
 
 
-def _unconfirmed(session: Session, exported: Mapping[str, Any], folder: Path | None) -> str | None:
-    """Why a head within what was moved away cannot be taken for true."""
+def _confirmed(
+    session: Session, report: proof.ChainReport, exported: Mapping[str, Any], folder: Path | None
+) -> proof.ChainReport:
+    """The report, with what is to be said of a head within what was moved away."""
     number = exported["links"]
     moved = select(AuditCheckpoint.seq, AuditCheckpoint.hash, AuditCheckpoint.file)
     row = session.execute(moved.where(AuditCheckpoint.seq >= number).order_by(AuditCheckpoint.seq).limit(1)).one()
+    other = replace(report, broken_at=number, reason=proof.OTHER_HEAD)
     if row.seq == number:
-        return (
-            None if row.hash == exported["head"] else N_("the chain up to here is not the one whose head was exported")
-        )
+        return report if row.hash == exported["head"] else other
     path = folder / Path(row.file).name if folder else Path(row.file)
     if not path.is_file():
-        return N_(f"link {number} was moved to {path}, and that file is not there")
-    found = verify_archive(path, audit.keys_of(session), exported)
-    if not found.intact:
-        return N_(f"{path}: {found.reason}")
-    return None if (found.links, found.head) == (row.seq, row.hash) else N_(f"{path} is not the file that was written")
+        unsure = N_(f"the head cannot be confirmed: link {number} was moved to {path}, and that file is not there")
+        return replace(report, reason=unsure)
+    keys = audit.keys_of(session)
+    try:
+        found = verify_archive(path, keys)
+    except InvalidInput:
+        found = None
+    if found is None or not found.intact or (found.links, found.head) != (row.seq, row.hash):
+        return replace(report, reason=N_(f"the head cannot be confirmed: {path} is not the file that was written"))
+    return report if verify_archive(path, keys, exported).intact else other
 
 
 def verify_archive(

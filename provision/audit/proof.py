@@ -27,6 +27,7 @@ LINKS = AuditLink.__table__
 LOG = ProvisionLog.__table__
 OPEN = tuple(name for name in OUTCOME_FIELDS if name not in ("uid", "status", "error"))  # empty while it is PENDING
 AT_ONCE = 1000  # rows
+OTHER_HEAD = N_("the chain up to here is not the one whose head was exported")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,7 @@ def follow(
                 return replace(report, broken_at=report.links + 1, reason=reason)
             report = ChainReport(link.seq, link.hash, keyed=keyed)
             if exported and link.seq == exported["links"] and link.hash != exported["head"]:
-                reason = N_("the chain up to here is not the one whose head was exported")
-                return replace(report, broken_at=link.seq, reason=reason)
+                return replace(report, broken_at=link.seq, reason=OTHER_HEAD)
     except Unreadable:
         reason = N_("the link, or the record it speaks of, holds what cannot be read")
         return replace(report, broken_at=report.links + 1, reason=reason)

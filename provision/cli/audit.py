@@ -39,7 +39,7 @@ def verify(
     if report.intact:
         return tell(as_json, shown, f"The log is intact: {report.links:,} links, the last one {report.head}.")
     if report.broken_at is None:
-        unsure = f"The log is intact, but the head cannot be confirmed: {report.reason}."
+        unsure = f"The log is intact; but {report.reason}."
         return tell(as_json, shown, unsure, code=Code.DIFFERENT)
     return tell(as_json, shown, f"The log is broken at link {report.broken_at}: {report.reason}.", code=Code.DIFFERENT)
 

@@ -119,7 +119,7 @@ class LogReads(Reads):
         with self.database.read() as session:
             conditions = [
                 *_log_conditions(session, actor, LogFilter(since=since)),
-                ProvisionLog.status != LogStatus.PENDING,
+                ProvisionLog.status.in_((LogStatus.SUCCESS, LogStatus.FAILED)),
             ]
             statement = select(day, ProvisionLog.status, func.count().label("operations")).where(*conditions)
             rows = session.execute(statement.group_by(day, ProvisionLog.status).order_by(day)).mappings()

@@ -15,6 +15,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from api.models import LogRecord
+from api.rows import log_record
 from provision.app import Postroom, open_postroom
 from provision.audit import chain
 from provision.audit.archive import archive_log
@@ -195,7 +197,9 @@ def test_a_row_of_an_unknown_status_is_found_and_breaks_no_list(on_sqlite: World
     made = f"SELECT '{uuid4().hex}', 'ODD', {columns} FROM provision_log WHERE id = 3"
     unchecked(on_sqlite, f"INSERT INTO provision_log (uid, status, {columns}) {made}")
     assert "no intent link" in str(proved(on_sqlite).reason)
-    assert on_sqlite.app.queries.logs(SYSTEM).rows[0]["status"] == "ODD"
+    row = on_sqlite.app.queries.logs(SYSTEM).rows[0]
+    assert LogRecord(**log_record(row)).status == "ODD"
+    assert {day["status"] for day in on_sqlite.app.queries.operations_per_day(SYSTEM)} == {"SUCCESS"}
 
 
 # ---- a thousand edits ----------------------------------------------------------------------------

@@ -224,12 +224,19 @@ def test_it_is_confirmed_by_the_file(world: World, folder: Path, moved: dict[str
     assert not world.app.queries.verify_audit(SYSTEM, {**moved, "head": "0" * 64}, folder).intact
 
 
+def test_a_file_that_was_cut_off_cannot_confirm_it(world: World, folder: Path, moved: dict[str, Any]) -> None:
+    (file,) = folder.iterdir()
+    file.write_bytes(file.read_bytes()[:-20])
+    report = world.app.queries.verify_audit(SYSTEM, moved, folder)
+    assert (report.broken_at, "cannot be confirmed" in str(report.reason)) == (None, True)
+
+
 def test_without_the_file_it_cannot_be_confirmed(world: World, folder: Path, moved: dict[str, Any]) -> None:
     for file in folder.iterdir():
         file.unlink()
     report = world.app.queries.verify_audit(SYSTEM, moved, folder)
     assert (report.intact, report.broken_at) == (False, None)
-    assert "is not there" in str(report.reason)
+    assert "cannot be confirmed" in str(report.reason)
 
 
 def test_a_file_made_anew_does_not_confirm_it(world: World, folder: Path, moved: dict[str, Any]) -> None:

@@ -31,7 +31,8 @@ class HalfSent:
 
     def look(self, connection: Any) -> None:
         """It is new, or has sent something."""
-        if connection.cycle is not None and not connection.cycle.response_complete:
+        is_answered = connection.cycle is None or connection.cycle.response_complete
+        if not is_answered or connection.transport.get_protocol() is not connection:  # it has become a websocket
             self.forget(connection)
         elif connection not in self._timers:
             loop = asyncio.get_running_loop()
@@ -45,8 +46,7 @@ class HalfSent:
 
     def end(self, connection: Any) -> None:
         self.forget(connection)
-        if connection.transport.get_protocol() is connection:  # else it has become a websocket
-            connection.transport.abort()
+        connection.transport.abort()
 
 
 def watch_connections() -> None:
