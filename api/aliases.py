@@ -114,4 +114,6 @@ async def _after(product: Postroom, actor: Actor, changed: Alias, wait: int, res
         raise NotFound("The alias was deleted meanwhile.", code="ALIAS_NOT_FOUND")
     response.headers["ETag"] = etag(row["version"])
     refusal = await run_in_threadpool(foreign_to, product, actor)
-    return {**rows.alias(row, refusal), "log_id": changed.log_uid}
+    looking, about = replace(actor, scopes=None), (row["address"], row["destinations"])
+    warnings = await run_in_threadpool(product.queries.alias_warnings, looking, *about)
+    return {**rows.alias(row, refusal), "log_id": changed.log_uid, "warnings": warnings}

@@ -137,11 +137,13 @@ async def after_mailbox(
     if row is None:
         raise NotFound("The mailbox was deleted meanwhile.", code="MAILBOX_NOT_FOUND")
     response.headers["ETag"] = etag(row["version"])
-    return {**rows.mailbox(row), "log_id": changed.log_uid, **more}
+    warnings = await run_in_threadpool(product.queries.mailbox_warnings, replace(actor, scopes=None), row["address"])
+    return {**rows.mailbox(row), "log_id": changed.log_uid, "warnings": warnings, **more}
 
 
 async def after_delete(gone: Mailbox | Alias, read: Callable[[], Row], wait: int) -> dict[str, Any]:
-    return {**rows.progress(await wait_until_synced(read, wait)), "id": gone.uid, "log_id": gone.log_uid}
+    how_far = rows.progress(await wait_until_synced(read, wait))
+    return {**how_far, "id": gone.uid, "log_id": gone.log_uid, "removed": gone.removed}
 
 
 def location(request: Request, uid: object) -> str:

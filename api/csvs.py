@@ -72,4 +72,5 @@ def _answer(result: ImportResult) -> dict[str, Any]:
         "acceptable": len(result.accepted),
         "ids": list(result.created),
         "refused": refused,
+        "warnings": result.warnings,
     }

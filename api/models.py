@@ -101,6 +101,8 @@ class Changed(Mailbox):
 
     log_id: UUID | None = Field(examples=[ID])
     """The record of this change: `GET /logs/{id}` tells what came of it. Null where nothing changed."""
+    warnings: list[str] = Field(examples=[[]])
+    """What else on the mail server decides over its mail, as sentences."""
 
 
 class PasswordReset(Changed):
@@ -157,6 +159,8 @@ class Alias(Synced):
 
 class ChangedAlias(Alias):
     log_id: UUID | None = Field(examples=[ID])
+    warnings: list[str] = Field(examples=[["ana@example.com does not exist. Did you mean anna@example.com?"]])
+    """What hinders mail from arriving as it is meant, as sentences."""
 
 
 Destinations = Annotated[list[Email], Field(min_length=1, max_length=100, examples=[["anna@example.com"]])]
@@ -179,6 +183,8 @@ class Deleted(Progress):
 
     id: UUID = Field(examples=[ID])
     log_id: UUID | None = Field(examples=[ID])
+    removed: list[str] = Field(examples=[["info@example.com"]])
+    """Aliases that went with it, because nothing was left where they led."""
 
 
 class Domain(Model):
@@ -303,3 +309,5 @@ class ImportAnswer(Model):
     """Rows that were, or in a dry run would be, created."""
     ids: list[UUID] = Field(examples=[[ID]])
     refused: list[RefusedRow]
+    warnings: list[str] = Field(examples=[[]])
+    """What else on the mail server decides over the mail of these, as sentences; the first ones."""

@@ -98,6 +98,8 @@ def _show(result: ImportResult, dry_run: bool, rejected: Path | None, unsynced: 
     for error in result.errors[:SHOWN]:
         say(cell(error))
     _more(len(result.errors))
+    for warning in result.warnings:
+        say(f"Warning: {cell(warning)}")
     done = f"{len(result.accepted):,} would be created" if dry_run else f"{len(result.created):,} created"
     say(f"{done}, {len(result.rejected):,} rows refused.")
     if rejected and result.errors:
@@ -119,6 +121,7 @@ def _summary(result: ImportResult, dry_run: bool) -> dict[str, object]:
         "created": list(map(str, result.created)),
         "refused_rows": len(result.rejected),
         "errors": errors,
+        "warnings": list(result.warnings),
     }
 
 

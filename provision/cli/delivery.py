@@ -29,22 +29,42 @@ NEXT = {
 def report(session: Session, done: str, row: Synced, *, as_json: bool, **more: Any) -> int:
     """Say what was done to one row and how far it has come; the exit code says the same."""
     shown = look(session, row)
+    warnings = [] if shown["sync_status"] == REMOVED else warnings_of(session, row)
     if as_json:
-        say_json({**shown, **more})
+        say_json({**shown, "removed": row.removed, "warnings": warnings, **more})
     else:
-        say(*_lines(done, shown))
+        say(*_lines(done, shown), *_went_with(row.removed), *(f"  Warning: {text}" for text in warnings))
     return _code([shown])
 
 
-def report_many(session: Session, done: str, rows: Sequence[Synced], errors: Sequence[str], *, as_json: bool) -> int:
+def warnings_of(session: Session, row: Synced) -> list[str]:
+    """What hinders its mail from arriving as it is meant."""
+    if isinstance(row, Alias):
+        return session.app.queries.alias_warnings(session.actor, row.address, row.destinations)
+    return session.app.queries.mailbox_warnings(session.actor, row.address)
+
+
+def _went_with(removed: Sequence[str]) -> list[str]:
+    return [f"  Removed with it, as nothing is left where they lead: {', '.join(removed)}."] if removed else []
+
+
+def report_many(
+    session: Session,
+    done: str,
+    rows: Sequence[Synced],
+    errors: Sequence[str],
+    *,
+    as_json: bool,
+    removed: Sequence[str] = (),
+) -> int:
     """The same for several rows, and why others were left out; a refusal outweighs a wait."""
     looks = [look(session, row) for row in rows]
     if as_json:
-        say_json({"done": looks, "errors": list(errors)})
+        say_json({"done": looks, "errors": list(errors), "removed": list(removed)})
     else:
         for shown in looks:
             say(*_lines(done, shown))
-        say(*errors)
+        say(*_went_with(removed), *errors)
     return Code.REFUSED if errors else _code(looks)
 
 

@@ -74,5 +74,6 @@ def delete(context: typer.Context, name: Name, as_json: Json = False) -> int:
     """Remove a domain that nothing is left in."""
     session = session_of(context)
     row = session.app.queries.domain_by_name(session.actor, addresses.normalise_domain(name))
-    session.app.services.domains.delete(session.actor, row.uid)
-    return tell(as_json, {"deleted": row.name}, f"Deleted the domain {row.name}.")
+    left = session.app.services.domains.delete(session.actor, row.uid)
+    still = f" Still on the mail server, and imported again by the next import: {', '.join(left)}." if left else ""
+    return tell(as_json, {"deleted": row.name, "left_on_server": left}, f"Deleted the domain {row.name}.{still}")

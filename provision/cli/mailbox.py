@@ -7,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from provision.cli.delivery import look, report, report_many
+from provision.cli.delivery import look, report, report_many, warnings_of
 from provision.cli.output import Json, Number, OfDomain, OfSync, Size, card, parse_size, say, say_json, size, tell, used
 from provision.cli.secrets import FromStdin, Generate, ask_new_password, ask_password
 from provision.cli.session import Code, Session, session_of
@@ -100,9 +100,9 @@ def show(context: typer.Context, address: Address, as_json: Json = False) -> int
     """Everything about one mailbox."""
     session = session_of(context)
     row = session.mailbox(address)
-    shown = look(session, row)
+    shown, warnings = look(session, row), warnings_of(session, row)
     if as_json:
-        say_json(shown)
+        say_json({**shown, "warnings": warnings})
         return Code.DONE
     card(
         {
@@ -117,6 +117,7 @@ def show(context: typer.Context, address: Address, as_json: Json = False) -> int
             "reason": shown["reason"],
             "next attempt": shown["next_attempt_at"],
             "next": shown["next"],
+            "warnings": " ".join(warnings) or None,
             "created": row.created_at,
         }
     )
@@ -238,7 +239,8 @@ def _many(
             errors.append(error.message)
     result = change(session.actor, list(rows))
     errors += [f"{item.name}: {item.error.message}" for item in result.errors]
-    return report_many(session, done, [rows[uid] for uid in (*result.done, *result.unchanged)], errors, as_json=as_json)
+    changed = [rows[uid] for uid in (*result.done, *result.unchanged)]
+    return report_many(session, done, changed, errors, as_json=as_json, removed=result.removed)
 
 
 def _report_password(session: Session, done: str, row: Mailbox, made: Secret | None, as_json: bool) -> int:

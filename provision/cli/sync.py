@@ -61,10 +61,10 @@ def preview(context: typer.Context, server: ServerName = None, as_json: Json = F
     plan = session.app.services.sync.preview(session.actor, session.server(server).uid)
     changes, found = list(map(_change, plan.changes)), [dict(zip(FOUND, f, strict=True)) for f in _found(plan)]
     if as_json:
-        say_json({"changes": changes, "found": found})
+        say_json({"changes": changes, "beside": list(plan.beside), "found": found})
     else:
         table((Column("change"), Column("address")), changes, "There is nothing to send.")
-        say("")
+        say(*(f"Written besides: {cell(line)}" for line in plan.beside), "")
         table([Column(name) for name in FOUND], found, "Nothing differs.")
     if found:
         return Code.DIFFERENT
@@ -81,6 +81,8 @@ def _found(plan: Plan) -> Iterable[tuple[str, ...]]:
     for word, keys in (("unknown here", plan.unknown), ("gone there", [*plan.missing, *plan.unrecoverable])):
         yield from ((word, key.address, key.resource, "", "") for key in keys)
     yield from (("cannot", key.address, what, "wanted", "not possible") for key, what in plan.unsupported)
+    yield from (("blocked", key.address, why, "wanted", "not touched") for key, why in plan.blocked)
+    yield from (("warning", "", text, "", "") for text in plan.warnings)
     yield from (("left alone", u.where, u.reason, "", u.text) for u in plan.unmanageable)
 
 

@@ -33,16 +33,18 @@ TOO_FEW_CLASSES = N_(
 SCHEME = "{SHA512-CRYPT}"
 ROUNDS = 5000  # the default of $6$, and what Dovecot's own `doveadm pw` makes
 SALT = r"[^\x00-\x20\x7f-\U0010ffff$:|!*;\\]"  # visible ASCII, and what crypt(3) and the accounts file take
+BASE64 = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+ARGON2 = r"\$v=[0-9]+\$m=([0-9]+),t=[0-9]+,p=[0-9]+\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{22,}"
 # Each shape that Dovecot accepts in postfix-accounts.cf, found by logging in with it.
 HASH_SHAPES = {
     "SHA512-CRYPT": re.compile(rf"\$6\$(rounds=[0-9]{{4,9}}\$)?{SALT}{{1,16}}\$[./A-Za-z0-9]{{86}}"),
     "SHA256-CRYPT": re.compile(rf"\$5\$(rounds=[0-9]{{4,9}}\$)?{SALT}{{1,16}}\$[./A-Za-z0-9]{{43}}"),
     "BLF-CRYPT": re.compile(r"\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}"),
-    "ARGON2ID": re.compile(r"\$argon2id\$v=[0-9]+\$m=([0-9]+),t=[0-9]+,p=[0-9]+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"),
-    "ARGON2I": re.compile(r"\$argon2i\$v=[0-9]+\$m=([0-9]+),t=[0-9]+,p=[0-9]+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"),
-    "SSHA512": re.compile(r"[A-Za-z0-9+/]{90,}={0,2}"),
-    "SSHA256": re.compile(r"[A-Za-z0-9+/]{48,}={0,2}"),
-    "PBKDF2": re.compile(rf"\$1\${SALT}+\$[0-9]+\$[0-9a-f]+"),
+    "ARGON2ID": re.compile(rf"\$argon2id{ARGON2}"),
+    "ARGON2I": re.compile(rf"\$argon2i{ARGON2}"),
+    "SSHA512": re.compile(rf"(?=.{{92}}){BASE64}"),
+    "SSHA256": re.compile(rf"(?=.{{48}}){BASE64}"),
+    "PBKDF2": re.compile(rf"\$1\${SALT}+\$[0-9]{{1,9}}\$[0-9a-fA-F]{{40}}"),
 }
 ARGON2_MAX_KIB = 128 * 1024  # Dovecot's auth process refuses 256 MiB as "Authentication failed"
 GENERATED_LENGTH = 17

@@ -4,11 +4,15 @@ Rules: absence never deletes (only a tombstone does); a never-delivered mailbox 
 an account that somebody else made; a server that lost much is an alarm, not work.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import islice
 from typing import Any
 
 from provision.core.errors import UnsafePlan
+from provision.core.forwarding import loop_sentence, loops
+from provision.core.lazy import Lazy
 from provision.core.passwords import is_hash, verify_password
 from provision.core.secret import Secret
 from provision.core.state import (
@@ -34,6 +38,8 @@ from provision.core.state import (
 from provision.core.texts import N_
 from provision.core.traits import Feature, Traits
 
+ADDRESS = re.compile(r"[^\s“”:,;()]*@[^\s“”:,;()]*[^\s“”:,;().]")  # as a sentence names one
+MOST_CIRCLES = 20  # that are told
 UNSAFE_SHARE = 0.3  # deletes plus missing, as a share of what should be there …
 UNSAFE_FROM = 10  # … judged only from this many entries on
 
@@ -60,6 +66,9 @@ class Plan:
     unknown: list[Key] = field(default_factory=list)  # on the server, unknown here
     unmanageable: Sequence[Unmanageable] = ()  # on the server, and never touched
     unsupported: list[tuple[Key, str]] = field(default_factory=list)  # wanted, but this kind cannot
+    blocked: list[tuple[Key, str]] = field(default_factory=list)  # due, but the entry there may not be touched, and why
+    warnings: Sequence[str] = field(default=(), compare=False)  # about what is on the server, as sentences
+    beside: Sequence[str] = ()  # what the changes write beside themselves
     expected: int = 0  # entries that should be on the server
     recreated: int = 0  # changes that create again what was there before
 
@@ -72,7 +81,9 @@ class Plan:
         part: dict[str, Any] = {}
         for one in fields(self):
             entries = getattr(self, one.name)
-            if isinstance(entries, Sequence):
+            if one.name in ("warnings", "beside"):
+                part[one.name] = [text for text in entries if any(map(belongs, ADDRESS.findall(text)))]
+            elif isinstance(entries, Sequence):
                 part[one.name] = [entry for entry in entries if belongs(_address_of(entry))]
         return replace(self, **part)
 
@@ -121,19 +132,37 @@ def make_plan(
     for address, alias in desired.aliases.items():
         _compare_alias(plan, address, alias, actual, traits)
     if survey:
-        plan.unmanageable = actual.unmanageable
+        plan.unmanageable, plan.warnings = actual.unmanageable, Lazy(lambda: warnings_of(actual))
         _find_unknown(plan, Resource.MAILBOX, desired.mailboxes, actual.mailboxes, actual)
         _find_unknown(plan, Resource.ALIAS, desired.aliases, actual.aliases, actual)
     plan.changes.sort(key=lambda change: change.order)
+    if survey:
+        plan.beside = actual.beside(plan.changes)
     return plan
 
 
+def warnings_of(actual: ServerState) -> list[str]:
+    """What is wrong with what is there: what the kind says, and aliases that lead in a circle."""
+    targets = {address: state.destinations for address, state in actual.aliases.items()}
+    circles = loops(targets, actual.mailboxes.__contains__)
+    return [*actual.warnings, *(loop_sentence(path) for path in islice(circles, MOST_CIRCLES))]
+
+
 def _find_unknown(
-    plan: Plan, resource: Resource, wanted: Collection[str], there: Collection[str], actual: ServerState
+    plan: Plan,
+    resource: Resource,
+    wanted: Collection[str],
+    there: Mapping[str, MailboxState] | Mapping[str, AliasState],
+    actual: ServerState,
 ) -> None:
     """Only unknown addresses are looked into: of 100,000 entries nearly all are known."""
     unknown = (address for address in actual.addresses(resource) if address not in wanted)
-    plan.unknown += [Key(resource, address) for address in unknown if address in there]
+    plan.unknown += [Key(resource, address) for address in unknown if _is_known(there.get(address))]
+
+
+def _is_known(have: MailboxState | AliasState | None) -> bool:
+    """Whether all of it can be read; otherwise it would be imported as something that it is not."""
+    return have is not None and not (isinstance(have, MailboxState) and have.quota_bytes is None)
 
 
 def _compare_mailbox(
@@ -148,6 +177,8 @@ def _compare_mailbox(
         return
     plan.expected += want.owned
     want = _as_the_kind_can(plan, key, want, have, traits)
+    if have is None and _is_blocked(plan, key, want.due or not want.owned, actual):
+        return
     if have is None and not want.owned and _has_alias(actual, address):
         plan.address_conflicts.append(key)
     elif have is None:
@@ -170,7 +201,7 @@ def _as_the_kind_can(
     if Feature.QUOTA not in traits.features:
         if want.quota_bytes:
             plan.unsupported.append((key, N_("a quota")))
-        want = want._replace(quota_bytes=have.quota_bytes if have else 0)
+        want = want._replace(quota_bytes=(have.quota_bytes or 0) if have else 0)
     if not want.enabled and not traits.can(Feature.DISABLE):
         plan.unsupported.append((key, N_("a mailbox without login")))
     return want if traits.quota_step_bytes == 1 else want._replace(quota_bytes=traits.quota(want.quota_bytes))
@@ -188,10 +219,21 @@ def _compare_absent(
     is_there = key.address in actual.addresses(key.resource)
     ours = is_there and (want.owned or _made_by_us(want, actual, key.address, traits))
     plan.expected += ours
+    managed = actual.aliases if key.resource is Resource.ALIAS else actual.mailboxes
+    if ours and key.address not in managed and _is_blocked(plan, key, want.due, actual):
+        return
     if want.due and ours:
         plan.changes.append(delete)
     elif want.due:
         plan.in_sync.append(key)
+
+
+def _is_blocked(plan: Plan, key: Key, due: bool, actual: ServerState) -> bool:
+    """Whether there is something at this address that may not be touched; it is neither missing nor to be made."""
+    reason = actual.obstacle(key)
+    if reason and due:
+        plan.blocked.append((key, reason))
+    return reason is not None
 
 
 def _made_by_us(want: WantedMailbox | WantedAlias, actual: ServerState, address: str, traits: Traits) -> bool:
@@ -266,13 +308,16 @@ def _mailbox_changes(address: str, want: WantedMailbox, have: MailboxState, trai
 
 
 def _same_quota(want: WantedMailbox, have: MailboxState, traits: Traits) -> bool:
+    if have.quota_bytes is None:
+        return False
     return want.quota_bytes == have.quota_bytes or want.quota_bytes == traits.quota(have.quota_bytes)
 
 
 def mailbox_differences(key: Key, want: WantedMailbox, have: MailboxState, traits: Traits) -> list[Difference]:
     found = []
     if not _same_quota(want, have, traits):
-        found.append(Difference(key, "quota", str(want.quota_bytes), str(have.quota_bytes)))
+        theirs = N_("unknown") if have.quota_bytes is None else str(have.quota_bytes)
+        found.append(Difference(key, "quota", str(want.quota_bytes), theirs))
     if want.quota_messages != have.quota_messages:
         found.append(Difference(key, "message quota", str(want.quota_messages), str(have.quota_messages)))
     if want.enabled != have.enabled:
@@ -293,10 +338,13 @@ def _compare_alias(plan: Plan, address: str, want: WantedAlias, actual: ServerSt
         _compare_absent(plan, key, want, actual, DeleteAlias(address), traits)
         return
     plan.expected += want.owned
-    if have is not None and set(have.destinations) == set(want.destinations):
+    if have is None and _is_blocked(plan, key, want.due or not want.owned, actual):
+        return
+    is_same = have is not None and set(have.destinations) == set(want.destinations)
+    if have is not None and is_same and not have.takes:
         if want.due:
             plan.in_sync.append(key)
-    elif have is not None and not want.owned:
+    elif have is not None and not is_same and not want.owned:
         plan.conflicts.append(alias_difference(key, want, have))
     elif have is None and (want.due or not want.owned) and address in actual.addresses(Resource.MAILBOX):
         plan.address_conflicts.append(key)
@@ -310,6 +358,8 @@ def _compare_alias(plan: Plan, address: str, want: WantedAlias, actual: ServerSt
 
 
 def alias_difference(key: Key, want: WantedAlias, have: AliasState) -> Difference:
+    if set(have.destinations) == set(want.destinations):
+        return Difference(key, "mail of mailboxes", N_("left to them"), N_(f"taken from {have.takes:,}"))
     return Difference(key, "destinations", ", ".join(want.destinations), ", ".join(have.destinations))
 
 

@@ -4,11 +4,12 @@ Frozen values: the database builds the wanted side, a mail-server kind the other
 `provision.core.plan` compares them. Quotas are bytes, 0 means no limit.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, NamedTuple
 
+from provision.core.rules import Rule
 from provision.core.secret import Secret
 
 
@@ -28,17 +29,22 @@ class Key(NamedTuple):
 
 
 class MailboxState(NamedTuple):
-    """`password_hash`: None where the server tells none. `owner_uid`: the mark that was left when it was created."""
+    """`password_hash`: None where the server tells none. `quota_bytes`: None where it is no size that can be read.
+    `owner_uid`: the mark that was left when it was created.
+    """
 
     password_hash: Secret | None = None
-    quota_bytes: int = 0
+    quota_bytes: int | None = 0
     enabled: bool = True
     quota_messages: int | None = None
     owner_uid: str | None = None
 
 
 class AliasState(NamedTuple):
+    """`takes`: of how many mailboxes it takes the mail, though it should leave it to them (a catch-all)."""
+
     destinations: tuple[str, ...]
+    takes: int = 0
 
 
 class Unmanageable(NamedTuple):
@@ -51,12 +57,20 @@ class Unmanageable(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """`present`: every address with an entry, also one that cannot be managed; as said by the two maps if left out."""
+    """`present`: every address with an entry, also one that cannot be managed; as said by the two maps if left out.
+
+    `obstacle`: why the entry with this key may not be touched. `rules`: what else decides over mail. `warnings`: what
+    is wrong with what is there, as sentences. `beside`: what changes would write beside them, as a record says it.
+    """
 
     mailboxes: Mapping[str, MailboxState]
     aliases: Mapping[str, AliasState]
     unmanageable: Sequence[Unmanageable] = ()
     present: Mapping["Resource", Collection[str]] = field(default_factory=dict)
+    obstacle: Callable[[Key], str | None] = lambda key: None
+    rules: Sequence[Rule] = ()
+    warnings: Sequence[str] = ()
+    beside: Callable[[Sequence["Change"]], Sequence[str]] = lambda changes: ()
 
     def addresses(self, resource: "Resource") -> Collection[str]:
         return self.present.get(resource, self.mailboxes if resource is Resource.MAILBOX else self.aliases)

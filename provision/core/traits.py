@@ -51,10 +51,11 @@ class Traits:
     `password`: what a change carries. `takes_hash`: it may be a hash in Dovecot's notation, also for a kind that likes
     the plain one. `reads_password`: what `read` tells can be compared with a wanted password. `reads_some`:
     `read(keys)` costs less than reading all. `quota_step_bytes`: wanted and had are compared after rounding up.
-    `address_rule`: why such an address cannot be made (for a destination: as for an alias), or None; what is there
-    already may be read more widely. `confirm_after_seconds`: after which an entry is looked at once more, because
-    another writer on the server may have overwritten it; None where none can. `chunk`: changes in one call of `apply`,
-    recorded together. `cost`: what a push costs the people on the server, as a sentence.
+    `address_rule`: why such an address cannot be made, or None; what is there already may be read more widely.
+    `destination_rule`: why an alias cannot lead to such an address on another server; left out: as for an alias.
+    `confirm_after_seconds`: after which an entry is looked at once more, because another writer on the server may have
+    overwritten it; None where none can. `chunk`: changes in one call of `apply`, recorded together. `cost`: what a push
+    costs people on the server, `catch_all_cost`: what it costs from a catch-all on, in a domain with many mailboxes.
     """
 
     password: Literal["hash", "plain"] = "hash"
@@ -64,13 +65,21 @@ class Traits:
     features: frozenset[Feature] = USUAL
     quota_step_bytes: int = 1
     address_rule: AddressRule = any_address
+    destination_rule: Callable[[str], str | None] | None = None
     quiet: Quiet = Quiet()
     confirm_after_seconds: float | None = None
     chunk: int = ALL_AT_ONCE
     cost: str = ""
+    catch_all_cost: str = ""
 
     def can(self, feature: Feature) -> bool:
         return feature in self.features
+
+    def destination_refusal(self, address: str, *, is_ours: bool) -> str | None:
+        """Why an alias cannot lead there. In a domain of ours it has to be an address that could be made."""
+        if self.destination_rule is None or is_ours:
+            return self.address_rule(Resource.ALIAS, address)
+        return self.destination_rule(address)
 
     def quota(self, wanted_bytes: int) -> int:
         """As the kind can hold it: never less, and 0 (no limit) stays 0."""

@@ -217,7 +217,10 @@ def _mail_server(app: Postroom, server: Server) -> Iterator[Finding]:
         yield _problem(about, problem, "Settings → Mail servers, or: python -m provision server edit")
     if server.alarm:
         yield _problem(about, server.alarm, "Look at the preview on the Sync page; nothing is sent until you force it.")
-    if not problems and not server.alarm:
+    warnings = app.sync.warnings(server.id)
+    for warning in warnings:
+        yield _warning(about, warning, "Look at the preview on the Sync page, or correct it in the server's files.")
+    if not problems and not warnings and not server.alarm:
         yield _well(about, f"{server.kind}, {server.accounts:,} accounts, can be read and written.")
 
 

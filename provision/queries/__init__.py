@@ -10,9 +10,10 @@ from provision.queries.lists import Page, kept_to_pages, prefetch
 from provision.queries.log import LogFilter, LogReads, begin_of, end_of
 from provision.queries.mailboxes import MAILBOX_SORTS, MailboxFilter, MailboxReads
 from provision.queries.servers import FULL_PERCENT, ServerReads
+from provision.queries.warnings import WarningReads
 
 
-class Queries(MailboxReads, ServerReads, LogReads):
+class Queries(MailboxReads, ServerReads, LogReads, WarningReads):
     """Everything that can be looked at."""
 
 

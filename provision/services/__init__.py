@@ -50,7 +50,7 @@ def open_services(
         Mailboxes(database, sealer, settings, delivery),
         BulkMailboxes(database, sealer, settings, delivery),
         Aliases(database, delivery),
-        Domains(database),
+        Domains(database, settings, sync),
         Servers(database, sealer, sync),
         Syncing(database, settings, sync, delivery),
         Operators(database, settings),

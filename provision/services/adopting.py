@@ -130,6 +130,10 @@ class Adoption:
         """Our rows take the server's values; a waiting password is dropped, the server's counts."""
         rows = self.unmoved(keys, result)
         rows = {key: row for key, row in rows.items() if self.actor.may(Permission.SYNC_PULL, row)}
+        for key in [key for key in rows if key.resource is Resource.MAILBOX]:
+            if self.actual.mailboxes[key.address].quota_bytes is None:
+                result.errors.append(N_(f"{key.address}: its quota on the mail server is no size that can be read."))
+                del rows[key]
         changed = list(rows.values())
         give_up(self.session, changed, N_("Given up: the server's values were taken instead."))
         for key, row in rows.items():

@@ -12,10 +12,10 @@ from provision.audit.events import Operation
 from provision.core import address as addresses
 from provision.core.access import Actor, InDomain, Permission
 from provision.core.errors import Conflict, InvalidEmail, InvalidInput, NotFound
-from provision.core.state import Resource
 from provision.core.traits import Feature
 from provision.servers.kinds import traits_of
 from provision.services.checks import alias_refusal, check_version, taken_addresses
+from provision.services.forwarding import refuse_loop
 from provision.services.idempotency import made_earlier, remember
 from provision.services.writing import (
     Delivery,
@@ -33,6 +33,7 @@ from provision.services.writing import (
 )
 from provision.storage.database import Database
 from provision.storage.models import Alias, Domain, Mailbox
+from provision.sync.rules import taken_on_servers
 
 MAX_DESTINATIONS = 100
 
@@ -63,7 +64,7 @@ class Aliases:
             actor.require(Permission.ALIAS_WRITE, InDomain(alias, domain.id))
             require_rank(session, actor, [alias])
             _refuse_taken(session, alias)
-            _refuse_loop(alias, targets)
+            refuse_loop(session, alias, targets)
             _refuse_what_the_kind_cannot(session, domain, alias, targets)
             row = Alias(
                 uid=uuid7(),
@@ -84,11 +85,12 @@ class Aliases:
     ) -> Alias:
         """Replace the destinations."""
         actor.require(Permission.ALIAS_WRITE)
-        targets = check_destinations(destinations)
         with writing(self.database) as session:
             row = _find_kept(session, actor, uid, expected_version)
-            _refuse_loop(row.address, targets)
-            _refuse_what_the_kind_cannot(session, row.domain, row.address, targets)
+            targets = check_destinations(destinations, row.destinations)
+            refuse_loop(session, row.address, targets)
+            new = [target for target in targets if target not in row.destinations]
+            _refuse_what_the_kind_cannot(session, row.domain, row.address, new)
             if targets == row.destinations:
                 return row
             before, row.destinations = row.destinations, targets
@@ -131,12 +133,14 @@ class Aliases:
         return row
 
 
-def check_destinations(destinations: Sequence[str]) -> list[str]:
-    """Normalised, each once, in order. Raises: InvalidInput."""
-    targets = list(dict.fromkeys(addresses.normalise(destination) for destination in destinations))
+def check_destinations(destinations: Sequence[str], before: Sequence[str] = ()) -> list[str]:
+    """Normalised, each once, in order. `before`: those it has, which may stay as they are. Raises: InvalidInput."""
+    known = set(before)
+    normalised = (d if d in known else addresses.normalise_destination(d) for d in destinations)
+    targets = list(dict.fromkeys(normalised))
     if not targets:
         raise InvalidInput("An alias needs at least one destination.", code="NO_DESTINATION")
-    if len(targets) > MAX_DESTINATIONS:
+    if len(targets) > MAX_DESTINATIONS and not known.issuperset(targets):
         raise InvalidInput(f"An alias has {MAX_DESTINATIONS} destinations at most.", code="TOO_MANY_DESTINATIONS")
     return targets
 
@@ -179,13 +183,10 @@ def _refuse_taken(session: Session, alias: str) -> None:
         )
     if there:
         raise Conflict(f"The alias {alias} exists already; edit it to add destinations.", code="DUPLICATE_ALIAS")
+    if reason := taken_on_servers(session, [alias]).get(alias):
+        raise Conflict(f"{alias} cannot be an alias: {reason}.")
     if reason := taken_addresses(session, [alias]).get(alias):
         raise Conflict(f"{alias} cannot be an alias: a mailbox has this address ({reason}).", code="DUPLICATE_MAILBOX")
-
-
-def _refuse_loop(alias: str, targets: Sequence[str]) -> None:
-    if alias in targets:
-        raise InvalidInput(f"{alias} would send its mail to itself.", code="ALIAS_LOOP")
 
 
 def _refuse_what_the_kind_cannot(session: Session, domain: Domain, alias: str, targets: Sequence[str]) -> None:
@@ -193,10 +194,13 @@ def _refuse_what_the_kind_cannot(session: Session, domain: Domain, alias: str, t
     if reason := alias_refusal(domain.server.kind, alias):
         raise reason
     traits = traits_of(domain.server.kind)
+    names = {addresses.domain_of(target) for target in targets}
+    found = session.execute(select(Domain.name, Domain.server_id).where(Domain.name.in_(names))).tuples()
+    ours = dict(found.all())
     for target in targets:
-        if why := traits.address_rule(Resource.ALIAS, target):
+        name = addresses.domain_of(target)
+        local_reason = addresses.refusal(target) if name in ours else None
+        if why := local_reason or traits.destination_refusal(target, is_ours=name in ours):
             raise InvalidEmail(f"{target} cannot be a destination: {why}.", value=target)
-    if not traits.can(Feature.EXTERNAL_DESTINATIONS):
-        here = set(session.scalars(select(Domain.name).where(Domain.server_id == domain.server_id)))
-        if elsewhere := [target for target in targets if addresses.domain_of(target) not in here]:
-            raise InvalidInput(f"This kind of mail server sends no mail on to other servers: {elsewhere[0]}.")
+        if ours.get(name) != domain.server_id and not traits.can(Feature.EXTERNAL_DESTINATIONS):
+            raise InvalidInput(f"This kind of mail server sends no mail on to other servers: {target}.")

@@ -78,6 +78,7 @@ class BulkResult:
     done: list[UUID] = field(default_factory=list)
     unchanged: list[UUID] = field(default_factory=list)
     errors: list[ItemError] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)  # aliases that went with deleted mailboxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ class BulkMailboxes:
                 rows = _accepted(rows, uids, lambda row: erase_refusal(row.domain.server.kind), result)
             give_up(session, rows, DELETED_FIRST)
             if force:
-                mark_for_deletion(session, actor, rows, erase_mail)
+                result.removed = mark_for_deletion(session, actor, rows, erase_mail)
             else:
                 for row in rows:
                     soft_delete(row)

@@ -12,6 +12,7 @@ from provision.core.texts import N_
 from provision.core.traits import Feature
 from provision.servers.kinds import traits_of
 from provision.storage.models import Alias, Domain, Mailbox, Status
+from provision.sync.rules import taken_on_servers
 
 MAX_QUOTA_BYTES = 1 << 50  # 1 PiB: above it is a slip of the keyboard
 CHUNK = 5_000
@@ -93,7 +94,7 @@ def find_domains(session: Session, names: Iterable[str]) -> dict[str, Domain]:
 
 def taken_addresses(session: Session, wanted: Sequence[str]) -> dict[str, str]:
     """Which of these addresses are in use, and by what."""
-    taken: dict[str, str] = {}
+    taken = taken_on_servers(session, wanted)
     for start in range(0, len(wanted), CHUNK):
         part = wanted[start : start + CHUNK]
         in_use = select(Mailbox.address, Mailbox.status, Mailbox.removing).where(Mailbox.address.in_(part))

@@ -48,6 +48,9 @@ class Found(StrEnum):
     DELETE = "delete"
     UNSUPPORTED = "unsupported"  # wanted, but this kind of server cannot
     UNMANAGEABLE = "unmanageable"  # on the server, and left alone
+    BLOCKED = "blocked"  # wanted, but what is there may not be touched
+    BESIDE = "beside"  # what a push writes beside the changes
+    WARNING = "warning"  # about what is on the server
 
 
 class Side(NamedTuple):
@@ -57,6 +60,7 @@ class Side(NamedTuple):
     quota_messages: int | None = None
     enabled: bool | None = None
     destinations: tuple[str, ...] | None = None
+    takes: int | None = None  # mailboxes whose mail a catch-all takes
 
 
 class Finding(NamedTuple):
@@ -115,6 +119,9 @@ def _kinds(
         yield found, sides(changes[found])
     yield Found.UNSUPPORTED, (Finding(key, reason=what) for key, what in plan.unsupported if stored in key.address)
     left_alone = (u for u in plan.unmanageable if needle in u.text.lower())
+    yield Found.BLOCKED, (Finding(key, reason=why) for key, why in plan.blocked if stored in key.address)
+    yield Found.BESIDE, (Finding(None, text=line) for line in plan.beside if needle in line)
+    yield Found.WARNING, (Finding(None, reason=text) for text in plan.warnings if needle in text.lower())
     yield Found.UNMANAGEABLE, (Finding(None, text=f"{u.where}: {u.text}", reason=u.reason) for u in left_alone)
 
 
@@ -159,5 +166,5 @@ def _theirs(actual: ServerState, key: Key) -> Side | None:
 
 def _side(entry: WantedMailbox | WantedAlias | MailboxState | AliasState) -> Side:
     if isinstance(entry, WantedAlias | AliasState):
-        return Side(destinations=entry.destinations)
+        return Side(destinations=entry.destinations, takes=entry.takes if isinstance(entry, AliasState) else 0)
     return Side(entry.quota_bytes, entry.quota_messages, entry.enabled)

@@ -15,16 +15,21 @@ from provision.core.texts import N_
 from provision.services.checks import check_description, check_quota, check_version
 from provision.services.idempotency import made_earlier, remember
 from provision.services.writing import done, find, operation, touch, writing
+from provision.settings.config import Settings
 from provision.storage.database import Database
 from provision.storage.models import Alias, Domain, Mailbox, Operator, Server
+from provision.sync.engine import Sync
 
 HAS_MAILBOXES = N_("{name} still has mailboxes (soft-deleted ones count); delete them first.")
+LEFT_NAMED = 100  # in the record
 HAS_ALIASES = N_("{name} still has aliases; delete them first.")
 
 
 @dataclass(frozen=True, slots=True)
 class Domains:
     database: Database
+    settings: Settings
+    sync: Sync
 
     @operation(Operation.DOMAIN_CREATE)
     def create(
@@ -39,7 +44,8 @@ class Domains:
     ) -> Domain:
         """Add a domain to a mail server. `default_quota_bytes` None: the product's default."""
         actor.require(Permission.DOMAIN_WRITE)
-        domain, text = addresses.normalise_domain(name), check_description(description)
+        internal = self.settings.internal_endings
+        domain, text = addresses.normalise_new_domain(name, internal), check_description(description)
         request = {
             "name": domain,
             "server": server_name,
@@ -89,9 +95,12 @@ class Domains:
         return row
 
     @operation(Operation.DOMAIN_DELETE)
-    def delete(self, actor: Actor, uid: UUID, *, expected_version: int | None = None) -> None:
-        """Remove a domain that nothing is left in."""
+    def delete(self, actor: Actor, uid: UUID, *, expected_version: int | None = None) -> list[str]:
+        """Remove a domain that nothing is left in here; returns what the mail server still has of it, if it tells."""
         actor.require(Permission.DOMAIN_WRITE)
+        with self.database.read() as session:
+            row = find(session, Domain, uid)
+        left = self.sync.addresses_in(row.server_id, row.name)
         with writing(self.database) as session:
             row = find(session, Domain, uid)
             check_version(row, expected_version, description=row.description)
@@ -99,8 +108,9 @@ class Domains:
                 if session.scalar(select(exists().where(table.domain_id == row.id))):
                     raise Conflict(what.format(name=row.name), code="DOMAIN_NOT_EMPTY")
             _refuse_last_of_viewer(session, row)
-            done(session, actor, Operation.DOMAIN_DELETE, [_subject(row)], {})
+            done(session, actor, Operation.DOMAIN_DELETE, [_subject(row)], {"left_on_server": left[:LEFT_NAMED]})
             session.delete(row)
+        return left
 
 
 def _refuse_last_of_viewer(session: Session, row: Domain) -> None:

@@ -166,7 +166,7 @@ class Mailboxes:
                 raise reason
             give_up(session, [row], DELETED_FIRST)
             if force:
-                mark_for_deletion(session, actor, [row], erase_mail)
+                row.removed = mark_for_deletion(session, actor, [row], erase_mail)
             else:
                 soft_delete(row)
                 (row.log_uid,) = done(session, actor, Operation.MAILBOX_DELETE, [subject_of(row)], {"force": False})
@@ -230,8 +230,8 @@ def soft_delete(row: Mailbox) -> None:
     touch(row)
 
 
-def mark_for_deletion(session: Session, actor: Actor, rows: Sequence[Mailbox], erase_mail: bool) -> None:
-    """Make the rows tombstones; aliases that point to them lose them, or go too."""
+def mark_for_deletion(session: Session, actor: Actor, rows: Sequence[Mailbox], erase_mail: bool) -> list[str]:
+    """Make the rows tombstones; aliases that point to them lose them, or go too: the addresses of those."""
     for row in rows:
         row.status, row.removing, row.erase_mail = Status.DELETED, True, erase_mail
         if row.owned:
@@ -244,8 +244,11 @@ def mark_for_deletion(session: Session, actor: Actor, rows: Sequence[Mailbox], e
         others = [d for d in alias.destinations if d not in gone]
         alias.destinations, alias.removing = others or alias.destinations, not others
         want(alias)
-    intend(session, actor, Operation.MAILBOX_DELETE, rows, {"force": True, "erase_mail": erase_mail})
+    removed = sorted(alias.address for alias in aliases if alias.removing)
+    payload = {"force": True, "erase_mail": erase_mail, "removed": removed}
+    intend(session, actor, Operation.MAILBOX_DELETE, rows, payload)
     intend(session, actor, Operation.ALIAS_FOLLOW, aliases, lambda alias: {"mailbox": ", ".join(lost[alias.id])})
+    return removed
 
 
 def _aliases_to(session: Session, gone: set[str], server_ids: set[int]) -> list[Alias]:

@@ -114,11 +114,11 @@ class Servers:
 
     @operation(Operation.SERVER_CHECK)
     def check(self, actor: Actor, uid: UUID) -> list[str]:
-        """What is wrong with a mail server, as sentences; empty when all is well."""
+        """What is wrong with a mail server or what is on it, as sentences; empty when all is well."""
         actor.require(Permission.SERVER_WRITE)
         with self.database.read() as session:
             row = find(session, Server, uid)
-        return self.sync.check_server(row.id)
+        return [*self.sync.check_server(row.id), *self.sync.warnings(row.id)]
 
     @operation(Operation.SERVER_CHECK)
     def check_settings(self, actor: Actor, kind: str, settings: Mapping[str, Any]) -> list[str]:

@@ -97,7 +97,7 @@ class Delivery:
         self.push([row.server_id])
         with self.database.read() as session:
             now = session.get(type(row), row.id) or row
-        now.log_uid = row.log_uid
+        now.log_uid, now.removed = row.log_uid, row.removed
         return now
 
 

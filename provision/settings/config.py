@@ -35,6 +35,9 @@ class Settings(Policy, BaseSettings):
     secret_key_file: Path | None = Field(None, description="key that seals undelivered passwords; made at first start")
     log_key_file: Path | None = Field(None, description="key that the log's chain is made with; made at first start")
     page_budget_seconds: float = Field(10.0, gt=0, le=60, description="longest a page waits for the mail server")
+    internal_domains: str = Field(
+        "", description="endings of domains that are used inside and may be added, e.g. local home.arpa; empty: none"
+    )
     session_idle_minutes: int = Field(30, ge=1, description="a sign-in ends after this long without a click")
     session_max_hours: int = Field(12, ge=1, description="a sign-in ends after this long in any case")
     sign_in_attempts: int = Field(5, ge=1, description="wrong passwords in a row that lock an account name")
@@ -62,6 +65,10 @@ class Settings(Policy, BaseSettings):
     def _are_networks(cls, value: str) -> str:
         parse_networks(value)
         return value
+
+    @property
+    def internal_endings(self) -> tuple[str, ...]:
+        return tuple(part.strip(".").lower() for part in self.internal_domains.replace(",", " ").split())
 
     @property
     def networks(self) -> Networks:

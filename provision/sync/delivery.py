@@ -118,11 +118,11 @@ def _send(
             done.verified, done.unreachable = set(plan.in_sync), error
             done.owned = set() if server.traits.reads_password else accepted
             return done
-    done.accounts = len(actual.addresses(Resource.MAILBOX)) if whole else None
+    done.accounts, done.actual = len(actual.addresses(Resource.MAILBOX)) if whole else None, actual
     known = accepted | work.accepted_before()
     left = make_plan(_part(work.desired, keys), actual, server.traits, survey=False, accepted=known)
     wanting = {key_of(change) for change in left.changes} | {d.key for d in left.conflicts}
-    wanting |= {*left.address_conflicts, *left.unrecoverable}
+    wanting |= {*left.address_conflicts, *left.unrecoverable, *(key for key, _ in left.blocked)}
     done.verified = (work.items.keys() & keys) - wanting - set(work.unreadable)
     finished = outcomes.keys() - _cut_off(changes, sent)
     done.vanished = {key for key in finished & wanting if not outcomes[key].error}

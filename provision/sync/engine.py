@@ -19,7 +19,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session, undefer
 
 from provision.core.errors import MailServerError, NotFound, Unreachable, UnsafePlan
-from provision.core.plan import Plan, make_plan
+from provision.core.plan import Plan, make_plan, warnings_of
 from provision.core.secret import hide, secrets_in
 from provision.core.state import DesiredState, LiveReport, Resource, ServerState
 from provision.core.texts import N_
@@ -36,6 +36,7 @@ from provision.sync.delivery import deliver
 from provision.sync.progress import end_stale_confirmations, note_usage
 from provision.sync.recording import PushAttempt, pause, record
 from provision.sync.result import PushResult, PushStatus
+from provision.sync.rules import note_rules
 from provision.sync.work import (
     LONGEST_SILENCE,
     Work,
@@ -198,6 +199,8 @@ class Sync:
             well = {"error": None, "alarm": None, "attempts": 0, "next_attempt_at": None, "silent_until": None}
             session.execute(update(Server).where(Server.id == server.id).values(**well, **counted, **wrote))
             record(session, work, done, in_force(session, self.settings), now, result, is_last=is_last)
+        if done.actual:
+            note_rules(self.database, server.id, done.actual, whole=False)
         if done.unreachable:
             result.add(self._back_off(server, done.unreachable))
         return result
@@ -230,6 +233,15 @@ class Sync:
         with self._opened(server.kind, open_settings(server, self.sealer)) as mail_server:
             return mail_server.read(), mail_server.traits
 
+    def addresses_in(self, server_id: int, domain: str) -> list[str]:
+        """Every address of a domain that has an entry on the server; empty where the server does not answer."""
+        try:
+            actual, _ = self.read(server_id)
+        except MailServerError:
+            return []
+        found = {address for resource in Resource for address in actual.addresses(resource)}
+        return sorted(address for address in found if address.rpartition("@")[2] == domain)
+
     def probe(self, server_id: int) -> None:
         """Read the server and note its health; a running one also says how much space each mailbox uses."""
         with self.database.read() as session:
@@ -244,6 +256,7 @@ class Sync:
                 values = {"last_read_at": utc_now(), "accounts": len(actual.addresses(Resource.MAILBOX))}
                 if not server.attempts or not mail_server.check():  # what can be read can still refuse to be written
                     values |= {"error": None, "attempts": 0, "next_attempt_at": None}
+                note_rules(self.database, server_id, actual, whole=True)
                 if server.alarm and self._is_safe(server_id, actual, mail_server.traits):
                     values["alarm"] = None
                 if isinstance(mail_server, TellsLive):
@@ -271,6 +284,7 @@ class Sync:
     def survey(self, server_id: int) -> tuple[Plan, DesiredState, ServerState]:
         """The same, with the side that is wanted."""
         actual, traits = self.read(server_id)
+        note_rules(self.database, server_id, actual, whole=True)
         return *self._compare(server_id, actual, traits), actual
 
     def _compare(self, server_id: int, actual: ServerState, traits: Traits) -> tuple[Plan, DesiredState]:
@@ -288,6 +302,15 @@ class Sync:
         with self.database.read() as session:
             server = _get_server(session, server_id)
         return self.check(server.kind, open_settings(server, self.sealer))
+
+    def warnings(self, server_id: int) -> list[str]:
+        """What is wrong with what is on a server, as sentences; none where it cannot be read."""
+        try:
+            actual, _ = self.read(server_id)
+        except MailServerError:
+            return []
+        note_rules(self.database, server_id, actual, whole=True)
+        return warnings_of(actual)
 
 
 def quiet_seconds(server: Server) -> float:

@@ -16,7 +16,7 @@ from provision.core.errors import Unreachable
 from provision.core.plan import Plan
 from provision.core.policy import Policy
 from provision.core.secret import Secret, hide
-from provision.core.state import Key, Outcome, key_of
+from provision.core.state import Key, Outcome, ServerState, key_of
 from provision.core.texts import N_
 from provision.core.traits import Traits
 from provision.storage.models import LogStatus
@@ -51,6 +51,7 @@ class PushAttempt:
     accounts: int | None = None  # on the server; None where not all was read
     owned: Collection[Key] = ()  # made by us in this chunk
     unreachable: Unreachable | None = None
+    actual: ServerState | None = None  # as last read
 
     def hide(self, secrets: Collection[Secret]) -> None:
         """Without the secret settings of the server, should its driver have quoted them."""
@@ -175,9 +176,14 @@ def _rejections(work: Work, done: PushAttempt, is_last: bool) -> dict[Key, Rejec
         {difference.key: Rejection(FOREIGN, "SYNC_CONFLICT", final=True) for difference in done.plan.conflicts}
     )
     found.update(dict.fromkeys(done.plan.address_conflicts, Rejection(ADDRESS_CONFLICT, "SYNC_CONFLICT", final=True)))
+    found.update({key: Rejection(_blocked(key, why), "SYNC_CONFLICT", final=True) for key, why in done.plan.blocked})
     found.update(dict.fromkeys(done.plan.unrecoverable, Rejection(GONE, "MAILBOX_GONE", final=True)))
     found.update(dict.fromkeys(work.unreadable, Rejection(UNREADABLE, "KEY_UNUSABLE", final=True)))
     return found
+
+
+def _blocked(key: Key, reason: str) -> str:
+    return N_(f"The entry of {key.address} on the mail server cannot be managed, so it was not touched: {reason}.")
 
 
 def _finish(log_uid: Any, status: LogStatus, outcome: Outcome | None, error: str | None = None) -> Finish:

@@ -47,6 +47,7 @@ class ImportResult:
     accepted: Sequence[NewMailbox]
     created: Sequence[UUID]
     errors: Sequence[RowError]
+    warnings: Sequence[str] = ()
 
     @property
     def rejected(self) -> list[Row]:
@@ -91,7 +92,8 @@ def import_sheet(app: Postroom, actor: Actor, sheet: Sheet, **how: Any) -> Impor
         *(RowError(sheet.rows[e.index], _column(e.error), e.error.code, e.error.message) for e in bulk.errors),
     ]
     accepted = [new for index, new in enumerate(sheet.news) if index not in refused]
-    return ImportResult(sheet.columns, accepted, bulk.done, sorted(errors, key=lambda error: error.number))
+    warnings = app.queries.mailboxes_warnings(actor, [new.address for new in accepted])
+    return ImportResult(sheet.columns, accepted, bulk.done, sorted(errors, key=lambda error: error.number), warnings)
 
 
 def _foreign(app: Postroom, actor: Actor) -> Foreign:

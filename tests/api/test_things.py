@@ -320,3 +320,18 @@ def test_the_document_is_complete_and_the_page_is_made_of_it(api: Api) -> None:
     assert "<script" not in page.text
     assert "http" not in page.text.replace("https://", "")
     assert all(path in page.text for path, _ in operations)
+
+
+def test_what_keeps_mail_away_and_what_goes_along_is_in_the_answers(api: Api) -> None:
+    anna = api.ok("POST", "/mailboxes", 201, json={"email": "anna@example.com", "password": PASSWORD})
+    assert anna["warnings"] == []
+    made = api.ok(
+        "POST", "/aliases", 201, json={"aliasAddress": "info@example.com", "destinations": ["ana@example.com"]}
+    )
+    assert made["warnings"] == ["ana@example.com does not exist. Did you mean anna@example.com?"]
+    edited = api.ok("PATCH", f"/aliases/{made['id']}", json={"destinations": ["anna@example.com"]})
+    assert edited["warnings"] == []
+    api.world.write("/@example\\.com$/ boss@elsewhere.net\n", "postfix-regexp.cf")
+    ben = api.ok("POST", "/mailboxes", 201, json={"email": "ben@example.com", "password": PASSWORD})
+    assert ben["warnings"][0].startswith("Mail for ben@example.com is decided by a rule in postfix-regexp.cf")
+    assert api.ok("DELETE", f"/mailboxes/{anna['id']}?force=true")["removed"] == ["info@example.com"]

@@ -67,9 +67,19 @@ def test_aliases_and_the_catch_all_deliver(server: MailServerUnderTest, a_mailbo
     server.wait_for_messages(bob, 1)
     server.apply(SetAlias(f"@{DOMAIN}", (bob,)))
     server.wait_until_in_effect(bob)
-    assert server.send(f"whoever@{DOMAIN}")
-    server.wait_for_messages(bob, 2)
+    taken = not server.refuses_forwards()
+    assert server.send(f"whoever@{DOMAIN}") is taken
+    server.wait_for_messages(bob, 2 if taken else 1)
     server.wait_for_messages(a_mailbox, 1)
+
+
+def test_a_forward_is_taken_or_it_is_said_that_it_is_refused(server: MailServerUnderTest, a_mailbox: str) -> None:
+    server.apply(CreateMailbox(a_mailbox, hash_password(PASSWORD)))
+    server.apply(SetAlias(f"one@{DOMAIN}", (a_mailbox,)), SetAlias(f"two@{DOMAIN}", (f"one@{DOMAIN}",)))
+    server.wait_until_in_effect(a_mailbox)
+    assert server.send(f"one@{DOMAIN}")
+    assert server.send(f"two@{DOMAIN}") is not server.refuses_forwards()
+    assert not server.send(f"nobody@{DOMAIN}")
 
 
 def test_quota_and_use_are_told_for_mailboxes_only(server: MailServerUnderTest, a_mailbox: str) -> None:

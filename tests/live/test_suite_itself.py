@@ -42,7 +42,7 @@ def test_it_runs_on_a_container_that_is_named(engine: Engine, tmp_path: Path) ->
     one = ContainerRig(engine, volume, services=True)
     one.put({ACCOUNTS: FIRST})
     wait_for(lambda: one.open().check() == [])
-    ports = {"IMAP": 143, "POP3": 110, "SUBMISSION": 587}
+    ports = {"SMTP": 25, "IMAP": 143, "POP3": 110, "SUBMISSION": 587}
     doors = {f"POSTROOM_LIVE_{name}": f"{one.address}:{port}" for name, port in ports.items()}
     said = run_live(tmp_path / "run", POSTROOM_LIVE_CONTAINER=one.container.name, DOCKER_HOST=engine.host, **doors)
     assert "6 passed" in said, said[-500:]

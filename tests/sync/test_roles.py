@@ -253,6 +253,7 @@ def readings(world: World, name: str, actor: Actor) -> Iterator[Any]:
     address = "boss-alias@boss.example" if "alias" in name else "boss@boss.example"
     by_kind = {"resource": Resource.MAILBOX, "resource_type": Resource.MAILBOX}
     by_address = {"address": address, "addresses": ["boss@boss.example"]}
+    by_address |= {"destinations": ["boss@boss.example"], "mailboxes": ["boss@boss.example"]}
     given = [{"uid": uid, "uids": [uid], **by_kind, **by_address, **by_name}[p.name] for p in required]
     found = method(actor, *given)
     if isinstance(found, Page):

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.both_databases
 
 SYSTEM = Actor.system("test")
 LATER = (  # columns that the code of today asks for, and that came after the form of then
-    *(("server", name) for name in ("sealed_settings", "silent_until")),
+    *(("server", name) for name in ("sealed_settings", "silent_until", "rules")),
     *(("idempotency_key", name) for name in ("request_mac", "status", "sealed_body")),
 )
 FILE = "email,password_hash\n" + "".join(f"user{n:02}@example.com,{HASH.reveal()}\n" for n in range(12)) + "no,x\n"

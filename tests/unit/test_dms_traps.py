@@ -128,7 +128,8 @@ def test_a_commented_account_is_none() -> None:
         (f"Anna@x.io|{H}", "Anna@x.io", "capital"),
         (f"a/b@x.io|{H}", "a/b@x.io", "may hold"),
         (f"a@localhost|{H}", "a@localhost", "not a domain"),
-        (f"a@srv.local|{H}", "a@srv.local", "reserved"),
+        (f"a@Ünicode.de|{H}", "a@Ünicode.de", "xn--"),
+        (f"\ufeffa@x.io|{H}", "?a@x.io", "byte order mark"),
         (f"a*@x.io|{H}", "a*@x.io", "may hold"),
         (f"-rf@x.io|{H}", "-rf@x.io", "may hold"),
         (f"../../x@x.io|{H}", "../../x@x.io", "may hold"),
@@ -136,7 +137,7 @@ def test_a_commented_account_is_none() -> None:
         (f"jürgen@x.io|{H}", "jürgen@x.io", "outside"),
         (f"a b@x.io|{H}", "a b@x.io", "may hold"),
         (f"a\x1b[0m@x.io|{H}", "a?[0m@x.io", "may hold"),
-        (f"{'l' * 65}@x.io|{H}", f"{'l' * 65}@x.io", "longer than 64"),
+        (f"{'l' * 250}@x.io|{H}", f"{'l' * 79}…", "longer than 254"),
         ("no entry at all", "no entry at all", "no entry"),
     ],
 )
@@ -149,17 +150,11 @@ def test_what_our_own_rules_refuse_is_shown_with_the_reason_and_breaks_nothing(
     assert f"\n{line}\n" in edited(before, SetPassword("b@x.io", OTHER_HASH))[ACCOUNTS]
 
 
-def test_two_lines_for_one_address_are_left_to_a_person() -> None:
-    before = {ACCOUNTS: f"a@x.io|{H}\na@x.io|{O}\n", VIRTUAL: "s@x.io b@x.io\ns@x.io c@x.io\n"}
-    state = DmsConfig(before).state()
-    assert (state.mailboxes, state.aliases) == ({}, {})
-    assert {(p.where, p.text) for p in state.unmanageable} >= {(ACCOUNTS, "a@x.io"), (VIRTUAL, "s@x.io")}
-    for change in (
-        CreateMailbox("a@x.io", HASH),
-        SetPassword("a@x.io", HASH),
-        DeleteMailbox("a@x.io"),
-        SetAlias("s@x.io", ("b@x.io",)),
-    ):
+def test_two_lines_for_one_account_are_left_to_a_person() -> None:
+    before = {ACCOUNTS: f"a@x.io|{H}\na@x.io|{O}\n"}
+    assert DmsConfig(before).state().mailboxes == {}
+    assert "two lines" in reasons(before)["a@x.io"]
+    for change in (CreateMailbox("a@x.io", HASH), SetPassword("a@x.io", HASH), DeleteMailbox("a@x.io")):
         with pytest.raises(Rejected, match="two lines"):
             DmsConfig(before).edit(change)
 
@@ -246,7 +241,12 @@ def test_quotas_are_written_in_units_that_both_dovecots_take(quota_bytes: int, t
         ("005M", 5 * MEGABYTE),
         ("0M", 0),
         ("5000000", 5_000_000),
-        (" 5M", 5 * MEGABYTE),
+        ("5M ", 5 * MEGABYTE),
+        ("5g", 5 << 30),
+        ("2GiB", 2 << 30),
+        ("500MB", 500 * MEGABYTE),
+        ("500ki", 500 << 10),
+        ("1tib", 1 << 40),
         ("10B", 10),
     ],
 )
@@ -255,10 +255,12 @@ def test_quotas_are_read_in_every_unit(text: str, quota_bytes: int) -> None:
     assert state.mailboxes["a@x.io"].quota_bytes == quota_bytes
 
 
-@pytest.mark.parametrize("text", ["5g", "5GB", "500K", "1.5G", "-1", "5 M", "unlimited", "", "٥M", "9" * 30 + "M"])
-def test_a_quota_that_is_no_size_is_reported_and_hides_no_account(text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["1.5G", "-1", "5 M", " 5M", "unlimited", "", "٥M", "9" * 30 + "M", "8388608T", "5IB", "+5M", "1P"]
+)
+def test_a_quota_that_is_no_size_is_unknown_and_not_none(text: str) -> None:
     before = {ACCOUNTS: f"a@x.io|{H}\n", QUOTAS: f"a@x.io:{text}\n"}
-    assert DmsConfig(before).state().mailboxes["a@x.io"].quota_bytes == 0
+    assert DmsConfig(before).state().mailboxes["a@x.io"].quota_bytes is None
     assert any("not a size" in reason for reason in reasons(before).values())
 
 
@@ -290,7 +292,7 @@ def test_a_catch_all_and_outside_destinations_are_aliases() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["al@x.io |/bin/cat", "al@x.io a@x.io,/dev/null", "sales a@x.io", "Al@x.io a@x.io", "a.*@x.io a@x.io", "al@x.io"],
+    ["al@x.io |/bin/cat", "al@x.io a@x.io,/dev/null", "sales a@x.io", "al@x.io ,", "a.*@x.io a@x.io", "al@x.io"],
 )
 def test_an_alias_we_would_not_make_is_shown_and_left(line: str) -> None:
     before = {VIRTUAL: f"{line}\nz@x.io a@x.io\n", ACCOUNTS: f"a@x.io|{H}\n"}

@@ -59,6 +59,7 @@ def create_dialog(opened: ui.Dialog) -> None:
     )
     catch_all_warning(address or "")
     targets = destinations_field("", f"al_targets_{opened.key}")
+    warn(opened.who, address or "", split(targets))
     owner = st.text_input(
         _("Belongs to the mailbox (optional)"),
         key=f"al_owner_{opened.key}",
@@ -92,6 +93,11 @@ def catch_all_warning(address: str) -> None:
         )
 
 
+def warn(who: SignedIn, address: str, destinations: Sequence[str]) -> None:
+    """What keeps its mail from arriving, as far as it is typed."""
+    problems.warn(ui.app().queries.alias_warnings(who.actor, address, destinations))
+
+
 def destinations_field(value: str, key: str) -> str:
     typed = st.text_area(
         _("Goes to"),
@@ -109,6 +115,7 @@ def destinations_field(value: str, key: str) -> str:
 def edit_dialog(opened: ui.Dialog, row: AliasRow) -> None:
     st.text_input(_("Alias"), addresses.readable(row["address"]), disabled=True)
     catch_all_warning(row["address"])
+    warn(opened.who, row["address"], row["destinations"])
     with opened.form():
         text = destinations_field("\n".join(map(addresses.readable, row["destinations"])), f"al_edit_{opened.key}")
         sent = opened.submit(_("Save"))

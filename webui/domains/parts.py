@@ -152,9 +152,14 @@ def _written() -> edit_conflict.Fields:
 
 def delete_dialog(row: DomainRow, listing: ui.Listing) -> None:
     def delete(who: SignedIn) -> str:
-        ui.app().services.domains.delete(who.actor, row["uid"])
+        left = ui.app().services.domains.delete(who.actor, row["uid"])
         listing.clear_selection()
-        return _("{name} is deleted.", name=readable(row["name"]))
+        text = _("{name} is deleted.", name=readable(row["name"]))
+        if not left:
+            return text
+        names = ui.some(left)
+        still = _("The mail server still has entries of it, which the next import brings back: {names}", names=names)
+        return f"{text} {still}"
 
     name = ui.plain(readable(row["name"]))
     ui.confirm(

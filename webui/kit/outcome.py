@@ -26,9 +26,17 @@ def outcome(actor: Actor, row: Mailbox | Alias) -> tuple[bool, str]:
 def done(who: SignedIn, text: str, row: Mailbox | Alias) -> None:
     """Close the dialog, and say what was done and how far it has come."""
     arrived, how_far = outcome(who.actor, row)
+    if warnings := [] if row.removing else _warnings(who.actor, row):
+        ui.done(text, " ".join([how_far, *map(problems.translated, warnings)]))
     if arrived:
         ui.done(f"{text} {how_far}")
     ui.done(text, how_far)
+
+
+def _warnings(actor: Actor, row: Mailbox | Alias) -> list[str]:
+    if isinstance(row, Alias):
+        return ui.app().queries.alias_warnings(actor, row.address, row.destinations)
+    return ui.app().queries.mailbox_warnings(actor, row.address)
 
 
 def explanation(row: Explained) -> str:

@@ -5,12 +5,15 @@ values out of it, and puts them into the translation. Where none fits, a heading
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
+import streamlit as st
+
 from provision.core.texts import N_
 from webui.kit.i18n import known_texts, language, say, word
+from webui.kit.markup import plain
 
 VALUE = re.compile(r"{(\d+)}")
 
@@ -87,6 +90,12 @@ HEADINGS = N_(
         "WRONG_CREDENTIALS": "Wrong user name or password",
     }
 )
+
+
+def warn(sentences: Iterable[str]) -> None:
+    """What hinders nothing and should be known."""
+    for sentence in sentences:
+        st.warning(plain(translated(sentence)), icon=":material/warning:")
 
 
 def translated(message: str) -> str:

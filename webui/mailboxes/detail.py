@@ -66,6 +66,7 @@ def _show(who: SignedIn, row: Mailbox) -> None:
     if not arrived:
         notice: Callable[..., object] = st.error if row.sync_status == SyncStatus.FAILED else st.warning
         notice(ui.plain(how_far), icon=format.ICONS[SyncStatus(row.sync_status)])
+    problems.warn(ui.app().queries.mailbox_warnings(who.actor, row.address))
     _usage(row)
     aliases, history = st.tabs([_("Aliases"), _("Log")])
     with aliases:

@@ -15,12 +15,14 @@ from provision.identity.sign_in import SignedIn
 from provision.queries.rows import MailboxRow
 from provision.services.new_mailbox import NewMailbox
 from provision.storage.models import Mailbox
-from webui.kit import edit_conflict, ui
+from webui.kit import edit_conflict, problems, ui
 from webui.kit.hints import password_hint
 from webui.kit.i18n import _, counted, written
 from webui.mailboxes import delivery
 
 MB = 1 << 20
+ANYBODY = "a.new.mailbox"  # in each domain: whether a rule on the server would take its mail
+LOOKED_AT, TOLD = 20, 3
 MAX_MB = 1 << 30
 
 
@@ -31,6 +33,8 @@ MAX_MB = 1 << 30
 def create_dialog(opened: ui.Dialog, domains: Sequence[str]) -> None:
     """One mailbox for one opened dialog, however often its button is pressed."""
     place = readable(domains[0]) if domains else "example.com"
+    anybody = [f"{ANYBODY}@{domain}" for domain in domains[:LOOKED_AT]]
+    problems.warn(ui.app().queries.mailboxes_warnings(opened.who.actor, anybody)[:TOLD])
     with opened.form():
         address = st.text_input(_("Address"), placeholder=f"name@{place}", icon=":material/mail:", max_chars=255)
         name = st.text_input(_("Name"), max_chars=200)

@@ -24,6 +24,7 @@ from webui.sync.choices import Choice, choices
 
 KEPT = "sy_comparison"  # server, the reader's domains, search, comparison
 PULLED = "sy_pulled"
+TEXTS = (Found.UNSUPPORTED, Found.UNMANAGEABLE, Found.BLOCKED, Found.BESIDE, Found.WARNING)
 VALUES = (Found.DIFFERS, Found.CLASHES)
 MAX_LINES = 20
 
@@ -74,6 +75,9 @@ def kind_name(found: Found) -> str:
         Found.DELETE: _("To delete"),
         Found.UNSUPPORTED: _("Unsupported"),
         Found.UNMANAGEABLE: _("Left alone"),
+        Found.BLOCKED: _("Blocked"),
+        Found.BESIDE: _("Written besides"),
+        Found.WARNING: _("Warnings"),
     }
     return names[found]
 
@@ -93,6 +97,9 @@ def meaning(found: Found) -> str:
         Found.DELETE: _("The next push deletes these."),
         Found.UNSUPPORTED: _("Wanted, but this kind of mail server cannot do it; the rest of the entry is delivered."),
         Found.UNMANAGEABLE: _("Lines on the mail server that the dashboard cannot manage and never touches."),
+        Found.BLOCKED: _("Wanted, but the entry on the mail server cannot be managed and is not touched."),
+        Found.BESIDE: _("What the next push writes beside these changes, so that they work."),
+        Found.WARNING: _("What keeps mail from arriving where the dashboard says it goes."),
     }
     return meanings[found]
 
@@ -120,9 +127,10 @@ def table(listing: ui.Listing, found: Comparison, kind: Found, *, selectable: bo
     entries, size = found.entries[kind], listing.size
     number = kept_to_pages(listing.number, len(entries), size)
     part = entries[(number - 1) * size : number * size]
-    rows: list[dict[str, Any]] = [{"uid": f"{kind}{entry.key or entry.text}", "entry": entry} for entry in part]
+    names = (f"{kind}{entry.key or entry.text or entry.reason}" for entry in part)
+    rows: list[dict[str, Any]] = [{"uid": name, "entry": entry} for name, entry in zip(names, part, strict=True)]
     page = Page(rows, len(entries), number, size)
-    columns = PLAIN if kind in (Found.UNSUPPORTED, Found.UNMANAGEABLE) else SIDES
+    columns = PLAIN if kind in TEXTS else SIDES
     select: Selection | None = "multi-row" if selectable else None
     chosen = listing.table(page.rows, columns, alt=kind_name(kind), select=select, rows_shown=10)
     total = found.counts[kind]
@@ -141,6 +149,7 @@ def field_name(field: str) -> str:
         "destinations": _("Goes to"),
         "password": _("Password"),
         "account": _("Account"),
+        "mail of mailboxes": _("Mail of mailboxes"),
     }
     return names.get(field, field)
 
@@ -158,7 +167,11 @@ def _value(side: Side, field: str, *, ours: bool) -> str | None:
         return _("new password") if ours else _("present password")
     if field == "destinations":
         return ", ".join(map(readable, side.destinations)) if side.destinations else None
-    if field == "quota" and side.quota_bytes is not None:
+    if field == "mail of mailboxes":
+        return counted(side.takes, "takes that of {n} mailbox", "takes that of {n} mailboxes") if side.takes else None
+    if field == "quota" and side.enabled is not None:
+        if side.quota_bytes is None:
+            return _("unknown")
         return format.size(side.quota_bytes) if side.quota_bytes else _("no limit")
     if field == "message quota" and side.quota_messages:
         return counted(side.quota_messages, "{n} message", "{n} messages")

@@ -6,6 +6,7 @@ Light: what talks to it is imported when it is first used.
 from pathlib import Path
 from typing import Any
 
+from provision.core.address import destination_refusal
 from provision.core.errors import InvalidInput
 from provision.core.texts import N_
 from provision.core.traits import USUAL, Feature, Quiet, Traits
@@ -20,21 +21,37 @@ COST = N_(
     "What a push costs: docker-mailserver ends open IMAP connections for a moment, and refuses logins "
     "while it rebuilds its user list, about 20 seconds at 1,000 accounts. So changes are sent together."
 )
-FILES_TRAITS = Traits(address_rule=address_rule, quiet=QUIET, confirm_after_seconds=CONFIRM_AFTER_SECONDS, cost=COST)
+CATCH_ALL_COST = N_(
+    "With a catch-all each mailbox of its domain gets an alias to itself, and docker-mailserver takes up to twice as "
+    "long to rebuild its user list after every change."
+)
+FILES_TRAITS = Traits(
+    address_rule=address_rule,
+    destination_rule=destination_refusal,
+    quiet=QUIET,
+    confirm_after_seconds=CONFIRM_AFTER_SECONDS,
+    cost=COST,
+    catch_all_cost=CATCH_ALL_COST,
+)
 EXEC_TRAITS = Traits(
     password="plain",
     features=USUAL | {Feature.ERASE_MAIL},
     address_rule=address_rule,
+    destination_rule=destination_refusal,
     quiet=QUIET,
     confirm_after_seconds=CONFIRM_AFTER_SECONDS,
     cost=COST,
+    catch_all_cost=CATCH_ALL_COST,
 )
 KINDS = (
     Kind(
         "dms_files",
         N_("docker-mailserver, by its config volume"),
         "provision.servers.dms.files:DmsFiles",
-        (Setting("path", N_("folder that is mounted at /tmp/docker-mailserver"), required=True, check=absolute_path),),
+        (
+            Setting("path", N_("folder that is mounted at /tmp/docker-mailserver"), required=True, check=absolute_path),
+            Setting("release", N_("docker-mailserver's release, e.g. 16.0.0, to be told what that one refuses")),
+        ),
         FILES_TRAITS,
     ),
     Kind(

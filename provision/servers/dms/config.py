@@ -5,18 +5,22 @@ Source: docker-mailserver docs (account management, quotas) and its helpers/acco
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
+from dataclasses import replace
+from itertools import chain
 from typing import TypeVar
 
-from provision.core.address import domain_of
 from provision.core.errors import Rejected
+from provision.core.lazy import Lazy
 from provision.core.secret import Secret
 from provision.core.state import (
     Change,
     CreateMailbox,
     DeleteAlias,
     DeleteMailbox,
+    Key,
     Outcome,
     Resource,
     ServerState,
@@ -25,12 +29,25 @@ from provision.core.state import (
     SetPassword,
     SetQuota,
 )
-from provision.servers.dms.lines import HASH, AccountsFile, ConfigFile, QuotasFile, VirtualFile, shown
-from provision.servers.dms.state import UNITS, AliasEntries, MailboxEntries, Problems, is_disabled, is_own_alias
+from provision.servers.dms import catch_all
+from provision.servers.dms.diagnosis import warnings
+from provision.servers.dms.foreign import RULE_FILES, Foreign
+from provision.servers.dms.lines import AccountsFile, ConfigFile, QuotasFile, VirtualFile
+from provision.servers.dms.state import (
+    UNITS,
+    AliasEntries,
+    MailboxEntries,
+    is_disabled,
+    is_own_alias,
+    problems,
+)
+from provision.servers.dms.words import HASH, shown
 
 File = TypeVar("File", AccountsFile, QuotasFile, VirtualFile)
 FILES = (AccountsFile.name, QuotasFile.name, VirtualFile.name)
+READ_FILES = (*FILES, *RULE_FILES)  # the others are never written
 PASSWORD = re.compile(r"(pass\w*=)\S+")  # fields that hold one, for proxies and master users
+ANY_HASH = Secret("{SHA512-CRYPT}$6$to-be-looked-at-only")
 DISABLED = "fail=y"  # passdb field: IMAP, POP3 and submission refuse cleanly; hash and mail survive
 
 
@@ -49,6 +66,7 @@ class DmsConfig:
         self.accounts = parse(AccountsFile)
         self.quotas = parse(QuotasFile)
         self.virtual = parse(VirtualFile)
+        self.foreign = Foreign(texts)
 
     def copy(self) -> "DmsConfig":
         """The same files, to be edited without touching these."""
@@ -68,10 +86,27 @@ class DmsConfig:
 
     def state(self) -> ServerState:
         """What the files say. Entries are read when they are asked for, so edit a DmsConfig of its own."""
+        mailboxes, aliases = self._entries()
+        entries: Mapping[Resource, MailboxEntries | AliasEntries]
+        entries = {Resource.MAILBOX: mailboxes, Resource.ALIAS: aliases}
+        return ServerState(
+            mailboxes,
+            aliases,
+            Lazy(lambda: problems(mailboxes, aliases)),
+            present={Resource.MAILBOX: self.accounts.entries, Resource.ALIAS: self.virtual.entries},
+            # Two lines of one account: the change itself is refused, and tried again until a person has chosen.
+            obstacle=lambda key: None if self._is_doubled(key) else entries[key.resource].obstacle(key.address),
+            rules=self.foreign.rules,
+            warnings=Lazy(lambda: warnings(mailboxes, aliases, self.foreign)),
+            beside=lambda changes: self.copy().beside(changes),
+        )
+
+    def _is_doubled(self, key: Key) -> bool:
+        return key.resource is Resource.MAILBOX and key.address in self.accounts.doubled
+
+    def _entries(self) -> tuple[MailboxEntries, AliasEntries]:
         mailboxes = MailboxEntries(self.accounts, self.quotas)
-        aliases = AliasEntries(self.virtual, mailboxes)
-        present = {Resource.MAILBOX: self.accounts.entries, Resource.ALIAS: self.virtual.entries}
-        return ServerState(mailboxes, aliases, Problems(mailboxes, aliases), present)
+        return mailboxes, AliasEntries(self.virtual, mailboxes)
 
     # ---- editing ---------------------------------------------------------------------------
 
@@ -83,16 +118,15 @@ class DmsConfig:
         return EDITS[type(change)](self, change)
 
     def create_mailbox(self, change: CreateMailbox) -> str:
-        self._refuse_doubled(self.accounts, change.address)
+        self._require_free(Resource.MAILBOX, change.address)
         password_hash = _complete_hash(change.password, change.address)
         value = self.accounts.value(change.address)
         if value is not None and value.partition("|")[0] not in ("", password_hash):
             raise Rejected(f"{change.address} was made on the mail server meanwhile.", code="SYNC_CONFLICT")
         attributes = _with_login((value or "").partition("|")[2], change.enabled)
         self._put_account(change.address, password_hash, attributes)
-        self._put_quota(change.address, change.quota_bytes)
-        quota = f"{change.address}:{quota_text(change.quota_bytes)}"
-        return f"postfix-accounts.cf: {_shown_line(change.address, attributes)}; dovecot-quotas.cf: {quota}"
+        quota = self._put_quota(change.address, change.quota_bytes)
+        return f"postfix-accounts.cf: {_shown_line(change.address, attributes)}; {quota}"
 
     def set_password(self, change: SetPassword) -> str:
         attributes = self._account(change.address).partition("|")[2]
@@ -107,41 +141,50 @@ class DmsConfig:
 
     def set_quota(self, change: SetQuota) -> str:
         self._account(change.address)
-        self._put_quota(change.address, change.quota_bytes)
-        return f"dovecot-quotas.cf: {change.address}:{quota_text(change.quota_bytes)}"
+        return self._put_quota(change.address, change.quota_bytes)
 
     def delete_mailbox(self, change: DeleteMailbox) -> str:
-        self._refuse_doubled(self.accounts, change.address)
+        self._require_free(Resource.MAILBOX, change.address)
         self.accounts.remove(change.address)
         self.quotas.remove(change.address)
-        if is_own_alias(change.address, self.virtual.value(change.address) or ""):
+        done = f"postfix-accounts.cf, dovecot-quotas.cf: remove {change.address}"
+        forward = self.virtual.value(change.address)
+        if forward is None:
+            return done
+        if is_own_alias(change.address, forward):
             self.virtual.remove(change.address)
-        return f"postfix-accounts.cf, dovecot-quotas.cf: remove {change.address}"
+            return f"{done}; postfix-virtual.cf: remove {change.address} {change.address}"
+        return f"{done}; left alone in postfix-virtual.cf: {change.address} {HASH.sub('***', forward)}"
 
     def set_alias(self, change: SetAlias) -> str:
-        self._refuse_doubled(self.virtual, change.address)
+        self._require_free(Resource.ALIAS, change.address)
         for destination in change.destinations:
             if line := self.accounts.hashless_hit(destination):
                 raise Rejected(
                     f"{self.accounts.name} names {destination} in a line without a password hash (“{shown(line)}”). "
                     "docker-mailserver would take that for the account of this alias, and stop; remove it by hand."
                 )
-        line = f"{change.address} {','.join(change.destinations)}"
+        line, before = f"{change.address} {','.join(change.destinations)}", self.virtual.value(change.address)
         self.virtual.put(change.address, line)
-        return f"postfix-virtual.cf: {line}"
+        return f"postfix-virtual.cf: {line}{_before(before, ','.join(change.destinations))}"
 
     def delete_alias(self, change: DeleteAlias) -> str:
-        self._refuse_doubled(self.virtual, change.address)
+        self._require_free(Resource.ALIAS, change.address)
+        before = self.virtual.value(change.address)
         self.virtual.remove(change.address)
-        if change.address.startswith("@"):
-            self._end_protection(change.address[1:])
-        return f"postfix-virtual.cf: remove {change.address}"
+        removed = [change.address, *(self._end_protection(change.address) if change.address[:1] == "@" else ())]
+        return f"postfix-virtual.cf: remove {', '.join(removed)}{_before(before, '')}"
 
-    def _end_protection(self, domain: str) -> None:
-        """Without its catch-all, aliases of a domain's mailboxes to themselves mean nothing any more."""
+    def _end_protection(self, catch_all: str) -> Iterator[str]:
+        """Without its catch-all, aliases of a domain's mailboxes to themselves mean nothing any more; what is removed.
+
+        Those stay that keep a rule in another file from taking the mail.
+        """
         for key, value in list(self.virtual.items()):
-            if key in self.accounts.entries and domain_of(key) == domain and is_own_alias(key, value):
+            is_protection = key in self.accounts.entries and key.endswith(catch_all) and is_own_alias(key, value)
+            if is_protection and not self.foreign.is_routed(key):
                 self.virtual.remove(key)
+                yield key
 
     def edit_all(self, changes: Sequence[Change]) -> list[Outcome]:
         """Carry out a batch in the texts: an Outcome for each change, in order; a refused one leaves no trace."""
@@ -151,40 +194,57 @@ class DmsConfig:
                 outcomes.append(Outcome(change, self.edit(change)))
             except Rejected as error:
                 outcomes.append(Outcome(change, "", exit_code=1, error=error.message))
-        self.complete_quotas()
-        self.protect_from_catch_alls()
+        for place, lines in self._write_beside(outcomes).items():
+            outcomes[place] = replace(outcomes[place], command="; ".join((outcomes[place].command, *lines)))
         return outcomes
 
-    def catch_all_domains(self) -> set[str]:
-        return {key[1:] for key in (*self.virtual.entries, *self.virtual.added) if key.startswith("@")}
+    def beside(self, changes: Sequence[Change]) -> list[str]:
+        """What a batch would write beside what it is about. It is done in these texts, so ask a copy."""
+        hashed = [replace(c, password=ANY_HASH) if isinstance(c, CreateMailbox | SetPassword) else c for c in changes]
+        outcomes = []
+        for change in hashed:
+            with suppress(Rejected):
+                outcomes.append(Outcome(change, self.edit(change)))
+        return list(chain.from_iterable(self._write_beside(outcomes).values()))
 
-    def protect_from_catch_alls(self) -> None:
-        """Give each account in the domain of a catch-all an alias to itself, or the catch-all takes its mail too.
+    def _write_beside(self, outcomes: Sequence[Outcome]) -> dict[int, list[str]]:
+        """What else these take; the lines, by the place of the outcome that they belong to."""
+        done = [(place, outcome.change) for place, outcome in enumerate(outcomes) if not outcome.error]
+        lines: dict[int, list[str]] = {}
+        domains = catch_all.domains(self.virtual)
+        for place, change in done if domains else ():
+            concerned = [change.address]
+            if isinstance(change, SetAlias):
+                concerned = self._served(change.address) if change.address.startswith("@") else []
+            elif not isinstance(change, CreateMailbox):
+                continue
+            lines[place] = catch_all.protect(self.virtual, catch_all.exposed(concerned, self.virtual, domains))
+        quotas = [place for place, change in done if isinstance(change, CreateMailbox | SetQuota | DeleteMailbox)]
+        if quotas:
+            lines.setdefault(quotas[0], []).extend(self.complete_quotas())
+        return lines
 
-        Postfix looks an address up among the aliases before it looks for a mailbox. Source: virtual(5), `@domain`.
-        """
-        if not (self.accounts.added or self.virtual.edited) or not (domains := self.catch_all_domains()):
-            return
-        for address in [*self.accounts.entries, *self.accounts.added]:
-            if domain_of(address) in domains and self.virtual.value(address) is None:
-                self.virtual.put(address, f"{address} {address}")
+    def _served(self, domain: str) -> list[str]:
+        """The accounts in `@domain` that can be managed."""
+        mailboxes, _ = self._entries()
+        accounts = (*self.accounts.entries, *self.accounts.added)
+        return [address for address in accounts if address.endswith(domain) and address in mailboxes]
 
-    def complete_quotas(self) -> None:
+    def complete_quotas(self) -> list[str]:
         """Give a quota line of its own, `0`, to every account that has none and would be found in another's.
 
         docker-mailserver's substring search hands such an account the quota of the longer address. The others keep
         what the server gives by default. Only when the quotas are written anyway: a write has a price.
         """
         if not self.quotas.edited:
-            return
+            return []
         accounts = [*self.accounts.entries, *self.accounts.added]
         bare = set(accounts).difference(self.quotas.entries, self.quotas.added)
         hidden = self.quotas.found_elsewhere(bare) if bare else set()
-        for address in filter(hidden.__contains__, accounts):
-            self._put_quota(address, 0)
+        return [self._put_quota(address, 0) for address in accounts if address in hidden]
 
     def _account(self, address: str) -> str:
-        self._refuse_doubled(self.accounts, address)
+        self._require_free(Resource.MAILBOX, address)
         value = self.accounts.value(address)
         if value is None:
             raise Rejected(f"{address} is not on the mail server any more.", code="MAILBOX_NOT_FOUND")
@@ -193,13 +253,18 @@ class DmsConfig:
     def _put_account(self, address: str, password_hash: str, attributes: str) -> None:
         self.accounts.put(address, _account_line(address, password_hash, attributes))
 
-    def _put_quota(self, address: str, quota_bytes: int) -> None:
-        self.quotas.put(address, f"{address}:{quota_text(quota_bytes)}")
+    def _put_quota(self, address: str, quota_bytes: int) -> str:
+        before, text = self.quotas.value(address), quota_text(quota_bytes)
+        self.quotas.put(address, f"{address}:{text}")
+        return f"dovecot-quotas.cf: {address}:{text}{_before(before, text)}"
 
-    @staticmethod
-    def _refuse_doubled(file: ConfigFile, key: str) -> None:
-        if key in file.doubled:
-            raise Rejected(f"{file.name} has two lines for {key}; remove one of them by hand.", code="SYNC_CONFLICT")
+    def _require_free(self, resource: Resource, address: str) -> None:
+        """Raises: Rejected, where something stands that may not be touched."""
+        mailboxes, aliases = self._entries()
+        entries = aliases if resource is Resource.ALIAS else mailboxes
+        if reason := entries.obstacle(address):
+            name = self.virtual.name if resource is Resource.ALIAS else self.accounts.name
+            raise Rejected(f"{name} has an entry of {address} that is not touched: {reason}.", code="SYNC_CONFLICT")
 
 
 EDITS: Mapping[type[Change], Callable[..., str]] = {
@@ -219,9 +284,14 @@ def quota_text(quota_bytes: int) -> str:
     Never G or T: Dovecot 2.4 takes a tenth of the number as grace, which is 0 for 1G and 102M for 1024M.
     """
     for unit in ("M", "k"):
-        if quota_bytes and quota_bytes % UNITS[unit] == 0:
-            return f"{quota_bytes // UNITS[unit]}{unit}"
+        if quota_bytes and quota_bytes % UNITS[unit.upper()] == 0:
+            return f"{quota_bytes // UNITS[unit.upper()]}{unit}"
     return f"{quota_bytes}B" if quota_bytes else "0"
+
+
+def _before(before: str | None, now: str) -> str:
+    """For the record: the value that was overwritten."""
+    return "" if before in (None, now) else f" (before: {HASH.sub('***', before or '')})"
 
 
 def _account_line(address: str, password_hash: str, attributes: str) -> str:

@@ -6,9 +6,8 @@ the new text arrived, before the two files change places. Source: docker-mailser
 """
 
 import hashlib
-import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -18,33 +17,15 @@ from provision.core.texts import N_
 from provision.servers import dms
 from provision.servers.dms.addresses import end_sessions, erase_mail
 from provision.servers.dms.config import FILES, DmsConfig
+from provision.servers.dms.diagnosis import with_refused_forwards
 from provision.servers.dms.docker_exec import Container, Ran
 from provision.servers.dms.live import DmsLive
-from provision.servers.dms.scripts import AGAIN, READ_FILES, WRITE_FILE
+from provision.servers.dms.scripts import AGAIN, WRITE_FILE
 from provision.servers.dms.setup import NO_MAIL_FOLDER, SetupCommand, commands_for, delete, with_command, with_hashes
+from provision.servers.dms.snapshot import FOLDER, SNAPSHOT_BYTES, Snapshot, read_snapshot, to_bytes, to_text
 
-FOLDER = "/tmp/docker-mailserver"  # noqa: S108  inside the container
 TRIES = 20
-SNAPSHOT_BYTES = 256 << 20
 NOT_WRITABLE = ("Read-only file system", "No space left on device", "Permission denied", "Disk quota exceeded")
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The files as read at one moment, and what forbids to write them."""
-
-    texts: Mapping[str, str]
-    provisioner: str
-    single_files: str
-    writable: bool
-
-    def trouble(self, name: str) -> str | None:
-        if self.single_files:
-            mounted = N_(f"In the container {name} single files are mounted ({self.single_files})")
-            return N_(f"{mounted}; mount the whole folder {FOLDER}.")
-        if not self.writable:
-            return N_(f"The folder {FOLDER} in the container {name} is read-only; mount it without “:ro”.")
-        return None
 
 
 class DmsExec:
@@ -74,7 +55,7 @@ class DmsExec:
         if trouble := self.container.trouble():
             return [trouble]
         try:
-            snapshot = self._snapshot()
+            snapshot = read_snapshot(self.container)
             problems = [trouble] if (trouble := snapshot.trouble(self.container.name)) else []
             if self._parse(snapshot.texts).accounts.entries:
                 return [*problems, *self.live.problems()]
@@ -86,39 +67,26 @@ class DmsExec:
     # ---- reading ---------------------------------------------------------------------------
 
     def read(self, keys: Collection[Key] | None = None) -> ServerState:
-        return self._parse(self._snapshot().texts).state()
+        snapshot = read_snapshot(self.container)
+        state = self._parse(snapshot.texts).state()
+        return with_refused_forwards(state) if snapshot.refuses_forwards else state
 
     def _parse(self, texts: Mapping[str, str]) -> DmsConfig:
         self._config = DmsConfig(texts, before=self._config)
         return self._config
 
-    def _snapshot(self) -> Snapshot:
-        """One exec for all. A missing file is empty; bytes that are no UTF-8 survive as surrogates."""
-        mark = secrets.token_hex(16)
-        ran = self.container.run(["sh", "-c", READ_FILES, "read", mark, *FILES], keep_bytes=SNAPSHOT_BYTES)
-        head, *bodies = _text(ran.stdout).split(f"\n{mark}\n")
-        if ran.exit_code or len(bodies) != len(FILES) + 1:
-            why = ran.errors or N_("the answer was incomplete")
-            raise Unreachable(f"The files in {FOLDER} of the container {self.container.name} cannot be read: {why}.")
-        provisioner, single_files, writable = head.split("\n")
-        if provisioner != "FILE":
-            raise Unreachable(
-                f"The mail server in {self.container.name} keeps its accounts in {provisioner} "
-                "(ACCOUNT_PROVISIONER); only FILE can be managed here."
-            )
-        return Snapshot(dict(zip(FILES, bodies, strict=False)), provisioner, single_files.strip(), writable == "yes")
-
     # ---- writing ---------------------------------------------------------------------------
 
     def apply(self, changes: Sequence[Change]) -> Iterator[Outcome]:
         snapshot = self._writable_snapshot()
-        if len(changes) == 1 and (commands := commands_for(changes[0], self._parse(snapshot.texts))):
+        single = len(changes) == 1 and not snapshot.links  # `setup` would put files in the place of links
+        if single and (commands := commands_for(changes[0], self._parse(snapshot.texts))):
             yield self._by_setup(changes[0], commands)
         elif changes:
             yield from self._by_files(changes, snapshot)
 
     def _writable_snapshot(self) -> Snapshot:
-        snapshot = self._snapshot()
+        snapshot = read_snapshot(self.container)
         if trouble := snapshot.trouble(self.container.name):
             raise Unreachable(trouble)
         return snapshot
@@ -155,7 +123,7 @@ class DmsExec:
             for name, text in config.changed().items():
                 ran = self._write(name, texts[name], text)
                 # What somebody else wrote meanwhile comes back with the refusal: our edit is done again on that.
-                texts[name] = _text(ran.stdout) if ran.exit_code else text
+                texts[name] = to_text(ran.stdout) if ran.exit_code else text
                 again |= ran.exit_code != 0
                 duration_ms += ran.duration_ms
             if not again:
@@ -181,19 +149,11 @@ class DmsExec:
 
     def _write(self, name: str, old: str, new: str) -> Ran:
         """Exit code AGAIN, with the file as it is now, when somebody else wrote it or the text did not arrive whole."""
-        content = _bytes(new)
-        sums = [hashlib.sha256(each).hexdigest() for each in (_bytes(old), content)]
+        content = to_bytes(new)
+        sums = [hashlib.sha256(each).hexdigest() for each in (to_bytes(old), content)]
         argv = ["sh", "-c", WRITE_FILE, "write", name, *sums, str(len(content))]
         ran = self.container.run(argv, content, keep_bytes=SNAPSHOT_BYTES)
         self._require_written(ran)
         if ran.exit_code not in (0, AGAIN):
             raise Unreachable(f"{name} in the container {self.container.name} cannot be written: {ran.errors[:200]}.")
         return ran
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")

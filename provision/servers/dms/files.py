@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from provision.core.errors import Unreachable
-from provision.core.state import Change, Key, Outcome, ServerState
+from provision.core.state import Change, Key, Outcome, Resource, ServerState
 from provision.core.texts import N_
 from provision.servers import dms
-from provision.servers.dms.config import FILES, DmsConfig
+from provision.servers.dms.config import FILES, READ_FILES, DmsConfig
+from provision.servers.dms.diagnosis import refuses_forwards, with_refused_forwards
 from provision.servers.dms.swap import Changed, clean_up, swap_in
 
 TRIES = 20
@@ -29,6 +30,7 @@ class DmsFiles:
 
     def __init__(self, settings: Mapping[str, Any], timeout_seconds: float) -> None:
         self.folder = Path(settings["path"])
+        self.release = str(settings.get("release") or "")
         self._config: DmsConfig | None = None
         self._read: dict[str, str] | None = None  # the texts the last plan was made from, until they are written over
 
@@ -43,7 +45,7 @@ class DmsFiles:
             state = self.read()
         except Unreachable as error:
             return [error.message]
-        if not state.mailboxes:
+        if not state.addresses(Resource.MAILBOX):
             problems.append(
                 N_(
                     f"There is no account in {self.folder / FILES[0]}: docker-mailserver does not start without one. "
@@ -61,18 +63,12 @@ class DmsFiles:
             )
         else:
             for name in FILES:
-                if _is_mounted(self.folder / name):
-                    yield (
-                        N_(
-                            f"{name} is mounted as a single file, so it cannot be replaced; "
-                            "mount the whole folder instead."
-                        )
-                    )
+                yield from _file_problems(self.folder / name)
 
     def recover(self) -> None:
         for name in FILES:
             try:
-                clean_up(self.folder / name)
+                clean_up((self.folder / name).resolve())
             except OSError as error:
                 raise Unreachable(
                     f"What a broken-off push left of {name} cannot be put right: {error.strerror}."
@@ -82,7 +78,8 @@ class DmsFiles:
 
     def read(self, keys: Collection[Key] | None = None) -> ServerState:
         self._read = self._texts()
-        return self._parse(self._read).state()
+        state = self._parse(self._read).state()
+        return with_refused_forwards(state) if refuses_forwards(self.release) else state
 
     def _parse(self, texts: Mapping[str, str]) -> DmsConfig:
         self._config = DmsConfig(texts, before=self._config)
@@ -93,7 +90,7 @@ class DmsFiles:
         if not self.folder.is_dir():
             raise Unreachable(f"There is no folder {self.folder}: the config volume is not mounted here.")
         texts = {}
-        for name in FILES:
+        for name in READ_FILES:
             try:
                 texts[name] = (self.folder / name).read_bytes().decode("utf-8", "surrogateescape")
             except FileNotFoundError:
@@ -130,11 +127,25 @@ class DmsFiles:
     def _write(self, name: str, old: str, new: str) -> None:
         """Raises: Changed when somebody else wrote the file since it was read."""
         try:
-            swap_in(self.folder / name, _bytes(old), _bytes(new))
+            swap_in((self.folder / name).resolve(), _bytes(old), _bytes(new))  # a link is followed, never replaced
         except OSError as error:
             raise Unreachable(
                 f"{self.folder / name} cannot be written: {error.strerror}. Nothing in it was lost."
             ) from None
+
+
+def _file_problems(path: Path) -> Iterator[str]:
+    """Why this one cannot be exchanged for another."""
+    target = path.resolve()
+    if _is_mounted(path):
+        yield N_(f"{path.name} is mounted as a single file, so it cannot be replaced; mount the whole folder instead.")
+    elif path.is_symlink() and not os.access(target.parent, os.W_OK | os.X_OK):
+        yield N_(f"{path.name} is a link to {target}, and nothing can be written in that folder.")
+    elif target.exists() and target.stat().st_nlink > 1:
+        yield N_(
+            f"{path.name} has further names (hard links), which a new file would not have; "
+            "make it a file of its own, or a symbolic link."
+        )
 
 
 def _is_mounted(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """One docker-mailserver config file as its lines: find an entry, change it, give the text back.
 
-`render(parse(text)) == text` for any text; an edit touches the lines of its own entry only.
+`render(parse(text)) == text` for any text; an edit touches the lines of its own entry only. Keys are compared without
+regard to case, as Postfix and docker-mailserver do; of two lines for one address the first counts.
 Comments, blank lines, unknown lines and their order stay. After an edit the text ends in a newline:
 `setup email add` appends without one and would glue two accounts together.
 Source: docker-mailserver 15.1 and 16, target/bin/* and helpers/{accounts,aliases}.sh.
@@ -13,18 +14,21 @@ from copy import copy
 from functools import cached_property
 from typing import Self
 
-from provision.core import address as addresses
 from provision.core.state import Unmanageable
 from provision.core.texts import N_
 from provision.servers.dms.order import FEW, find_pairs, first_hit, own_line_first
+from provision.servers.dms.words import BLANKS, fold, is_blank, shown, words
 
-HASH = re.compile(r"(\{[A-Za-z0-9.-]+\}|\$\w{1,12}\$)\S*")
+NO_ENTRY = N_("the line is no entry of this file")
+CAPITALS = N_("it has capital letters, with which nobody can log in")
+BEGINS_BLANK = N_("nothing stands before this line that begins with a blank, so Postfix ignores it")
 
 
 class ConfigFile(ABC):
     """Base of the three files. `entries`: key → number of its first line.
 
-    `doubled` keys have two lines, of which the first counts; `garbage` lines are neither entry nor comment.
+    `doubled`: the numbers of further lines for a key; `recased`: keys that are not in small letters in the file;
+    `garbage`: lines that are neither entry nor comment, and why.
     """
 
     name: str
@@ -38,8 +42,9 @@ class ConfigFile(ABC):
         if self.final_newline:
             self.lines.pop()
         self.entries: dict[str, int] = {}
-        self.doubled: set[str] = set()
-        self.garbage: list[str] = []
+        self.doubled: dict[str, list[int]] = {}
+        self.garbage: list[tuple[str, str]] = []
+        self.recased: set[str] = set()
         self.added: dict[str, str] = {}
         self.touched: set[str] = set()
         self.edited = False
@@ -53,17 +58,23 @@ class ConfigFile(ABC):
         return twin
 
     def _scan(self) -> None:
-        """Find the entries. One loop without calls: files of 100,000 lines are read on every preview."""
-        entries, separator = self.entries, self.separator
+        """Find the entries. Files of 100,000 lines are read on every preview."""
+        separator = self.separator
         for number, line in enumerate(self.lines):
-            if not line or line[0] == "#":
+            if not line or line[0] == "#" or (line[0] in " \t" and is_comment(line)):
                 continue
             key, found, _ = line.rpartition(separator) if separator == ":" else line.partition(separator)
             if found and "@" in key:
-                if entries.setdefault(key, number) != number:
-                    self.doubled.add(key)
+                self._note_key(key, number)
             elif not is_blank(line):
-                self.garbage.append(line)
+                self.garbage.append((line, NO_ENTRY))
+
+    def _note_key(self, written: str, number: int) -> None:
+        key = fold(written)
+        if self.entries.setdefault(key, number) != number:
+            self.doubled.setdefault(key, []).append(number)
+        elif key != written:
+            self.recased.add(key)
 
     @abstractmethod
     def _split(self, line: str) -> tuple[str, str]:
@@ -98,11 +109,13 @@ class ConfigFile(ABC):
             self._replace(number, line)
 
     def remove(self, key: str) -> None:
+        """Every line of it: a second one left behind would count from then on."""
         if self.added.pop(key, None) is not None:
             return
         number = self.entries.pop(key, None)
         if number is not None:
-            self._replace(number, None)
+            for each in (number, *self.doubled.get(key, ())):
+                self._replace(each, None)
 
     def _replace(self, number: int, line: str | None) -> None:
         for place in self._entry_lines(number):
@@ -124,16 +137,35 @@ class ConfigFile(ABC):
         key = "" if line.startswith("#") else self._split(line)[0]
         return key if "@" in key else ""
 
+    def written(self, key: str) -> str:
+        """The key as it stands in the file."""
+        number = self.entries.get(key)
+        return key if number is None else self._split(self.lines[number] or "")[0]
+
     def problems(self) -> Iterator[Unmanageable]:
-        for line in self.garbage:
-            yield Unmanageable(self.name, shown(line.partition("|")[0]), N_("the line is no entry of this file"))
+        for line, reason in self.garbage:
+            yield Unmanageable(self.name, shown(line.partition("|")[0]), reason)
 
 
 class AccountsFile(ConfigFile):
-    """`address|{SCHEME}hash[|attributes separated by blanks]`."""
+    """`address|{SCHEME}hash[|attributes separated by blanks]`.
+
+    Dovecot looks for small letters only: of `Anna@x.io` and `anna@x.io`, wherever they stand, that is the account.
+    """
 
     name = "postfix-accounts.cf"
     separator = "|"
+
+    def _note_key(self, written: str, number: int) -> None:
+        key = fold(written)
+        before = self.entries.get(key)
+        if before is None or (key in self.recased) == (key != written):
+            super()._note_key(written, number)
+            return
+        if key == written:
+            self.recased.discard(key)
+            self.entries[key], number = number, before
+        self.garbage.append((self.lines[number] or "", CAPITALS))
 
     def _split(self, line: str) -> tuple[str, str]:
         key, _, value = line.partition("|")
@@ -167,19 +199,11 @@ class QuotasFile(ConfigFile):
 
     def _split(self, line: str) -> tuple[str, str]:
         key, _, value = line.rpartition(":")
-        return key, value.strip()
-
-    def remove(self, key: str) -> None:
-        """Every line of it: a second one left behind would count when the address is made anew."""
-        super().remove(key)
-        if key in self.doubled:
-            others = (n for n, line in enumerate(self.lines) if line and line[0] != "#" and self._split(line)[0] == key)
-            for number in others:
-                self.lines[number] = None
+        return key, value.rstrip()
 
     def found_elsewhere(self, addresses: set[str]) -> set[str]:
         """Those of these addresses without a line that a search finds all the same: in another's, or in a comment."""
-        texts = dict.fromkeys(map(str.lower, (*self.entries, *self.added)), 0)
+        texts = dict.fromkeys((*self.entries, *self.added), 0)
         comments = (line.lower() for line in self.lines if line and "@" in line and not self._key_of(line))
         texts |= dict.fromkeys((address for line in comments for address in self.mention.findall(line)), 0)
         return {address for _, address in find_pairs(addresses, texts)}
@@ -189,7 +213,7 @@ class QuotasFile(ConfigFile):
 
     def _to_be_placed(self) -> set[str]:
         """After a few edits: those addresses, and what stands in them; a whole file is gone through by a batch only."""
-        keys = {*map(str.lower, self.entries), *map(str.lower, self.added)}
+        keys = {*self.entries, *self.added}
         return self.touched | (keys & _addresses_in(self.touched)) if len(self.touched) <= FEW else keys
 
 
@@ -205,35 +229,39 @@ def _addresses_in(texts: set[str]) -> set[str]:
 
 
 class VirtualFile(ConfigFile):
-    """`alias destination,destination`; a line that begins with a blank continues the one before."""
+    """`alias destination,destination`; a line that begins with a blank continues the one before.
+
+    Source: postmap(1), "TABLE FORMAT", and what `postmap -s texthash:` answers.
+    """
 
     name = "postfix-virtual.cf"
     separator = " "
-    _SEPARATORS = re.compile(r"[,\s]+")
 
     def _scan(self) -> None:
         self.continued: dict[int, list[int]] = {}
         first_lines: list[int] = []
         for number, line in enumerate(self.lines):
-            if not line or line[0] == "#" or is_blank(line) or line.lstrip().startswith("#"):
+            if not line or line[0] == "#" or is_blank(line) or is_comment(line):
                 continue
-            if line[0].isspace() and first_lines:
+            if line[0] not in BLANKS:
+                first_lines.append(number)
+            elif first_lines:
                 self.continued.setdefault(first_lines[-1], []).append(number)
             else:
-                first_lines.append(number)
+                self.garbage.append((line, BEGINS_BLANK))
         for number in first_lines:
             self._note(number, self.lines[number] or "")
 
     def _note(self, number: int, line: str) -> None:
         key, value = self._split(line)
         if not value and number not in self.continued:
-            self.garbage.append(line)
-        elif self.entries.setdefault(key, number) != number:
-            self.doubled.add(key)
+            self.garbage.append((line, NO_ENTRY))
+        else:
+            self._note_key(key, number)
 
     def _split(self, line: str) -> tuple[str, str]:
-        key, *value = line.split(maxsplit=1)
-        return key, value[0].rstrip() if value else ""
+        key, *value = words(line, 1)
+        return key, value[0].rstrip(BLANKS) if value else ""
 
     def _entry_text(self, number: int) -> str:
         return " ".join(self.lines[place] or "" for place in self._entry_lines(number))
@@ -241,20 +269,23 @@ class VirtualFile(ConfigFile):
     def _entry_lines(self, number: int) -> list[int]:
         return [number, *self.continued.get(number, ())]
 
-    @classmethod
-    def destinations(cls, value: str) -> tuple[str, ...]:
+    def problems(self) -> Iterator[Unmanageable]:
+        yield from super().problems()
+        for key, numbers in self.doubled.items():
+            for number in numbers:
+                value = shown(self._split(self._entry_text(number))[1])
+                reason = N_("there is a line for it before; Postfix takes that one, and this one counts for nothing")
+                yield Unmanageable(self.name, f"{shown(key)} {value}", reason)
+
+    @staticmethod
+    def destinations(value: str) -> tuple[str, ...]:
         """The destinations in order, lower-case, each once."""
-        return tuple(dict.fromkeys(d.lower() for d in cls._SEPARATORS.split(value) if d))
+        return tuple(dict.fromkeys(map(fold, words(value.replace(",", " ")))))
+
+
+def is_comment(line: str) -> bool:
+    return line.lstrip(BLANKS).startswith("#")
 
 
 def _is_hashless(line: str) -> bool:
     return line.partition("|")[2][:1] in ("", "|", "\r")
-
-
-def shown(text: str) -> str:
-    """A piece of a file as it may be shown: short, printable, hashes as `***`."""
-    return addresses.shorten(HASH.sub("***", text).strip())
-
-
-def is_blank(line: str) -> bool:
-    return not line.strip()

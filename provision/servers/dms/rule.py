@@ -1,6 +1,7 @@
 """Which addresses docker-mailserver can be given.
 
 It uses them as regular expressions, sed scripts and paths: what could mean something there is refused, never cleaned.
+What exists and is served there is read more widely than what may be made.
 Source: docker-mailserver 15.1 and 16, `setup email add` and its helpers (address quoting).
 """
 
@@ -25,6 +26,19 @@ def refusal(address: str) -> str | None:
     if LOCAL.fullmatch(address.rpartition("@")[0]):
         return None
     return N_("docker-mailserver takes a–z, 0–9 and . _ + = - only before the @, with a letter or digit first")
+
+
+@lru_cache(maxsize=1 << 18)
+def unserved(address: str) -> str | None:
+    """Why an address that is in its files, in small letters, is left alone, or None."""
+    local, at, domain = address.rpartition("@")
+    if address.startswith("\ufeff"):
+        return N_("the file begins with a byte order mark, which is taken for a part of it; save the file without")
+    if not domain.isascii():
+        return N_("the domain has letters outside a–z, which no mail reaches; write it as xn--…")
+    if at and len(address) <= addresses.MAX_ADDRESS and LOCAL.fullmatch(local) and ".." not in local:
+        return addresses.domain_refusal(domain)
+    return refusal(address)
 
 
 def address_rule(resource: Resource, address: str) -> str | None:

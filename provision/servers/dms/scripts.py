@@ -6,14 +6,25 @@ Source: POSIX shell, GNU coreutils and perl-base, which every Debian image has.
 
 AGAIN = 75  # exit code: the file is not what it was; it follows on standard output
 
-# $1 a mark, then file names. Head (provisioner, single-file mounts, may be written), then each file, a mark after each.
-READ_FILES = r"""
+# $1 a mark, then file names. Head (provisioner, release and whether quotas are on, single-file mounts, symbolic links,
+# files with several names, may be written), then each file, a mark after each.
+READ_SCRIPT = r"""
 mark=$1; shift
 cd /tmp/docker-mailserver || exit 66
 printf '%s\n' "${ACCOUNT_PROVISIONER:-FILE}"
+quotas=$(sed -n "s/^ENABLE_QUOTAS='\{0,1\}\([01]\).*/\1/p" /etc/dms-settings 2>/dev/null)
+printf '%s %s\n' "${DMS_RELEASE:--}" "$quotas"
 while read -r device place rest; do
   case $place in /tmp/docker-mailserver/*.cf) printf '%s ' "${place##*/}" ;; esac
 done < /proc/mounts
+printf '\n'
+for file in postfix-accounts.cf postfix-virtual.cf dovecot-quotas.cf; do
+  [ -L "$file" ] && printf '%s ' "$file"
+done
+printf '\n'
+for file in postfix-accounts.cf postfix-virtual.cf dovecot-quotas.cf; do
+  [ -f "$file" ] && [ "$(stat -L -c %h "$file")" -gt 1 ] && printf '%s ' "$file"
+done
 [ -w . ] && printf '\nyes' || printf '\nno'
 printf '\n%s\n' "$mark"
 for file; do
@@ -29,6 +40,10 @@ WRITE_FILE = r"""
 set -u; umask 077
 file=$1 was=$2 new=$3 size=$4
 cd /tmp/docker-mailserver || exit 66
+if [ -L "$file" ]; then # the file that it leads to is exchanged, in its own folder
+  file=$(readlink -f "$file") && cd "${file%/*}" || exit 73
+  file=${file##*/}
+fi
 sum() { cat "$1" 2>/dev/null | sha256sum | cut -c1-64; }
 case $(uname -m) in x86_64) renameat2=316 ;; aarch64) renameat2=276 ;; *) renameat2= ;; esac
 exchange() {

@@ -15,6 +15,7 @@ from provision.core.passwords import hash_passwords, is_hash
 from provision.core.secret import Secret
 from provision.core.state import Change, CreateMailbox, DeleteMailbox, Outcome, SetPassword, SetQuota
 from provision.core.texts import N_
+from provision.servers.dms import catch_all
 from provision.servers.dms.config import DmsConfig, quota_text
 
 # A rejected `update` prints the new hash in its error message.
@@ -44,12 +45,14 @@ def _has_plain_password(change: Change) -> TypeGuard[CreateMailbox | SetPassword
 def commands_for(change: Change, config: DmsConfig) -> list[SetupCommand] | None:
     """The commands for one change, or None when `setup` would get it wrong and the files must be written.
 
-    Wrong are: an address that is part of another one, has two lines, or that an alias line matches as a pattern; a
-    file that does not end in a newline; a line with attributes (`setup` drops them); a password it would trim.
+    Wrong are: an address that is part of another one, has two lines or one in capitals, or that an alias line matches
+    as a pattern; a file that does not end in a newline; a line with attributes (`setup` drops them); a password that
+    it would trim.
     """
     address = change.address
-    doubled = address in config.accounts.doubled or address in config.quotas.doubled
-    if domain_of(address) in config.catch_all_domains():
+    files = (config.accounts, config.quotas)
+    doubled = any(address in file.doubled or address in file.recased for file in files)
+    if domain_of(address) in catch_all.domains(config.virtual):
         return None  # the account has, or needs, an alias to itself
     if doubled or not config.accounts.final_newline or _collides(address, config):
         return None

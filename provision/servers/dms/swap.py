@@ -76,7 +76,7 @@ def _append_missing(path: Path, late: bytes) -> None:
 
 
 def _key(line: bytes) -> bytes:
-    return KEY.match(line)[0]  # type: ignore[index]  # it matches everything
+    return KEY.match(line)[0].lower()  # type: ignore[index]  # it matches everything
 
 
 def _sum(content: bytes) -> str:

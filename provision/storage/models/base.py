@@ -117,3 +117,13 @@ class Synced:
     @log_uid.setter
     def log_uid(self, uid: UUID | None) -> None:
         inspect(self).info["log_uid"] = uid
+
+    @property
+    def removed(self) -> list[str]:
+        """Addresses of aliases that went with it, when it was deleted in this call."""
+        found: list[str] = inspect(self).info.get("removed", [])
+        return found
+
+    @removed.setter
+    def removed(self, addresses: list[str]) -> None:
+        inspect(self).info["removed"] = addresses

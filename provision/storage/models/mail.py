@@ -29,6 +29,9 @@ class Server(Row, Base):
     error: Mapped[str | None] = mapped_column(Text)
     alarm: Mapped[str | None] = mapped_column(Text)
     live: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # what the running server last said of itself
+    rules: Mapped[list[list[str]]] = mapped_column(
+        JSON, default=list, server_default="[]", deferred=True
+    )  # as last read
 
 
 class Domain(Row, Base):
