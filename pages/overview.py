@@ -33,38 +33,18 @@ with st.grid(5, min_column_width=140):
 left, right = st.columns([5, 3])
 with left:
     st.subheader(_("Needs attention"), anchor=False)
-    unsynced = read.unsynced(who.actor, size=6)
-    if unsynced.total:
-        show(unsynced.rows, parts.ATTENTION, alt=_("Needs attention"))
-        ui.link(
-            "sync",
-            counted(unsynced.total, "It is on the sync page", "All {n} on the sync page"),
-            icon=":material/arrow_forward:",
-        )
-    else:
-        ui.empty(_("Everything has reached the mail servers."), ":material/check_circle:")
+    parts.attention(read.unsynced(who.actor, size=6))
 with right:
     st.subheader(_("Mail servers"), anchor=False)
-    servers = read.servers(who.actor)
-    for server in servers:
-        parts.server_row(server)
-    if not servers:
-        ui.empty(_("No mail server yet. Add one in the settings."), ":material/dns:")
+    parts.mail_servers(read.servers(who.actor))
 
 left, right = st.columns([5, 3])
 with left:
     st.subheader(_("Operations per day"), anchor=False)
-    days = read.operations_per_day(who.actor)
-    if days:
-        parts.operations_chart(days)
-    else:
-        ui.empty(_("Nothing was done yet."), ":material/history:")
+    parts.operations_chart(read.operations_per_day(who.actor))
 with right:
     st.subheader(_("Storage by domain"), anchor=False)
-    if any(row["used_bytes"] for row in domains):
-        parts.storage_chart(domains)
-    else:
-        ui.empty(_("The mail servers have not told yet what is used."), ":material/database:")
+    parts.storage_chart(domains)
 
 left, right = st.columns([5, 3])
 with left:

@@ -239,6 +239,10 @@ def test_a_file_has_400_lines_at_most() -> None:
     require_none(longer_than(400, CODE))
 
 
+def test_a_page_has_60_lines_at_most() -> None:
+    require_none(longer_than(60, [path for path in CODE if path.parent.name == "pages"]))
+
+
 def test_a_function_has_40_lines_at_most() -> None:
     require_none({name: count for path in CODE for name, count in lengths(path).items() if count > 40})
 

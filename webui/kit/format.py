@@ -10,6 +10,7 @@ import streamlit as st
 from babel.dates import format_timedelta
 from streamlit.elements.lib.column_types import ColumnConfig
 
+from provision.audit.events import Operation
 from provision.core.access import Role
 from provision.core.texts import N_
 from provision.queries.rows import AliasRow, LogRow, MailboxRow, UnsyncedRow
@@ -176,6 +177,12 @@ def _states(title: str, colours: Mapping[Any, Colour]) -> ColumnConfig:
 
 def sync_cell(row: MailboxRow | AliasRow | UnsyncedRow) -> list[str]:
     return [label(row["sync_status"])]
+
+
+def operation(row: LogRow) -> str:
+    """In words; the name itself of one that a later release, or a former one, has recorded."""
+    known = {str(one): one.words for one in Operation}
+    return word(known[row["operation"]]) if row["operation"] in known else row["operation"]
 
 
 def log_cell(row: LogRow) -> list[str]:

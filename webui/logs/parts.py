@@ -15,7 +15,7 @@ from webui.kit.i18n import _, counted, pgettext
 COLUMNS = (
     Column("at", N_("Time"), "started_at", format.time_column),
     Column("operator", N_("Operator")),
-    Column("operation", N_("Operation")),
+    Column("operation", N_("Operation"), format.operation),
     Column("resource", N_("Resource"), lambda row: readable(row["resource_name"] or ""), 200),
     Column("status", N_("Status"), format.log_cell, format.log_column),
     Column("ms", N_("Duration"), "duration_ms", lambda title: st.column_config.NumberColumn(title, format="%d ms")),

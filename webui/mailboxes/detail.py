@@ -27,7 +27,7 @@ ALIAS_COLUMNS = (
 LOG_COLUMNS = (
     Column("at", N_("Time"), "started_at", format.time_column),
     Column("operator", N_("Operator")),
-    Column("operation", N_("Operation")),
+    Column("operation", N_("Operation"), format.operation),
     Column("status", N_("Status"), format.log_cell, format.log_column),
     Column("error", N_("Problem"), lambda row: problems.translated(row["error"] or "")),
 )

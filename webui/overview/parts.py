@@ -8,10 +8,12 @@ import streamlit as st
 from provision.core.address import readable
 from provision.core.columns import Column
 from provision.core.texts import N_
-from provision.queries.rows import DayRow, DomainRow
+from provision.queries import Page
+from provision.queries.rows import DayRow, DomainRow, UnsyncedRow
 from provision.storage.models import LogStatus, Server
 from webui.kit import format, problems, ui
-from webui.kit.i18n import _, written
+from webui.kit.i18n import _, counted, written
+from webui.kit.listing import show
 
 CHART_PIXELS = 210
 CHART_COLOURS = ("#3B7DDD", "#D9605C")  # legible on both themes
@@ -22,6 +24,23 @@ def number(title: str, value: int, page: str, words: str, **filters: str | None)
     with st.container(border=True, gap="xxsmall"):
         st.metric(title, written(value))
         ui.link(page, words, icon=":material/arrow_forward:", **filters)
+
+
+def attention(unsynced: Page[UnsyncedRow]) -> None:
+    """The first of what waits or failed, and the way to all of it."""
+    if not unsynced.total:
+        ui.empty(_("Everything has reached the mail servers."), ":material/check_circle:")
+        return
+    show(unsynced.rows, ATTENTION, alt=_("Needs attention"))
+    words = counted(unsynced.total, "It is on the sync page", "All {n} on the sync page")
+    ui.link("sync", words, icon=":material/arrow_forward:")
+
+
+def mail_servers(servers: Sequence[Server]) -> None:
+    for server in servers:
+        server_row(server)
+    if not servers:
+        ui.empty(_("No mail server yet. Add one in the settings."), ":material/dns:")
 
 
 def server_row(server: Server) -> None:
@@ -46,7 +65,7 @@ DOMAINS = (
 OPERATIONS = (
     Column("at", N_("Time"), lambda row: format.ago(row["started_at"])),
     Column("operator", N_("Operator")),
-    Column("operation", N_("Operation")),
+    Column("operation", N_("Operation"), format.operation),
     Column("name", N_("Resource"), lambda row: readable(row["resource_name"] or "")),
     Column("status", N_("Status"), format.log_cell, format.log_column),
 )
@@ -58,6 +77,9 @@ def _quota(row: DomainRow) -> str:
 
 def operations_chart(rows: Sequence[DayRow]) -> None:
     """Finished operations by day, failed ones on top."""
+    if not rows:
+        ui.empty(_("Nothing was done yet."), ":material/history:")
+        return
     names = {LogStatus.SUCCESS: _("Success"), LogStatus.FAILED: _("Failed")}
     frame = pd.DataFrame([(str(r["day"])[5:], names[LogStatus(r["status"])], r["operations"]) for r in rows])
     wide = frame.pivot_table(index=0, columns=1, values=2, fill_value=0).reindex(
@@ -76,6 +98,9 @@ def operations_chart(rows: Sequence[DayRow]) -> None:
 
 def storage_chart(domains: Sequence[DomainRow]) -> None:
     """Used storage of the largest domains, in GB."""
+    if not any(row["used_bytes"] for row in domains):
+        ui.empty(_("The mail servers have not told yet what is used."), ":material/database:")
+        return
     largest = sorted(domains, key=lambda row: row["used_bytes"], reverse=True)[:8]
     frame = pd.DataFrame(
         {"GB": [row["used_bytes"] / 2**30 for row in largest]}, index=[readable(row["name"]) for row in largest]

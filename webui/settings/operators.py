@@ -6,14 +6,14 @@ from typing import Any
 
 import streamlit as st
 
-from provision.core.access import Permission, Role
+from provision.core.access import Actor, Permission, Role
 from provision.core.address import readable
 from provision.core.columns import Column
 from provision.core.texts import N_
 from provision.queries.rows import OperatorRow
 from provision.storage.models import utc_now
 from webui.kit import format, ui
-from webui.kit.i18n import _, word
+from webui.kit.i18n import _, counted, word
 
 STATES: dict[str, format.Colour] = {
     N_("Active"): "green",
@@ -46,6 +46,42 @@ COLUMNS = (
     Column("state", N_("Status"), lambda row: [word(state(row))], partial(format.states, STATES)),
     Column("last", N_("Last sign-in"), "last_login_at", format.time_column),
 )
+
+
+def part(adding: Any) -> None:
+    """The whole section. `adding`: the place of the page's main buttons."""
+    who, app = ui.signed_in(Permission.OPERATOR_READ), ui.app()
+    people = app.queries.operators(who.actor)
+    if adding.button(_("Add operator"), type="primary", icon=":material/person_add:"):
+        create_dialog(app.queries.domain_names(who.actor))
+    bar = st.container(horizontal=True)
+    person = table(people)
+    _actions(who.actor, bar, person)
+    st.caption(counted(len(people), "{n} operator", "{n} operators"))
+
+
+def _actions(actor: Actor, bar: Any, person: OperatorRow | None) -> None:
+    write = ui.app().services.operators
+    locked = bool(person and person["locked_until"] and person["locked_until"] > utc_now())
+    nobody = person is None
+    if bar.button(_("Edit"), icon=":material/edit:", disabled=nobody) and person:
+        edit_dialog(person, ui.app().queries.domain_names(actor))
+    if bar.button(_("Reset password"), icon=":material/key:", disabled=nobody) and person:
+        reset_dialog(person)
+    if bar.button(_("Unlock"), icon=":material/lock_open:", disabled=not locked) and person:
+        with ui.attempt():
+            write.unlock(actor, person["uid"])
+            ui.done(_("{name} may try again.", name=person["username"]))
+    if bar.button(_("End sessions"), icon=":material/logout:", disabled=nobody) and person:
+        with ui.attempt():
+            write.end_sessions(actor, person["uid"])
+            ui.done(_("{name} is signed out everywhere.", name=person["username"]))
+    turn = _("Enable") if person and not person["enabled"] else _("Disable")
+    if bar.button(turn, icon=":material/block:", disabled=nobody) and person:
+        with ui.attempt():
+            write.edit(actor, person["uid"], enabled=not person["enabled"])
+            state = _("Disabled") if person["enabled"] else _("Active")
+            ui.done(f"{person['username']}: {state}")
 
 
 def table(rows: Sequence[OperatorRow]) -> OperatorRow | None:

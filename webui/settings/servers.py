@@ -21,6 +21,35 @@ Kinds = Mapping[str, tuple[str, tuple[Setting, ...]]]
 STATES = {state: colour for state, (_icon, colour) in format.SERVER_STATES.items()}
 
 
+def part(adding: Any) -> None:
+    """The whole section. `adding`: the place of the page's main buttons."""
+    who, app = ui.signed_in(Permission.SERVER_WRITE), ui.app()
+    rows = app.queries.servers(who.actor)
+    kinds = app.queries.server_kinds(who.actor)
+    if adding.button(_("Add mail server"), type="primary", icon=":material/add:"):
+        create_dialog(kinds)
+    bar = st.container(horizontal=True)
+    server = table(rows, kinds) if rows else None
+    if not rows:
+        ui.empty(_("No mail server yet. Add the one whose mailboxes you want to keep here."), ":material/dns:")
+    _actions(bar, server, kinds)
+
+
+def _actions(bar: Any, server: Server | None, kinds: Kinds) -> None:
+    if bar.button(_("Edit"), icon=":material/edit:", disabled=server is None) and server:
+        edit_dialog(server, kinds)
+    if bar.button(_("Test connection"), icon=":material/network_check:", disabled=server is None) and server:
+        actor = ui.signed_in(Permission.SERVER_WRITE).actor
+        with ui.attempt(), st.spinner(_("Asking {name} …", name=ui.plain(server.name))):
+            found = ui.app().services.servers.check(actor, server.uid)
+            for problem in found:
+                st.error(ui.plain(problems.translated(problem)), icon=":material/error:")
+            if not found:
+                st.success(_("{name} answers, and its settings are right.", name=ui.plain(server.name)))
+    if bar.button(_("Delete"), icon=":material/delete:", disabled=server is None) and server:
+        delete_dialog(server)
+
+
 def table(rows: Sequence[Server], kinds: Kinds) -> Server | None:
     """The servers; returns the one that is chosen."""
     columns = (

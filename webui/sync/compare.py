@@ -303,3 +303,60 @@ def import_result(server: ServerRow) -> None:
             st.text("\n".join(lines))
             if errors + missing > len(lines):
                 st.caption(_("and {n} more", n=errors + missing - len(lines)))
+
+
+# ---- the whole part ------------------------------------------------------------------------
+
+
+def part(who: SignedIn, listing: ui.Listing, servers: Sequence[ServerRow]) -> None:
+    """Choose a mail server, look, and decide."""
+    which, find, act = st.columns([3, 3, 4], vertical_alignment="bottom")
+    names = [row["name"] for row in servers]
+    with which:
+        name = st.selectbox(_("Mail server"), names, key="sy_server", bind="query-params", on_change=listing.first_page)
+    server = next(row for row in servers if row["name"] == name) if name in names else servers[0]
+    with find:
+        search = listing.search(_("Search"), _("part of the address"))
+    with act.container(horizontal=True):
+        asked = st.button(_("Preview"), type="primary", icon=":material/compare_arrows:", key="sy_preview")
+        if who.may(Permission.SYNC_PULL) and st.button(_("Import …"), icon=":material/download:", key="sy_import"):
+            import_dialog(server)
+    if asked:
+        st.session_state.pop(PULLED, None)
+    if wanted_again(server, search) or asked:
+        look(server, search)
+    import_result(server)
+    found = last_comparison(server, search)
+    kind = choose_kind(found) if found else None
+    if found and kind:
+        _decisions(who, listing, server, found, kind)
+    elif found:
+        ui.empty(
+            _("Both sides are the same. There is nothing to send.") if not search else _("Nothing matches."),
+            ":material/check_circle:",
+        )
+    else:
+        ui.empty(
+            _("Preview reads the mail server and shows what a push would do, and where the two sides differ."),
+            ":material/compare_arrows:",
+        )
+
+
+def _decisions(who: SignedIn, listing: ui.Listing, server: ServerRow, found: Comparison, kind: Found) -> None:
+    """What was found of one kind, and the ways to decide it."""
+    may_push = who.may(Permission.SYNC_PUSH)
+    st.caption(meaning(kind))
+    bar = st.container(horizontal=True)
+    offered = choices(kind) if may_push else []
+    chosen = table(listing, found, kind, selectable=bool(offered))
+    for choice in offered:
+        if bar.button(choice.name, icon=choice.icon, disabled=not chosen, key=f"sy_{kind}_{choice.winner}"):
+            decide(listing, server, kind, chosen, choice)
+    if offered and kind in VALUES:
+        if bar.button(_("All: dashboard wins"), icon=":material/keyboard_double_arrow_right:"):
+            decide_all(listing, server, found, Winner.DASHBOARD)
+        if bar.button(_("All: server wins"), icon=":material/keyboard_double_arrow_left:"):
+            decide_all(listing, server, found, Winner.SERVER)
+    is_plan = kind in (Found.CREATE, Found.CHANGE, Found.DELETE)
+    if may_push and is_plan and bar.button(_("Send all now"), icon=":material/send:"):
+        push_now(server)
