@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import socketserver
+import sqlite3
 import stat
 import sys
 import threading
@@ -331,11 +332,12 @@ def test_a_wrong_setting_is_named(bare: Cli) -> None:
 
 
 def test_an_unexpected_error_is_a_sentence_and_a_log(bare: Cli) -> None:
-    folder = bare.folder / "broken"
-    folder.mkdir()
-    (folder / "postroom.db").write_bytes(b"this is no database" * 100)
-    bare.monkeypatch.setenv("POSTROOM_DATABASE_URL", f"sqlite:///{folder}/postroom.db")
+    """A row holds what no such column can."""
+    bare.monkeypatch.setenv("POSTROOM_DATABASE_URL", f"sqlite:///{bare.folder}/odd.db")
     get_settings.cache_clear()
+    bare.ok("init")
+    with closing(sqlite3.connect(bare.folder / "odd.db", isolation_level=None)) as database:
+        database.execute("UPDATE server SET created_at = 'yesterday'")
     done = bare("server", "list")
     assert done.code == 1
     assert "Traceback" not in done.err
@@ -343,8 +345,18 @@ def test_an_unexpected_error_is_a_sentence_and_a_log(bare: Cli) -> None:
     assert str(log) in done.err
     assert "Traceback" in log.read_text()
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
-    with pytest.raises(Exception, match="not a database"):
+    with pytest.raises(ValueError, match="yesterday"):
         bare("--debug", "server", "list")
+
+
+def test_a_file_that_is_no_database_is_a_sentence(bare: Cli) -> None:
+    bare.monkeypatch.setenv("POSTROOM_DATABASE_URL", f"sqlite:///{bare.folder}/letter.db")
+    (bare.folder / "letter.db").write_bytes(b"this is no database" * 100)
+    get_settings.cache_clear()
+    done = bare("server", "list")
+    assert done.code == 1
+    assert "letter.db is damaged" in done.err
+    assert "restore FILE" in done.err
 
 
 def test_an_unreachable_database_is_a_sentence(bare: Cli) -> None:
