@@ -136,7 +136,7 @@ def make_plan(
         _find_unknown(plan, Resource.MAILBOX, desired.mailboxes, actual.mailboxes, actual)
         _find_unknown(plan, Resource.ALIAS, desired.aliases, actual.aliases, actual)
     plan.changes.sort(key=lambda change: change.order)
-    if survey:
+    if survey and plan.changes:
         plan.beside = actual.beside(plan.changes)
     return plan
 
