@@ -341,7 +341,8 @@ def _compare_alias(plan: Plan, address: str, want: WantedAlias, actual: ServerSt
     if have is None and _is_blocked(plan, key, want.due or not want.owned, actual):
         return
     is_same = have is not None and set(have.destinations) == set(want.destinations)
-    if have is not None and is_same and not have.takes:
+    takes = actual.takes(address) if is_same else 0
+    if have is not None and is_same and not takes:
         if want.due:
             plan.in_sync.append(key)
     elif have is not None and not is_same and not want.owned:
@@ -354,12 +355,12 @@ def _compare_alias(plan: Plan, address: str, want: WantedAlias, actual: ServerSt
     elif have is None and want.owned:
         plan.missing.append(key)
     elif have is not None:
-        plan.differing.append(alias_difference(key, want, have))
+        plan.differing.append(alias_difference(key, want, have, takes))
 
 
-def alias_difference(key: Key, want: WantedAlias, have: AliasState) -> Difference:
-    if set(have.destinations) == set(want.destinations):
-        return Difference(key, "mail of mailboxes", N_("left to them"), N_(f"taken from {have.takes:,}"))
+def alias_difference(key: Key, want: WantedAlias, have: AliasState, takes: int = 0) -> Difference:
+    if takes:
+        return Difference(key, "mail of mailboxes", N_("left to them"), N_(f"taken from {takes:,}"))
     return Difference(key, "destinations", ", ".join(want.destinations), ", ".join(have.destinations))
 
 

@@ -41,10 +41,7 @@ class MailboxState(NamedTuple):
 
 
 class AliasState(NamedTuple):
-    """`takes`: of how many mailboxes it takes the mail, though it should leave it to them (a catch-all)."""
-
     destinations: tuple[str, ...]
-    takes: int = 0
 
 
 class Unmanageable(NamedTuple):
@@ -59,8 +56,9 @@ class Unmanageable(NamedTuple):
 class ServerState:
     """`present`: every address with an entry, also one that cannot be managed; as said by the two maps if left out.
 
-    `obstacle`: why the entry with this key may not be touched. `rules`: what else decides over mail. `warnings`: what
-    is wrong with what is there, as sentences. `beside`: what changes would write beside them, as a record says it.
+    `obstacle`: why the entry with this key may not be touched. `takes`: from how many mailboxes an alias takes the mail
+    that it should leave to them (a catch-all). `rules`: what else decides over mail. `warnings`: what is wrong with
+    what is there, as sentences. `beside`: what changes would write beside them, as a record says it.
     """
 
     mailboxes: Mapping[str, MailboxState]
@@ -68,6 +66,7 @@ class ServerState:
     unmanageable: Sequence[Unmanageable] = ()
     present: Mapping["Resource", Collection[str]] = field(default_factory=dict)
     obstacle: Callable[[Key], str | None] = lambda key: None
+    takes: Callable[[str], int] = lambda alias: 0
     rules: Sequence[Rule] = ()
     warnings: Sequence[str] = ()
     beside: Callable[[Sequence["Change"]], Sequence[str]] = lambda changes: ()

@@ -161,10 +161,12 @@ def _ours(wanted: DesiredState, key: Key) -> Side | None:
 
 def _theirs(actual: ServerState, key: Key) -> Side | None:
     entry = (actual.aliases if key.resource is Resource.ALIAS else actual.mailboxes).get(key.address)
-    return _side(entry) if entry else None
+    if entry is None or key.resource is Resource.MAILBOX:
+        return _side(entry) if entry else None
+    return _side(entry)._replace(takes=actual.takes(key.address))
 
 
 def _side(entry: WantedMailbox | WantedAlias | MailboxState | AliasState) -> Side:
     if isinstance(entry, WantedAlias | AliasState):
-        return Side(destinations=entry.destinations, takes=entry.takes if isinstance(entry, AliasState) else 0)
+        return Side(destinations=entry.destinations)
     return Side(entry.quota_bytes, entry.quota_messages, entry.enabled)

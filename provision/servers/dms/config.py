@@ -96,6 +96,7 @@ class DmsConfig:
             present={Resource.MAILBOX: self.accounts.entries, Resource.ALIAS: self.virtual.entries},
             # Two lines of one account: the change itself is refused, and tried again until a person has chosen.
             obstacle=lambda key: None if self._is_doubled(key) else entries[key.resource].obstacle(key.address),
+            takes=lambda alias: len(aliases.exposed.get(alias[1:], ())) if alias.startswith("@") else 0,
             rules=self.foreign.rules,
             warnings=Lazy(lambda: warnings(mailboxes, aliases, self.foreign)),
             beside=lambda changes: self.copy().beside(changes),
@@ -261,9 +262,9 @@ class DmsConfig:
     def _require_free(self, resource: Resource, address: str) -> None:
         """Raises: Rejected, where something stands that may not be touched."""
         mailboxes, aliases = self._entries()
-        entries = aliases if resource is Resource.ALIAS else mailboxes
-        if reason := entries.obstacle(address):
-            name = self.virtual.name if resource is Resource.ALIAS else self.accounts.name
+        is_alias = resource is Resource.ALIAS
+        name = self.virtual.name if is_alias else self.accounts.name
+        if reason := aliases.obstacle(address) if is_alias else mailboxes.unclear(address):
             raise Rejected(f"{name} has an entry of {address} that is not touched: {reason}.", code="SYNC_CONFLICT")
 
 

@@ -57,11 +57,15 @@ class MailboxEntries(Mapping[str, MailboxState]):
 
     def refusal(self, address: str, value: str) -> str | None:
         """Why this account is left alone, or None."""
-        if address in self.accounts.doubled:
-            return TWO_LINES
-        if reason := CAPITALS if address in self.accounts.recased else rule.unserved(address):
+        if reason := self.unclear(address) or rule.unserved(address):
             return reason
         return None if value and value[0] != "|" else N_("it has no password hash")
+
+    def unclear(self, address: str) -> str | None:
+        """Why it is not clear which line is its account, or None."""
+        if address in self.accounts.doubled:
+            return TWO_LINES
+        return CAPITALS if address in self.accounts.recased else None
 
     def obstacle(self, address: str) -> str | None:
         """Why nothing may be done about the account that is there, or None. One without a hash can be completed."""
@@ -92,8 +96,7 @@ class AliasEntries(Mapping[str, AliasState]):
         value = self.virtual.value(alias)
         if value is None or self.refusal(alias, value):
             raise KeyError(alias)
-        takes = len(self.exposed.get(alias[1:], ())) if alias[0] == "@" else 0
-        return AliasState(VirtualFile.destinations(value), takes)
+        return AliasState(VirtualFile.destinations(value))
 
     @cached_property
     def exposed(self) -> dict[str, list[str]]:
