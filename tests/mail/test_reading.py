@@ -1,5 +1,6 @@
 """Whatever is in the files, we read what Postfix and Dovecot read: they are asked, by postmap and doveadm."""
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,7 @@ def ask(tmp_path: Path) -> Ask:
 
     def ask(kind: str, text: str, *how: str) -> str:
         (tmp_path / "table").write_bytes(text.encode("utf-8", "surrogateescape"))
+        os.utime(tmp_path / "table", (0, 0))  # of a file that has just been written it waits for more, two seconds
         command = ["/usr/sbin/postmap", "-c", str(tmp_path), *how, f"{kind}:{tmp_path / 'table'}"]
         done = subprocess.run(command, capture_output=True, check=False)
         return done.stdout.decode("utf-8", "surrogateescape")
