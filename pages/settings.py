@@ -7,7 +7,7 @@ from webui.kit import ui
 from webui.kit.i18n import _
 from webui.settings import operators, policy, servers, tokens
 
-ui.signed_in(Permission.SERVER_WRITE)
+who = ui.signed_in(Permission.SERVER_WRITE)
 with ui.title(_("Settings")):
     adding = st.container(horizontal=True, horizontal_alignment="right")
 

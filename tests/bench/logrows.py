@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, insert, text
+from sqlalchemy import Table, func, insert, select, text
 from uuid6 import uuid7
 
 from provision.app import Postroom
@@ -38,23 +38,28 @@ def fill_log(app: Postroom, count: int) -> None:
     logs, links = ProvisionLog.__table__, AuditLink.__table__
     started = utc_now() - timedelta(days=DAYS)
     with app.database.read() as session:
-        end = audit.export_head(session)
+        end, key = audit.export_head(session), audit.keys_of(session)[0]
+        number = (session.scalar(select(func.max(ProvisionLog.id))) or 0) + 1
     seq, head = end["links"], end["head"]
     for first in range(0, count, CHUNK):
         rows = [
-            _record(n, started + timedelta(days=DAYS) * (n / count)) for n in range(first, min(count, first + CHUNK))
+            {"id": number + n, **_record(n, started + timedelta(days=DAYS) * (n / count))}
+            for n in range(first, min(count, first + CHUNK))
         ]
         chain: Rows = []
         for row in rows:
             for phase, at in (("intent", row["started_at"]), ("outcome", row["completed_at"])):
                 seq += 1
-                digest = audit.record_digest(phase, row)
-                head = audit.link_hash(head, seq, at, phase, row["uid"], digest)
+                digest = audit.record_digest(phase, row, keyed=True)
+                head = audit.link_hash(head, seq, at, phase, row["uid"], digest, key)
                 chain.append(
                     {"seq": seq, "at": at, "phase": phase, "log_uid": row["uid"], "digest": digest, "hash": head}
                 )
         _store(app, logs, rows)  # type: ignore[arg-type]
         _store(app, links, chain)  # type: ignore[arg-type]
+    if not app.database.is_sqlite:  # the numbers were given here
+        with app.database.write() as session:
+            session.execute(text("SELECT setval('provision_log_id_seq', (SELECT max(id) FROM provision_log))"))
     tidy = "ANALYZE" if app.database.is_sqlite else "VACUUM ANALYZE"
     with app.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(tidy))

@@ -201,7 +201,7 @@ FIELDS = ("text_input", "number_input", "text_area", "selectbox", "checkbox", "r
 
 
 @pytest.mark.parametrize("name", sorted(set(OPEN) - OF_ANYBODY - {DETAIL}))
-def test_who_lost_the_right_is_told_and_nothing_is_written(app: Postroom, name: str) -> None:
+def test_who_lost_the_right_is_told_and_nothing_is_written_but_that(app: Postroom, name: str) -> None:
     test = opened(app, name)
     button = next((b for b in test.button if b.proto.type == "primary" and not b.disabled), None)
     set_role(app, Role.VIEWER)
@@ -211,7 +211,8 @@ def test_who_lost_the_right_is_told_and_nothing_is_written(app: Postroom, name: 
     assert [error.value for error in test.error] == ["Your role does not allow this."]
     assert not [element for kind in FIELDS for element in test.get(kind)]
     assert {b.label for b in test.button} <= {"Close"}
-    assert records(app) == before
+    (denied,) = app.queries.logs(SYSTEM, size=1).rows
+    assert (records(app), denied["operation"], denied["resource_type"]) == (before + 1, "page.open", "access")
 
 
 @pytest.mark.parametrize("name", sorted(set(OPEN) - {"webui.kit.ui._one_time_dialog", DETAIL}))
