@@ -66,10 +66,11 @@ def set_quotas(
 def delete_mailboxes(
     product: Product, actor: MayWriteMailboxes, several: models.SeveralDeleted, key: IdempotencyKey = None
 ) -> Any:
-    """Mark as deleted; with `force` remove them on the mail server."""
+    """Close their logins; with `force` remove them on the mail server."""
+    how = several.model_dump(exclude={"ids"})
 
     def delete(ids: Sequence[UUID]) -> BulkResult:
-        return product.services.bulk.delete(actor, ids, force=several.force, erase_mail=several.erase_mail)
+        return product.services.bulk.delete(actor, ids, **how)
 
     return _change(product, actor, several.ids, delete)
 
@@ -91,7 +92,7 @@ def _change(
             items.append(_item(index, str(uid), "done" if uid in done else "unchanged", uid))
         else:
             items.append(_refused(index, str(uid), errors.get(uid, missing)))
-    return _answer(items)
+    return _answer(items, result.left_open)
 
 
 def _item(index: int, name: str, result: str, uid: UUID | None) -> dict[str, Any]:
@@ -103,7 +104,8 @@ def _refused(index: int, name: str, error: ProvisionError) -> dict[str, Any]:
     return {"index": index, "name": name, "result": "refused", "id": None, **shown}
 
 
-def _answer(items: list[dict[str, Any]]) -> dict[str, Any]:
+def _answer(items: list[dict[str, Any]], left_open: Sequence[str] = ()) -> dict[str, Any]:
     results = [item["result"] for item in items]
     refused, unchanged = results.count("refused"), results.count("unchanged")
-    return {"done": len(items) - refused - unchanged, "unchanged": unchanged, "refused": refused, "items": items}
+    counts = {"done": len(items) - refused - unchanged, "unchanged": unchanged, "refused": refused}
+    return {**counts, "left_open": left_open, "items": items}

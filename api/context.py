@@ -143,7 +143,8 @@ async def after_mailbox(
 
 async def after_delete(gone: Mailbox | Alias, read: Callable[[], Row], wait: int) -> dict[str, Any]:
     how_far = rows.progress(await wait_until_synced(read, wait))
-    return {**how_far, "id": gone.uid, "log_id": gone.log_uid, "removed": gone.removed}
+    login_open = isinstance(gone, Mailbox) and gone.login_open
+    return {**how_far, "id": gone.uid, "log_id": gone.log_uid, "removed": gone.removed, "login_open": login_open}
 
 
 def location(request: Request, uid: object) -> str:

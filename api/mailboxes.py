@@ -116,9 +116,12 @@ async def delete_mailbox(
     change: Changing,
     force: Annotated[bool, Query(description="Remove it from the mail server, too; its mail stays.")] = False,
     erase_mail: Annotated[bool, Query(alias="eraseMail", description="With force: its mail, too.")] = False,
+    keep_login: Annotated[
+        bool, Query(alias="keepLogin", description="Without force: leave the account as it is on the mail server.")
+    ] = False,
 ) -> Any:
-    """Mark as deleted, which `restore` takes back; with `force` remove it on the mail server."""
-    gone = await change.run(change.write.delete, force=force, erase_mail=erase_mail)
+    """Close its login, which `restore` takes back; with `force` remove it on the mail server."""
+    gone = await change.run(change.write.delete, force=force, erase_mail=erase_mail, keep_login=keep_login)
     read = lambda: change.product.queries.mailbox_row(change.actor, change.found.uid)  # noqa: E731
     return await after_delete(gone, read, change.wait)
 
@@ -137,7 +140,7 @@ async def enable_mailbox(change: Changing) -> Any:
 
 @router.post("/{id}/restore", response_model=models.Changed)
 async def restore_mailbox(change: Changing, key: IdempotencyKey = None) -> Any:
-    """Take a delete without force back."""
+    """Take a delete without force back: with the same password, enabled or disabled as it was."""
     return await change.answer(change.write.restore)
 
 

@@ -88,6 +88,8 @@ class Mailbox(Synced):
     domain: str = Field(examples=["example.com"])
     display_name: str = Field(examples=["Anna Example"])
     status: Status = Field(examples=[Status.ACTIVE])
+    login_open: bool = Field(examples=[False])
+    """Of a DELETED one: its account was left as it is on the mail server, so one can still log in."""
     storage_quota: int | float = Field(examples=[1024])
     """MB; 0: no limit."""
     message_quota: int | None = Field(examples=[None])
@@ -178,13 +180,15 @@ class AliasEdit(Model):
 
 
 class Deleted(Progress):
-    """`syncStatus` is SYNCED when it is done: gone from the mail server,
-    or marked here where that is all there is to do."""
+    """`syncStatus` is SYNCED when it is done: gone from the mail server, or closed there; or marked here where that is
+    all there is to do."""
 
     id: UUID = Field(examples=[ID])
     log_id: UUID | None = Field(examples=[ID])
     removed: list[str] = Field(examples=[["info@example.com"]])
     """Aliases that went with it, because nothing was left where they led."""
+    login_open: bool = Field(examples=[False])
+    """The account was left as it is on the mail server, so one can still log in."""
 
 
 class Domain(Model):
@@ -265,6 +269,8 @@ class SeveralDeleted(Several):
     force: bool = False
     """Remove them from the mail server, too."""
     erase_mail: bool = False
+    keep_login: bool = False
+    """Without `force`: leave the accounts as they are on the mail server; otherwise nobody can log in any more."""
 
 
 class SeveralQuotas(Several):
@@ -292,6 +298,8 @@ class BulkAnswer(Model):
     done: int = Field(examples=[1])
     unchanged: int = Field(examples=[0])
     refused: int = Field(examples=[0])
+    left_open: list[str] = Field(examples=[[]])
+    """Of a delete: the mailboxes to which one can still log in on the mail server."""
     items: list[Item]
 
 

@@ -59,6 +59,7 @@ def mailbox(row: MailboxRow) -> dict[str, Any]:
         "domain": row["domain"],
         "display_name": row["display_name"],
         "status": row["status"],
+        "login_open": row["login_open"],
         "storage_quota": in_mb(row["quota_bytes"]),
         "message_quota": row["quota_messages"],
         "used_storage": in_mb(row["used_bytes"]),

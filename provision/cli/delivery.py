@@ -70,6 +70,8 @@ def report_many(
 
 def _lines(done: str, shown: Mapping[str, Any]) -> list[str]:
     lines = [f"{done} {shown['address']}: {shown['sync_status']}."]
+    if shown.get("login_open"):
+        lines.append("  Its account stays as it is on the mail server: one can still log in.")
     return [*lines, f"  {shown['reason']}", f"  {shown['next']}"] if shown["reason"] else lines
 
 

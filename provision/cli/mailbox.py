@@ -109,6 +109,7 @@ def show(context: typer.Context, address: Address, as_json: Json = False) -> int
             "address": row.address,
             "name": row.display_name,
             "status": row.status,
+            "login": "left open on the mail server" if row.login_open else None,
             "sync": row.sync_status,
             "quota": size(row.quota_bytes),
             "messages": row.quota_messages,
@@ -185,10 +186,13 @@ def delete(
         bool, typer.Option("--force", help="Remove the account on the mail server; its mail stays there.")
     ] = False,
     erase_mail: Annotated[bool, typer.Option("--erase-mail", help="With --force: its mail, too, for ever.")] = False,
+    keep_login: Annotated[
+        bool, typer.Option("--keep-login", help="Without --force: leave the account as it is on the mail server.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> int:
-    """Mark as deleted here, which `restore` takes back; with --force remove on the mail server."""
+    """Close the login, which `restore` takes back; with --force remove the account on the mail server."""
     session = session_of(context)
     if force and not yes:
         some, more = first_few(names, 10)
@@ -196,7 +200,8 @@ def delete(
         _confirm(f"Remove {which} on the mail server{' with all mail' if erase_mail else ''}?")
 
     def remove(actor: Any, uids: Sequence[UUID]) -> BulkResult:
-        return session.app.services.bulk.delete(actor, uids, force=force, erase_mail=erase_mail)
+        how = {"force": force, "erase_mail": erase_mail, "keep_login": keep_login}
+        return session.app.services.bulk.delete(actor, uids, **how)
 
     return _many(session, names, "Removed" if force else "Deleted", remove, as_json)
 

@@ -175,6 +175,9 @@ def _compare_mailbox(
     if want.wish is Wish.ABSENT:
         _compare_absent(plan, key, want, actual, DeleteMailbox(address, want.erase_mail), traits)
         return
+    if want.wish is Wish.CLOSED and not want.owned and not _made_by_us(want, actual, address, traits):
+        plan.in_sync += [key] if want.due else []
+        return
     plan.expected += want.owned
     want = _as_the_kind_can(plan, key, want, have, traits)
     if have is None and _is_blocked(plan, key, want.due or not want.owned, actual):

@@ -101,7 +101,8 @@ class LiveReport:
 class Wish(StrEnum):
     PRESENT = "present"
     ABSENT = "absent"  # a tombstone: the only thing that ever deletes
-    IGNORED = "ignored"  # soft-deleted: what is on the server stays as it is
+    CLOSED = "closed"  # soft-deleted: there without login; if it never arrived, it is not made now
+    IGNORED = "ignored"  # soft-deleted with the login left open: what is on the server stays as it is
 
 
 class WantedMailbox(NamedTuple):

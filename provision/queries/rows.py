@@ -36,9 +36,12 @@ class SyncedRow(Explained):
 
 
 class MailboxRow(SyncedRow):
+    """`login_open`: of a soft-deleted one: its account was left as it is on the mail server."""
+
     domain: str
     display_name: str
     status: str
+    login_open: bool
     quota_bytes: int
     quota_messages: int | None
     used_bytes: int | None
@@ -100,6 +103,7 @@ class ServerRow(Explained):
     alarm: str | None
     live: dict[str, Any] | None
     erases_mail: bool
+    disables: bool
     cost: str | None
     pending: int
     failed: int

@@ -119,7 +119,8 @@ class ServerReads(Reads):
             pending, failed = (unsynced.get((server.id, s), 0) for s in (SyncStatus.PENDING, SyncStatus.FAILED))
             gathering = quiet_until(server, now) if pending else None
             traits = traits_of(server.kind)
-            shown |= {"erases_mail": traits.can(Feature.ERASE_MAIL), "cost": traits.cost}
+            can = {"erases_mail": traits.can(Feature.ERASE_MAIL), "disables": traits.can(Feature.DISABLE)}
+            shown |= {**can, "cost": traits.cost}
             shown = {**(explain_server(server, now) or nothing)._asdict(), **shown}
             shown |= {"pending": pending, "failed": failed, "gathering_until": gathering}
             found.append(cast(ServerRow, shown))

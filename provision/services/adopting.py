@@ -141,7 +141,11 @@ class Adoption:
                 row.destinations = list(self.actual.aliases[key.address].destinations)
             else:
                 state = self.actual.mailboxes[key.address]
-                row.status, row.quota_bytes, row.sealed_password = _status(state), state.quota_bytes, None
+                row.quota_bytes, row.sealed_password = state.quota_bytes, None
+                if row.status == Status.DELETED:
+                    row.login_open = state.enabled
+                else:
+                    row.status = _status(state)
                 row.quota_messages = state.quota_messages or row.quota_messages
             mark_in_sync(row)
             row.last_synced_at = self.now

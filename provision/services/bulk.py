@@ -18,7 +18,7 @@ from provision.servers.kinds import KINDS
 from provision.services.checks import check_quota, disable_refusal, erase_refusal
 from provision.services.idempotency import earlier, remember
 from provision.services.mailboxes import (
-    DELETED_FIRST,
+    closes,
     mark_for_deletion,
     require_force,
     restore,
@@ -28,12 +28,9 @@ from provision.services.mailboxes import (
 from provision.services.new_mailbox import NewMailbox, insert_mailboxes, refusals
 from provision.services.writing import (
     Delivery,
-    done,
-    give_up,
     intend,
     operation,
     require_rank,
-    subject_of,
     want,
     writing,
 )
@@ -79,6 +76,7 @@ class BulkResult:
     unchanged: list[UUID] = field(default_factory=list)
     errors: list[ItemError] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)  # aliases that went with deleted mailboxes
+    left_open: list[str] = field(default_factory=list)  # deleted mailboxes to which one can still log in
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,24 +157,28 @@ class BulkMailboxes:
 
     @operation(Operation.MAILBOX_DELETE_MANY)
     def delete(
-        self, actor: Actor, uids: Sequence[UUID], *, force: bool = False, erase_mail: bool = False
+        self,
+        actor: Actor,
+        uids: Sequence[UUID],
+        *,
+        force: bool = False,
+        erase_mail: bool = False,
+        keep_login: bool = False,
     ) -> BulkResult:
         """Soft or forced, as one. What cannot be erased is not deleted."""
-        require_force(force, erase_mail)
+        require_force(force, erase_mail, keep_login)
         result = BulkResult()
         with writing(self.database) as session:
-            rows = _writable(session, actor, uids, result, deleted_too=force)
+            rows = _writable(session, actor, uids, result, deleted_too=force, open_too=not keep_login)
             if erase_mail:
                 rows = _accepted(rows, uids, lambda row: erase_refusal(row.domain.server.kind), result)
-            give_up(session, rows, DELETED_FIRST)
             if force:
                 result.removed = mark_for_deletion(session, actor, rows, erase_mail)
             else:
-                for row in rows:
-                    soft_delete(row)
-                done(session, actor, Operation.MAILBOX_DELETE, [subject_of(row) for row in rows], {"force": False})
+                soft_delete(session, actor, rows, keep_login)
             result.done = [row.uid for row in rows]
-        self.delivery.push({row.server_id for row in rows} if force else ())
+            result.left_open = [row.address for row in rows if row.login_open]
+        self.delivery.push({row.server_id for row in rows if not row.login_open})
         return result
 
     def _change(
@@ -219,7 +221,13 @@ def _setting(**values: Any) -> tuple[Callable[[Mailbox], bool], dict[str, Any]]:
 
 
 def _writable(
-    session: Session, actor: Actor, uids: Sequence[UUID], result: BulkResult, *, deleted_too: bool = False
+    session: Session,
+    actor: Actor,
+    uids: Sequence[UUID],
+    result: BulkResult,
+    *,
+    deleted_too: bool = False,
+    open_too: bool = False,
 ) -> list[Mailbox]:
     """The rows the actor may change. One that they may not is an AccessDenied for the whole call."""
     actor.require(Permission.MAILBOX_WRITE)
@@ -230,7 +238,8 @@ def _writable(
     rows = []
     for index, uid in enumerate(dict.fromkeys(uids)):
         row = found.get(uid)
-        if row is None or (row.status == Status.DELETED and not deleted_too):
+        gone = row is None or row.status == Status.DELETED
+        if row is None or (gone and not (deleted_too or (open_too and closes(row)))):
             name = row.address if row else str(uid)
             result.errors.append(ItemError(index, name, ProvisionError("It is deleted.", code="MAILBOX_NOT_FOUND")))
             continue

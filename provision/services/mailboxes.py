@@ -155,23 +155,23 @@ class Mailboxes:
         *,
         force: bool = False,
         erase_mail: bool = False,
+        keep_login: bool = False,
         expected_version: int | None = None,
     ) -> Mailbox:
-        """Soft: marked here, kept on the server. `force`: removed there; its mail only with `erase_mail`."""
-        require_force(force, erase_mail)
+        """Soft: nobody can log in any more, which `restore` takes back; with `keep_login` it is only marked here.
+        `force`: removed on the server; its mail only with `erase_mail`."""
+        require_force(force, erase_mail, keep_login)
         with writing(self.database) as session:
-            row = find_active(session, actor, uid, deleted_too=force)
+            row = find_active(session, actor, uid, deleted_too=force, open_too=not keep_login)
             check_version(row, expected_version, status=row.status)
             if erase_mail and (reason := erase_refusal(row.domain.server.kind)):
                 raise reason
-            give_up(session, [row], DELETED_FIRST)
             if force:
                 row.removed = mark_for_deletion(session, actor, [row], erase_mail)
             else:
-                soft_delete(row)
-                (row.log_uid,) = done(session, actor, Operation.MAILBOX_DELETE, [subject_of(row)], {"force": False})
+                soft_delete(session, actor, [row], keep_login)
             session.refresh(row)  # it may be gone from the database when it is returned
-        return self.delivery.pushed(row) if force else row
+        return row if row.login_open else self.delivery.pushed(row)
 
     @operation(Operation.MAILBOX_RESTORE)
     def restore(self, actor: Actor, uid: UUID, *, expected_version: int | None = None) -> Mailbox:
@@ -187,10 +187,15 @@ class Mailboxes:
         return self.delivery.pushed(row)
 
 
-def find_active(session: Session, actor: Actor, uid: UUID, *, deleted_too: bool = False) -> Mailbox:
-    """The row, locked, if the actor may change it. Raises: AccessDenied, NotFound, Conflict MAILBOX_DELETED."""
+def find_active(
+    session: Session, actor: Actor, uid: UUID, *, deleted_too: bool = False, open_too: bool = False
+) -> Mailbox:
+    """The row, locked, if the actor may change it. `open_too`: also a deleted one whose login was left open.
+
+    Raises: AccessDenied, NotFound, Conflict MAILBOX_DELETED.
+    """
     row = find_writable(session, actor, Permission.MAILBOX_WRITE, Mailbox, uid)
-    if row.status == Status.DELETED and not deleted_too:
+    if row.status == Status.DELETED and not (deleted_too or (open_too and closes(row))):
         raise Conflict(f"{row.address} is deleted; restore it first.", code="MAILBOX_DELETED")
     return row
 
@@ -213,27 +218,43 @@ def _take(
 # ---- deleting and restoring, one or many ---------------------------------------------------
 
 
-def require_force(force: bool, erase_mail: bool) -> None:
-    """Raises: InvalidInput where mail should go and the account stay."""
+def require_force(force: bool, erase_mail: bool, keep_login: bool) -> None:
+    """Raises: InvalidInput where mail should go and the account stay, or the login stay and the account go."""
     if erase_mail and not force:
         raise InvalidInput("Mail is erased only together with the account, that is with force.", code="FORCE_NEEDED")
+    if keep_login and force:
+        raise InvalidInput("An account that is removed keeps no login; leave out one of the two.")
 
 
-def soft_delete(row: Mailbox) -> None:
-    """Soft delete: nothing is wanted from the server any longer, so nothing is waiting."""
-    row.status_before, row.status = row.status, Status.DELETED
-    row.generation += 1
-    row.synced_generation, row.error, row.error_code, row.next_attempt_at = row.generation, None, None, None
-    row.confirming = False
-    if row.owned:
-        row.sealed_password = None
-    touch(row)
+def closes(row: Mailbox) -> bool:
+    """Whether a soft delete would close its login: it is open, and the kind of mail server has closed ones."""
+    return row.login_open and disable_refusal(row.domain.server.kind) is None
+
+
+def soft_delete(session: Session, actor: Actor, rows: Sequence[Mailbox], keep_login: bool) -> None:
+    """Nobody can log in any more. With `keep_login`, and where there are no such accounts, all stays as it is there."""
+    for row in rows:
+        if row.status != Status.DELETED:
+            row.status_before, row.status = row.status, Status.DELETED
+        row.login_open = keep_login or disable_refusal(row.domain.server.kind) is not None
+        want(row)
+    closed, left = [row for row in rows if not row.login_open], [row for row in rows if row.login_open]
+    give_up(session, [*left, *(row for row in closed if not row.owned)], DELETED_FIRST)
+    for row in left:  # nothing is wanted from the server any longer, so nothing is waiting
+        row.synced_generation, row.confirming = row.generation, False
+        row.sealed_password = None if row.owned else row.sealed_password
+    payload = {"force": False, "login_open": True}
+    uids = done(session, actor, Operation.MAILBOX_DELETE, [subject_of(row) for row in left], payload)
+    for row, uid in zip(left, uids, strict=True):
+        row.log_uid = uid
+    intend(session, actor, Operation.MAILBOX_DELETE, closed, {**payload, "login_open": False})
 
 
 def mark_for_deletion(session: Session, actor: Actor, rows: Sequence[Mailbox], erase_mail: bool) -> list[str]:
     """Make the rows tombstones; aliases that point to them lose them, or go too: the addresses of those."""
+    give_up(session, rows, DELETED_FIRST)
     for row in rows:
-        row.status, row.removing, row.erase_mail = Status.DELETED, True, erase_mail
+        row.status, row.removing, row.erase_mail, row.login_open = Status.DELETED, True, erase_mail, False
         if row.owned:
             row.sealed_password = None  # otherwise it tells our account from one that somebody else made there
         want(row)
@@ -268,7 +289,7 @@ def restore(row: Mailbox) -> bool:
     """Undo a soft delete: back to what the mailbox was before; whether there was one."""
     was_deleted = row.status == Status.DELETED
     if was_deleted:
-        row.status = row.status_before or Status.ACTIVE
+        row.status, row.login_open = row.status_before or Status.ACTIVE, False
     return was_deleted
 
 

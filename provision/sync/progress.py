@@ -46,14 +46,15 @@ def _confirmed(table: type[Mailbox] | type[Alias]) -> dict[str, Any]:
 
 def mark_delivered(session: Session, items: Iterable[Item], now: datetime) -> None:
     """These generations are on the server; they are looked at once more before the password is forgotten."""
-    for table, generation, removing, ids in _groups(items):
-        if removing:
+    for table, like, ids in _groups(items):
+        generation, ours = like.generation, {} if like.unmade else {"owned": True, "confirming": True}
+        if like.removing:
             session.execute(delete(table).where(table.id.in_(ids), table.generation == generation))
             continue
         session.execute(
             update(table)
             .where(table.id.in_(ids), table.synced_generation <= generation)
-            .values(synced_generation=generation, owned=True, last_synced_at=now, confirming=True)
+            .values(synced_generation=generation, last_synced_at=now, **ours)
         )
         session.execute(
             update(table)
@@ -64,17 +65,17 @@ def mark_delivered(session: Session, items: Iterable[Item], now: datetime) -> No
 
 def mark_owned(session: Session, items: Iterable[Item]) -> None:
     """The account there was made by us, whatever else is still to come."""
-    for table, _, removing, ids in _groups(items):
-        if not removing:
+    for table, like, ids in _groups(items):
+        if not like.removing:
             session.execute(update(table).where(table.id.in_(ids), table.owned.is_(False)).values(owned=True))
 
 
 def mark_confirmed(session: Session, items: Iterable[Item]) -> None:
     """Looked at once more and still there: the waiting password is not needed any longer."""
-    for table, generation, _, ids in _groups(items):
-        session.execute(
-            update(table).where(table.id.in_(ids), table.generation == generation).values(_confirmed(table))
-        )
+    for table, like, ids in _groups(items):
+        if not like.unmade:
+            these = table.id.in_(ids), table.generation == like.generation
+            session.execute(update(table).where(*these).values(_confirmed(table)))
 
 
 def mark_failed(session: Session, failures: Sequence[FailedAttempt]) -> None:
@@ -106,13 +107,15 @@ def _failed(failure: FailedAttempt) -> dict[str, Any]:
     }
 
 
-def _groups(items: Iterable[Item]) -> Iterator[tuple[type[Mailbox] | type[Alias], int, bool, Sequence[int]]]:
-    groups: dict[tuple[Resource, int, bool], list[int]] = {}
+def _groups(items: Iterable[Item]) -> Iterator[tuple[type[Mailbox] | type[Alias], Item, Sequence[int]]]:
+    """Those with the same generation, removed or not: the table, one of them, and the ids of all."""
+    groups: dict[tuple[Resource, int, bool, bool], list[Item]] = {}
     for item in items:
-        groups.setdefault((item.key.resource, item.generation, item.removing), []).append(item.id)
-    for (resource, generation, removing), ids in groups.items():
+        groups.setdefault((item.key.resource, item.generation, item.removing, item.unmade), []).append(item)
+    for (resource, *_), alike in groups.items():
+        ids = [item.id for item in alike]
         for start in range(0, len(ids), CHUNK):
-            yield TABLES[resource], generation, removing, ids[start : start + CHUNK]
+            yield TABLES[resource], alike[0], ids[start : start + CHUNK]
 
 
 def pending_logs(session: Session, items: Iterable[Item]) -> Iterator[tuple[Item, UUID]]:

@@ -23,7 +23,7 @@ LONGEST_SILENCE = timedelta(days=1)  # that a mail server may ask for
 CLOCKS_DIFFER = timedelta(minutes=1)  # by less; what was done further ahead was done while the clock was wrong
 
 OWN_COLUMNS: dict[type[Mailbox] | type[Alias], tuple[str, ...]] = {
-    Mailbox: ("status", "quota_bytes", "quota_messages", "sealed_password", "erase_mail"),
+    Mailbox: ("status", "login_open", "quota_bytes", "quota_messages", "sealed_password", "erase_mail"),
     Alias: ("destinations",),
 }
 
@@ -39,6 +39,7 @@ class Item(NamedTuple):
     removing: bool
     confirming: bool  # delivered before; looked at once more, because another writer may have lost it
     last_synced_at: datetime | None
+    unmade: bool = False  # soft-deleted before it was known to have arrived: what is there is not known to be ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +133,12 @@ def load_work(session: Session, sealer: Sealer, server_id: int, now: datetime, l
         item = _item(Resource.MAILBOX, row)
         items[item.key] = item
         password = _readable(sealer, row.sealed_password) if row.sealed_password else None
-        if row.sealed_password and password is None:
+        wish = _wish(row.removing, row.status, row.login_open)
+        if row.sealed_password and password is None and wish is not Wish.CLOSED:
             unreadable.append(item.key)
             continue
         mailboxes[row.address] = WantedMailbox(
-            _wish(row.removing, row.status),
+            wish,
             row.quota_bytes,
             row.status == Status.ACTIVE,
             row.quota_messages,
@@ -157,11 +159,11 @@ def load_whole(session: Session, sealer: Sealer, server_id: int, now: datetime) 
     """Every row of a server, for a preview or a pull; what a person gave up on (FAILED) is not due."""
     mailboxes, uids = {}, _uids_not_owned(session, server_id)
     for row in _stream(session, Mailbox, server_id):
-        address, removing, owned, sync_status, generation, status, *quotas, sealed, erase_mail = row
+        address, removing, owned, sync_status, generation, status, login_open, *quotas, sealed, erase_mail = row
         is_due = sync_status == SyncStatus.PENDING
         password = _readable(sealer, sealed) if is_due and sealed else None
         mailboxes[address] = WantedMailbox(
-            _wish(removing, status),
+            _wish(removing, status, login_open),
             quotas[0],
             status == Status.ACTIVE,
             quotas[1],
@@ -194,10 +196,12 @@ def _stream(session: Session, table: type[Mailbox] | type[Alias], server_id: int
     return session.connection().execute(statement, execution_options={"yield_per": 10_000})
 
 
-def _wish(removing: bool, status: str = Status.ACTIVE) -> Wish:
+def _wish(removing: bool, status: str = Status.ACTIVE, login_open: bool = False) -> Wish:
     if removing:
         return Wish.ABSENT
-    return Wish.IGNORED if status == Status.DELETED else Wish.PRESENT
+    if status != Status.DELETED:
+        return Wish.PRESENT
+    return Wish.IGNORED if login_open else Wish.CLOSED
 
 
 def _readable(sealer: Sealer, sealed: str) -> Secret | None:
@@ -231,14 +235,16 @@ def item_of(row: Mailbox | Alias) -> Item:
 def _item(resource: Resource, row: Any) -> Item:
     confirming = row.confirming and row.sync_status == SyncStatus.SYNCED
     key = Key(resource, row.address)
-    return Item(key, row.id, row.uid, row.generation, row.attempts, row.removing, confirming, row.last_synced_at)
+    unmade = resource is Resource.MAILBOX and row.status == Status.DELETED and not row.owned
+    how_far = row.generation, row.attempts, row.removing, confirming, row.last_synced_at
+    return Item(key, row.id, row.uid, *how_far, unmade)
 
 
 def other_addresses(session: Session, server_id: int, items: dict[Key, Item]) -> dict[Resource, list[str]]:
     """Entries that should be on the server already: a server that lost many of them is not written to."""
     others = {}
     for resource, table in TABLES.items():
-        kept = Mailbox.status != Status.DELETED if table is Mailbox else true()
+        kept = Mailbox.login_open.is_(False) if table is Mailbox else true()
         statement = select(table.address).where(
             table.server_id == server_id, table.owned.is_(True), table.removing.is_(False), kept
         )

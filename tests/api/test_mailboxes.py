@@ -119,10 +119,25 @@ def test_edit_disable_enable_delete_restore(api: Api) -> None:
     assert api.ok("PATCH", f"/mailboxes/{uid}/enable")["status"] == "ACTIVE"
     assert api.ok("DELETE", f"/mailboxes/{uid}")["syncStatus"] == "SYNCED"
     assert api.ok("GET", f"/mailboxes/{uid}")["status"] == "DELETED"
+    assert "fail=y" in api.world.text()
     api.refused("PATCH", f"/mailboxes/{uid}/enable", 409, "MAILBOX_DELETED")
     assert api.ok("POST", f"/mailboxes/{uid}/restore")["status"] == "ACTIVE"
     assert api.ok("DELETE", f"/mailboxes/{uid}?force=true")["syncStatus"] == "SYNCED"
     assert "anna@" not in api.world.text()
+
+
+def test_a_login_is_kept_open_on_request_only(api: Api) -> None:
+    uid = make(api)["id"]
+    assert api.ok("DELETE", f"/mailboxes/{uid}?keepLogin=true")["loginOpen"] is True
+    assert "fail=y" not in api.world.text()
+    assert api.ok("GET", f"/mailboxes/{uid}")["loginOpen"] is True
+    assert api.ok("DELETE", f"/mailboxes/{uid}")["loginOpen"] is False
+    assert "fail=y" in api.world.text()
+    api.ok("POST", f"/mailboxes/{uid}/restore")
+    kept = api.ok("POST", "/mailboxes/bulk/delete", json={"ids": [uid], "keepLogin": True})
+    assert (kept["done"], kept["leftOpen"]) == (1, ["anna@example.com"])
+    assert api.ok("POST", "/mailboxes/bulk/delete", json={"ids": [uid]})["leftOpen"] == []
+    api.refused("DELETE", f"/mailboxes/{uid}?keepLogin=true&force=true", 400, "INVALID_INPUT")
 
 
 def test_reset_password_shows_a_generated_one_once(api: Api) -> None:

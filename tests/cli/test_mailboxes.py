@@ -16,8 +16,11 @@ def test_the_life_of_a_mailbox(cli: Cli) -> None:
     assert "fail=y" in cli.text()
     cli.ok("mailbox", "enable", "anna@example.com")
     assert "fail=y" not in cli.text()
-    cli.ok("mailbox", "delete", "anna@example.com")
-    assert "anna@example.com|" in cli.text()
+    kept = cli.ok("mailbox", "delete", "anna@example.com", "--keep-login")
+    assert "one can still log in" in kept.out
+    assert "fail=y" not in cli.text()
+    assert cli.ok("mailbox", "delete", "anna@example.com").out == "Deleted anna@example.com: SYNCED.\n"
+    assert "fail=y" in cli.text()
     assert cli.ok("mailbox", "list", "--status", "DELETED", "--json").json["total"] == 1
     cli.ok("mailbox", "restore", "anna@example.com")
     done = cli.ok("mailbox", "delete", "anna@example.com", "--force", "--yes")

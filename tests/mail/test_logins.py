@@ -69,6 +69,14 @@ def test_a_generated_password_works(mail: Mail) -> None:
     assert mail.logins("anna@example.com", made) == OPEN
 
 
+def test_a_soft_deleted_mailbox_is_shut_until_it_is_restored(mail: Mail) -> None:
+    row = mail.add("anna@example.com", PASSWORD)
+    mail.world.app.services.mailboxes.delete(mail.world.alice, row.uid)
+    assert mail.logins("anna@example.com", PASSWORD) == SHUT
+    mail.world.app.services.mailboxes.restore(mail.world.alice, row.uid)
+    assert mail.logins("anna@example.com", PASSWORD) == OPEN
+
+
 def test_a_deleted_mailbox_is_gone(mail: Mail) -> None:
     row = mail.add("anna@example.com", PASSWORD)
     mail.world.app.services.mailboxes.delete(mail.world.alice, row.uid, force=True)

@@ -13,7 +13,7 @@ import pytest
 
 from provision.app import Postroom
 from provision.core.access import Actor
-from provision.core.errors import InvalidInput
+from provision.core.errors import Conflict, InvalidInput
 from provision.core.plan import same_password
 from provision.core.secret import Secret
 from provision.core.state import Key, Resource
@@ -341,8 +341,13 @@ def test_what_the_kind_cannot_is_refused_when_it_is_asked_for(place: Callable[..
     with pytest.raises(InvalidInput, match="cannot log in"):
         far.write.mailboxes.disable(ALICE, row.uid)
     assert "cannot log in" in far.write.bulk.disable(ALICE, [row.uid]).errors[0].error.message
+    ben = far.add("ben@example.com")
+    assert far.write.mailboxes.delete(ALICE, ben.uid).login_open, "said, and its account stays open"
+    assert far.remote.accounts["ben@example.com"].enabled
+    with pytest.raises(Conflict, match="restore it"):
+        far.write.mailboxes.delete(ALICE, ben.uid)
     with pytest.raises(InvalidInput, match="cannot log in"):
-        far.add("ben@example.com", enabled=False)
+        far.add("carl@example.com", enabled=False)
     with pytest.raises(InvalidInput, match="other servers"):
         far.write.aliases.create(ALICE, "info@example.com", [ANNA, "x@elsewhere.net"])
     with pytest.raises(InvalidInput, match="whole domains"):

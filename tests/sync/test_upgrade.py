@@ -15,9 +15,10 @@ from provision.core.access import Actor
 from provision.core.secret import Secret
 from provision.jobs.scheduled_tasks import run_next_task
 from provision.ops.backup import restore_backup
-from provision.queries import LogFilter
+from provision.queries import LogFilter, MailboxFilter
 from provision.services.new_mailbox import NewMailbox
 from provision.settings.config import Settings
+from provision.storage.models import Status
 from tests.api.conftest import BASE, client
 from tests.conftest import HASH
 from tests.postgres import PostgresServer
@@ -93,6 +94,26 @@ def test_nothing_is_lost_and_the_log_is_intact(upgraded: Postroom, release: Path
     assert {row["username"] for row in upgraded.queries.operators(SYSTEM)} == {"alice", "dora", "vera"}
     found = upgraded.queries.logs(SYSTEM, LogFilter(operation="mailbox.create"), size=1).rows[0]
     assert found["status"] in ("PENDING", "SUCCESS")
+
+
+def test_what_was_soft_deleted_stays_as_it_is_until_it_is_deleted_anew(upgraded: Postroom, tmp_path: Path) -> None:
+    """Its accounts are open on the server, and nothing changes there because of an upgrade."""
+    files = {path: path.read_bytes() for path in (tmp_path / "config").iterdir()}
+    server = upgraded.queries.server_by_name(SYSTEM, "main")
+    upgraded.services.sync.push(SYSTEM, server.uid)
+    deleted = upgraded.queries.mailboxes(SYSTEM, MailboxFilter(status=Status.DELETED)).rows
+    assert [(row["login_open"], row["sync_status"]) for row in deleted] == [(True, "SYNCED")] * 5
+    assert {path: path.read_bytes() for path in (tmp_path / "config").iterdir()} == files
+    differing = {d.key.address for d in upgraded.services.sync.preview(SYSTEM, server.uid).differing}
+    assert not differing & {row["address"] for row in deleted}
+    first = upgraded.services.mailboxes.delete(SYSTEM, deleted[0]["uid"])
+    assert (first.login_open, first.sync_status) == (False, "SYNCED")
+    line = next(a for a in accounts(tmp_path) if a.startswith(first.address))
+    assert line.endswith("|fail=y")
+
+
+def accounts(folder: Path) -> list[str]:
+    return (folder / "config" / "postfix-accounts.cf").read_text().splitlines()
 
 
 def test_it_goes_on_delivering(upgraded: Postroom, tmp_path: Path) -> None:

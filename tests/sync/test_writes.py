@@ -32,7 +32,7 @@ def news(count: int, domain: str = "example.com") -> list[NewMailbox]:
 def test_a_soft_delete_leaves_the_account_and_is_taken_back(world: World) -> None:
     row = world.add("anna@example.com")
     world.app.services.mailboxes.delete(world.alice, row.uid)
-    assert world.text() == f"anna@example.com|{H}\n"
+    assert world.text() == f"anna@example.com|{H}|fail=y\n"
     assert world.app.queries.mailboxes(world.alice).total == 0
     assert world.app.queries.mailboxes(world.alice, MailboxFilter(status=Status.DELETED)).total == 1
     assert world.app.services.sync.preview(world.alice, world.server.uid).unknown == []

@@ -122,7 +122,7 @@ def test_search_sort_and_nothing_found(company: Postroom, open_as: Open) -> None
 def test_deleted_ones_can_be_restored_and_not_edited(company: Postroom, open_as: Open) -> None:
     test = open_as(company, "alice", "mailboxes")
     test.selectbox(key="mb_status").set_value("DELETED").run()
-    assert {"Restore", "Delete for good"} <= buttons(test)
+    assert {"Restore", "Close login", "Retry", "Delete for good"} <= buttons(test)
     assert not {"Edit", "Reset password", "Disable"} & buttons(test)
     assert "1 mailbox" in shown(test)
 

@@ -97,7 +97,23 @@ def test_it_deletes_for_a_tombstone_only() -> None:
     assert plan_mailbox(tomb._replace(due=False), THERE).changes == []
 
 
-def test_it_leaves_a_soft_deleted_mailbox_alone() -> None:
+def test_it_closes_the_login_of_a_soft_deleted_mailbox() -> None:
+    gone = WantedMailbox(Wish.CLOSED, 500, False, owned=True, due=True)
+    assert plan_mailbox(gone, THERE).changes == [SetEnabled(A, False)]
+    assert plan_mailbox(gone, MailboxState(HASH, 500, enabled=False)).in_sync == [ANNA]
+    assert plan_mailbox(gone, None).unrecoverable == [ANNA]
+    assert [d.field for d in plan_mailbox(gone._replace(due=False), THERE).differing] == ["login"]
+
+
+def test_it_makes_and_closes_nothing_for_one_that_never_arrived() -> None:
+    gone = WANTED._replace(wish=Wish.CLOSED, enabled=False)
+    assert plan_mailbox(gone, THERE).changes == [SetEnabled(A, False)], "it has our very password"
+    for have in (MailboxState(OTHER_HASH, 500), None):
+        plan = plan_mailbox(gone, have)
+        assert (plan.changes, plan.in_sync, plan.conflicts) == ([], [ANNA], [])
+
+
+def test_it_leaves_a_soft_deleted_mailbox_alone_whose_login_is_kept() -> None:
     gone = WANTED._replace(wish=Wish.IGNORED)
     for have in (THERE, MailboxState(OTHER_HASH, 1, enabled=False), None):
         assert plan_mailbox(gone, have) == Plan()

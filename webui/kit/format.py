@@ -33,6 +33,7 @@ SYNC_COLOURS: dict[SyncStatus, Colour] = {
     SyncStatus.PENDING: "orange",
     SyncStatus.FAILED: "red",
 }
+LOGIN_OPEN = "login_open"  # of a deleted mailbox
 STATUS_COLOURS: dict[Status, Colour] = {Status.ACTIVE: "green", Status.DISABLED: "gray", Status.DELETED: "red"}
 LOG_COLOURS: dict[LogStatus, Colour] = {
     LogStatus.SUCCESS: "green",
@@ -85,6 +86,7 @@ def label(value: StrEnum | str) -> str:
         Status.ACTIVE: _("Active"),
         Status.DISABLED: _("Disabled"),
         Status.DELETED: _("Deleted"),
+        LOGIN_OPEN: _("Login open"),
         LogStatus.SUCCESS: _("Success"),
         Role.SUPER_ADMIN: _("Super admin"),
         Role.DOMAIN_ADMIN: _("Domain admin"),

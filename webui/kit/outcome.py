@@ -1,12 +1,15 @@
 """What became of a change: on the mail server, or why not yet, when it is tried again and what can be done."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from provision.core.access import Actor
 from provision.core.errors import NotFound
 from provision.core.state import Resource
 from provision.identity.sign_in import SignedIn
 from provision.queries import Remedy
 from provision.queries.rows import Explained
-from provision.storage.models import Alias, Mailbox, SyncStatus
+from provision.storage.models import Alias, Mailbox, Status, SyncStatus
 from webui.kit import format, problems, ui
 from webui.kit.i18n import _
 
@@ -19,8 +22,16 @@ def outcome(actor: Actor, row: Mailbox | Alias) -> tuple[bool, str]:
     except NotFound:
         return True, _("It is removed from the mail server.")
     if now["sync_status"] == SyncStatus.SYNCED:
-        return True, _("It is on the mail server.")
+        return True, _arrived(now)
     return False, explanation(now)
+
+
+def _arrived(row: Mapping[str, Any]) -> str:
+    if row.get("login_open"):
+        return _("On the mail server all stays as it is: one can still log in.")
+    if row.get("status") == Status.DELETED:
+        return _("Nobody can log in to it on the mail server.")
+    return _("It is on the mail server.")
 
 
 def done(who: SignedIn, text: str, row: Mailbox | Alias) -> None:

@@ -25,7 +25,7 @@ def bar(who: SignedIn, rows: Sequence[MailboxRow], listing: ui.Listing, *, may: 
         _deleted_bar(who, rows, listing)
     elif may:
         _living_bar(who, rows, one, listing)
-    if one and not deleted and one["sync_status"] != SyncStatus.SYNCED:
+    if one and one["sync_status"] != SyncStatus.SYNCED:
         format.sync_badge(one["sync_status"], ui.plain(explanation(one)))
     if rows:
         st.caption(counted(len(rows), "{n} selected", "{n} selected"), width="content")
@@ -38,6 +38,14 @@ def _deleted_bar(who: SignedIn, rows: Sequence[MailboxRow], listing: ui.Listing)
             listing.clear_selection()
             said = counted(len(result.done), "{n} mailbox is restored.", "{n} mailboxes are restored.")
             delivery.done_many(who, said, result)
+    still_open = [row["uid"] for row in rows if row["login_open"]]
+    if st.button(_("Close login"), icon=":material/lock:", disabled=not still_open):
+        with ui.attempt():
+            result = ui.app().services.bulk.delete(who.actor, still_open)
+            listing.clear_selection()
+            said = counted(len(result.done), "{n} login is closed.", "{n} logins are closed.")
+            delivery.done_many(who, said, result)
+    _retry_button(who, rows, listing)
     if st.button(_("Delete for good"), icon=":material/delete_forever:", disabled=not rows):
         delete_dialogs.delete_dialog(rows, listing)
 
@@ -48,10 +56,7 @@ def _living_bar(who: SignedIn, rows: Sequence[MailboxRow], one: MailboxRow | Non
     if st.button(_("Reset password"), icon=":material/key:", disabled=one is None) and one:
         password_dialogs.reset_dialog(one)
     _switch(who, rows, listing)
-    unsynced = [row for row in rows if row["sync_status"] != SyncStatus.SYNCED]
-    if st.button(_("Retry"), icon=":material/refresh:", disabled=not unsynced):
-        with ui.attempt():
-            retry(who, unsynced, listing)
+    _retry_button(who, rows, listing)
     if st.button(_("Delete"), icon=":material/delete:", disabled=not rows):
         delete_dialogs.delete_dialog(rows, listing)
     more = {"quota": _("Set quota"), "verify": _("Check a password")}
@@ -80,6 +85,13 @@ def _switch(who: SignedIn, rows: Sequence[MailboxRow], listing: ui.Listing) -> N
                 else counted(changed, "{n} mailbox is disabled.", "{n} mailboxes are disabled.")
             )
             delivery.done_many(who, said, result)
+
+
+def _retry_button(who: SignedIn, rows: Sequence[MailboxRow], listing: ui.Listing) -> None:
+    unsynced = [row for row in rows if row["sync_status"] != SyncStatus.SYNCED]
+    if st.button(_("Retry"), icon=":material/refresh:", disabled=not unsynced):
+        with ui.attempt():
+            retry(who, unsynced, listing)
 
 
 def retry(who: SignedIn, rows: Sequence[MailboxRow], listing: ui.Listing) -> None:

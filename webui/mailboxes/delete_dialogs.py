@@ -23,7 +23,7 @@ NAMED = 12
 def delete_dialog(opened: ui.Dialog, rows: Sequence[MailboxRow], listing: ui.Listing) -> None:
     """Asks which way; rows that are soft-deleted already can only go for good."""
     st.markdown(chosen_text(rows))
-    ways = {"soft": _("Delete here, can be restored"), "force": _("Delete for good")}
+    ways = {"soft": _("Delete, can be restored"), "force": _("Delete for good")}
     way, key = "force", f"mb_way_{opened.key}"
     if not all(row["status"] == Status.DELETED for row in rows):
         way = st.radio(_("How"), list(ways), format_func=ways.__getitem__, key=key, label_visibility="collapsed")
@@ -31,18 +31,27 @@ def delete_dialog(opened: ui.Dialog, rows: Sequence[MailboxRow], listing: ui.Lis
 
 
 def _soft(opened: ui.Dialog, rows: Sequence[MailboxRow], listing: ui.Listing) -> None:
+    actor = opened.who.actor
     st.caption(
-        _("It is marked as deleted here. On the mail server the account, its password and its mail stay as they are.")
+        _(
+            "Nobody can log in any more. Account, password and mail stay on the mail server, which goes on taking new "
+            "mail; “Restore” opens the login again."
+        )
     )
+    cannot = {server["id"] for server in ui.app().queries.health(actor) if not server["disables"]}
+    if any(row["server_id"] in cannot for row in rows):
+        open_there = _("This kind of mail server cannot close a login: one can still log in.")
+        st.warning(open_there, icon=":material/lock_open:")
+    keep = st.checkbox(_("Keep the login open: on the mail server all stays as it is."), key=f"mb_keep_{opened.key}")
     if opened.buttons(_("Delete")):
-        result = ui.app().services.bulk.delete(opened.who.actor, [row["uid"] for row in rows])
+        result = ui.app().services.bulk.delete(actor, [row["uid"] for row in rows], keep_login=keep)
         listing.clear_selection()
         text = counted(
             len(result.done),
             "{n} mailbox is deleted; the filter “Deleted” shows it.",
             "{n} mailboxes are deleted; the filter “Deleted” shows them.",
         )
-        delivery.done_many(opened.who, text, result, delivered=False)
+        delivery.done_many(opened.who, text, result, delivered=len(result.done) > len(result.left_open))
 
 
 def _for_good(opened: ui.Dialog, rows: Sequence[MailboxRow], listing: ui.Listing) -> None:

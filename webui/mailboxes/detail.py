@@ -59,7 +59,9 @@ def _show(who: SignedIn, row: Mailbox) -> None:
     arrived, how_far = outcome(who.actor, row)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{ui.plain(readable(row.address))}** {ui.plain(row.display_name)}", width="content")
-        if row.status != Status.DELETED or row.removing:
+        if row.login_open:
+            st.badge(format.label(format.LOGIN_OPEN), color="orange", help=ui.plain(how_far))
+        else:
             format.sync_badge(row.sync_status, ui.plain(how_far))
         if row.status != Status.ACTIVE:
             st.badge(format.label(Status(row.status)), color=format.STATUS_COLOURS[Status(row.status)])

@@ -82,9 +82,9 @@ def _share(row: MailboxRow) -> float | None:
 
 
 def states(row: MailboxRow) -> list[str]:
-    """How far it is, and whether it is disabled or deleted."""
-    if row["status"] == Status.DELETED and not row["removing"]:
-        return [format.label(Status.DELETED)]
+    """How far it is, and whether it is disabled or deleted; of a deleted one that is not closed only that."""
+    if row["login_open"]:
+        return [format.label(Status.DELETED), format.label(format.LOGIN_OPEN)]
     found = [format.label(SyncStatus(row["sync_status"]))]
     return found if row["status"] == Status.ACTIVE else [*found, format.label(Status(row["status"]))]
 
@@ -92,6 +92,7 @@ def states(row: MailboxRow) -> list[str]:
 def _state_column(title: str, width: Any) -> Any:
     colours: dict[Any, str] = {**format.SYNC_COLOURS, **format.STATUS_COLOURS}
     del colours[Status.ACTIVE]
+    colours[format.LOGIN_OPEN] = "orange"
     return format.badges({format.label(value): colour for value, colour in colours.items()}, title, width)
 
 

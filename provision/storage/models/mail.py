@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Computed, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Computed, ForeignKey, Index, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from provision.core.state import Resource
@@ -55,6 +55,7 @@ class Mailbox(Row, Synced, Base):
     quota_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     quota_messages: Mapped[int | None] = mapped_column(BigInteger)
     status_before: Mapped[str | None] = mapped_column(String(8))  # of a soft-deleted one
+    login_open: Mapped[bool] = mapped_column(default=False, server_default=false())  # the same: left as it is there
     sealed_password: Mapped[str | None] = mapped_column(Text)  # only until it is delivered
     erase_mail: Mapped[bool] = mapped_column(default=False)
     used_bytes: Mapped[int | None] = mapped_column(BigInteger)
