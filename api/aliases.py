@@ -47,7 +47,7 @@ def list_aliases(
         actor, search=search, domain=domain, mailbox_id=mailbox_id, sync_status=sync_status, number=number, size=size
     )
     refusal = foreign_to(product, actor)
-    return rows.paged(page, [rows.alias(row, refusal) for row in page.rows])
+    return rows.paged(page, [rows.alias(row, refusal) for row in page.rows], number)
 
 
 @router.post("", status_code=201, response_model=models.ChangedAlias)

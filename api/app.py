@@ -1,17 +1,20 @@
 """The API as one ASGI application, to be mounted at `/api`."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
+from starlette.routing import Mount
 
 from api import aliases, bulk, credentials, csvs, docs, domains, errors, health, logs, mailboxes, policy, sync
 from api.auth import OPEN, Guard
 from api.context import ERRORS
 from api.limits import Limits
+from api.parameters import known_parameters
 from provision.app import Postroom
 from provision.core.access import Permission
 from provision.ops.health import product_version
@@ -36,6 +39,7 @@ def create_api(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(known_parameters)],
     )
     limits = Limits()
     app.state.product, app.state.jobs_alive, app.state.limits = product, jobs_alive, limits
@@ -46,6 +50,13 @@ def create_api(
     app.add_middleware(Guard, product=product, limits=limits)
     _publish(app)
     return app
+
+
+def mounted(app: FastAPI, at: str = MOUNT) -> Mount:
+    """Where it is served. A path with a line break is one, too, which Starlette's own pattern does not see."""
+    mount = Mount(at, app)
+    mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
+    return mount
 
 
 def _publish(app: FastAPI) -> None:

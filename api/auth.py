@@ -1,5 +1,6 @@
 """Who calls, and what they may do: Bearer tokens, looked at before anything else of a request."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from api.errors import answer
 from api.limits import Limits
 from provision.app import Postroom
 from provision.core.access import Actor, Permission
-from provision.core.errors import AccessDenied, NotSignedIn, ProvisionError
+from provision.core.errors import AccessDenied, InvalidInput, NotSignedIn, ProvisionError
 from provision.core.secret import Secret
 from provision.services.tokens import Caller
 from provision.telemetry import metrics, serverlog
@@ -21,6 +22,7 @@ from provision.transfer.csv_reader import MAX_BYTES
 
 CSV = "/provision/mailboxes/import"
 MAX_JSON = 1 << 20  # bytes: each unknown key of a body costs a hundred times its own size
+INVISIBLE = re.compile(r"[\x00-\x1f\x7f]")
 OPEN = frozenset({"/provision/health", "/provision/openapi.json", "/provision/docs"})
 
 
@@ -37,11 +39,14 @@ class Guard:
             await self.app(scope, receive, send)
             return
         started, status = time.perf_counter(), 500
+        is_head, scope = scope["method"] == "HEAD", as_routed(scope)
 
         async def send_and_note(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+            elif is_head:
+                message = {**message, "body": b""}
             await send(message)
 
         try:
@@ -54,6 +59,8 @@ class Guard:
         try:
             if path_within(scope) not in OPEN:
                 scope["caller"] = await self._caller(scope)
+            if INVISIBLE.search(scope["path"]):
+                raise InvalidInput("The path holds invisible characters.")
         except ProvisionError as error:
             await answer(error)(scope, receive, send)
             return
@@ -83,6 +90,14 @@ def limited(receive: Receive, most: int) -> Receive:
         return message
 
     return receive_some
+
+
+def as_routed(scope: Scope) -> Scope:
+    """A slash at the end is not missed, and HEAD is GET without the body."""
+    path = scope["path"].rstrip("/")
+    is_within = len(path) > len(scope.get("root_path", ""))
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    return {**scope, "method": method, "path": path if is_within else scope["path"]}
 
 
 def path_within(scope: Scope) -> str:

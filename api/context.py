@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
-from fastapi import Depends, Header, Query, Request, Response
+from fastapi import Depends, Header, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api import models, rows
 from api.auth import MayReadAliases, MayReadMailboxes, Product
 from api.errors import as_seen_by
 from provision.app import Postroom
+from provision.core import address as addresses
 from provision.core.access import Actor
 from provision.core.errors import Conflict, ForeignDomain, InvalidInput, NotFound, ProvisionError
 from provision.queries.rows import AliasRow, MailboxRow, SyncedRow
@@ -39,6 +40,10 @@ IfMatch = Annotated[
         examples=['"3"'],
         description="The ETag that was read: if somebody has changed it since, nothing is done and the answer is 412.",
     ),
+]
+Which = Annotated[
+    str,
+    Path(max_length=320, pattern=models.PLAIN, examples=[models.ID], description="Its id, or its address."),
 ]
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": models.Error, "description": text}
@@ -71,18 +76,26 @@ class Found(Generic[Row]):
         return self.row["uid"]
 
 
-def find_mailbox(id: UUID, product: Product, actor: MayReadMailboxes, if_match: IfMatch = None) -> Found[MailboxRow]:
-    row = product.queries.mailbox_row(actor, id)
+def find_mailbox(id: Which, product: Product, actor: MayReadMailboxes, if_match: IfMatch = None) -> Found[MailboxRow]:
+    row = product.queries.mailbox_row(actor, which(id, addresses.normalise))
     return Found(row, insisted(row["version"], if_match))
 
 
-def find_alias(id: UUID, product: Product, actor: MayReadAliases, if_match: IfMatch = None) -> Found[AliasRow]:
-    row = product.queries.alias_row(actor, id)
+def find_alias(id: Which, product: Product, actor: MayReadAliases, if_match: IfMatch = None) -> Found[AliasRow]:
+    row = product.queries.alias_row(actor, which(id, addresses.normalise_alias))
     return Found(row, insisted(row["version"], if_match))
 
 
 FoundMailbox = Annotated[Found[MailboxRow], Depends(find_mailbox)]
 FoundAlias = Annotated[Found[AliasRow], Depends(find_alias)]
+
+
+def which(text: str, normalise: Callable[[str], str]) -> UUID | str:
+    """An id, or an address as it is stored. Raises: InvalidInput."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return normalise(text)
 
 
 def insisted(version: int, if_match: str | None) -> int | None:

@@ -17,7 +17,7 @@ from provision.storage.models import LogStatus
 
 router = APIRouter(prefix="/provision", tags=["logs"], route_class=OnceRoute)
 Word = Annotated[str | None, Query(max_length=80, pattern=models.PLAIN)]
-WHEN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]{5,15}(Z|[+ -][0-9:]{2,5})?)?$"
+WHEN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]{5,18}(Z|[+ -][0-9:]{2,5})?)?$"
 Since = Annotated[
     str | None,
     Query(
@@ -61,7 +61,7 @@ def list_logs(
         operation, resource_type, resource_id, status, operator, search or "", begin_of(start), end_of(end)
     )
     page = product.queries.logs(actor, where, number=number, size=size)
-    return rows.paged(page, [rows.log_record(row) for row in page.rows])
+    return rows.paged(page, [rows.log_record(row) for row in page.rows], number)
 
 
 @router.get("/logs/stream", response_class=StreamingResponse, responses=NDJSON)

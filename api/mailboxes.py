@@ -48,7 +48,7 @@ def list_mailboxes(
     """A page of mailboxes; deleted ones with `status=DELETED` only."""
     where = MailboxFilter(search, domain, status, sync_status)
     page = product.queries.mailboxes(actor, where, sort=SORTS[sort], descending=descending, number=number, size=size)
-    return rows.paged(page, [rows.mailbox(row) for row in page.rows])
+    return rows.paged(page, [rows.mailbox(row) for row in page.rows], number)
 
 
 @router.post("", status_code=201, response_model=models.Changed)

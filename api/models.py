@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from provision.storage.models import LogStatus, Status, SyncStatus
@@ -24,13 +24,20 @@ class Model(BaseModel):
     )
 
 
+def _no_yes_or_no(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number is needed, not true or false")
+    return value
+
+
+IsNumber = BeforeValidator(_no_yes_or_no)  # pydantic would make a 0 or 1 of them
 Email = Annotated[str, Field(min_length=3, max_length=320, pattern=PLAIN, examples=["anna@example.com"])]
 Name = Annotated[str, Field(max_length=200, pattern=PLAIN, examples=["Anna Example"])]
 Text = Annotated[str, Field(max_length=500, pattern=PLAIN)]
 DomainName = Annotated[str, Field(min_length=1, max_length=255, pattern=PLAIN, examples=["example.com"])]
 ServerName = Annotated[str, Field(min_length=1, max_length=80, pattern=PLAIN, examples=["main"])]
-StorageQuota = Annotated[int | float, Field(ge=0, le=MAX_MB, examples=[1024])]
-MessageQuota = Annotated[int, Field(ge=0, le=1 << 50, examples=[10000])]
+StorageQuota = Annotated[int | float, IsNumber, Field(ge=0, le=MAX_MB, examples=[1024])]
+MessageQuota = Annotated[int, IsNumber, Field(ge=0, le=1 << 50, examples=[10000])]
 Password = Annotated[SecretStr, Field(max_length=200, examples=["Correct-Horse-1"])]
 Ids = Annotated[list[UUID], Field(min_length=1, max_length=MAX_BULK, examples=[[ID]])]
 Details = Annotated[dict[str, Any], WithJsonSchema({"type": "object"})]

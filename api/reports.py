@@ -8,14 +8,14 @@ from uuid import UUID
 from pydantic import Field, SecretStr, create_model
 from pydantic.fields import FieldInfo
 
-from api.models import ID, MAX_BULK, TIME, Email, Listing, Model, Progress, ServerName
+from api.models import ID, MAX_BULK, TIME, Email, IsNumber, Listing, Model, Progress, ServerName
 from provision.core.policy import FIELDS
 from provision.core.state import Resource
 from provision.services.policy import Source
 
 LOOSELY: dict[Any, Any] = {
-    int: Annotated[int, Field(ge=0, le=1 << 31)],
-    float: Annotated[float, Field(allow_inf_nan=False)],
+    int: Annotated[int, IsNumber, Field(ge=0, le=1 << 31)],
+    float: Annotated[float, IsNumber, Field(allow_inf_nan=False)],
     bool: bool,
 }
 

@@ -27,12 +27,13 @@ def secret(value: SecretStr | None) -> Secret | None:
     return Secret(value.get_secret_value()) if value else None
 
 
-def paged(page: Page[Any], items: list[Any], **more: Any) -> dict[str, Any]:
+def paged(page: Page[Any], items: list[Any], number: int, **more: Any) -> dict[str, Any]:
+    """`number`: of the page that was asked for. Past the end there is nothing, however far pages of people go."""
     return {
-        "items": items,
+        "items": items if number == page.number else [],
         "total": page.total,
         "total_is_minimum": page.capped,
-        "page": page.number,
+        "page": number,
         "page_size": page.size,
         "pages": page.pages,
         **more,

@@ -40,7 +40,7 @@ def sync_status(
     page = product.queries.unsynced(actor, sync_status=sync_status, number=number, size=size)
     counts = product.queries.counts(actor)
     sums = {f"{kind}es": _counts(counts, kind) for kind in ("mailbox", "alias")}
-    return rows.paged(page, [_unsynced(row) for row in page.rows], **sums)
+    return rows.paged(page, [_unsynced(row) for row in page.rows], number, **sums)
 
 
 @router.post("/pull", response_model=reports.PullAnswer)

@@ -84,9 +84,11 @@ class Reads:
                 return
             yield rows
 
-    def _as_listed(self, actor: Actor, table: type[Any], columns: Sequence[str], uid: UUID, what: str) -> Any:
+    def _as_listed(self, actor: Actor, table: type[Any], columns: Sequence[str], which: UUID | str, what: str) -> Any:
+        """By id, or by address in stored form."""
+        this = table.uid == which if isinstance(which, UUID) else table.address == which
         with self.database.read() as session:
-            found = session.execute(joined(table, columns).where(table.uid == uid, *scope(actor, table.domain_id)))
+            found = session.execute(joined(table, columns).where(this, *scope(actor, table.domain_id)))
             row = found.mappings().first()
             if row is None:
                 raise NotFound(NO_SUCH[what], code=f"{what.upper()}_NOT_FOUND")

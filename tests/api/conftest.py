@@ -7,10 +7,9 @@ from typing import Any
 import httpx2
 import pytest
 from starlette.applications import Starlette
-from starlette.routing import Mount
 from starlette.testclient import TestClient
 
-from api.app import MOUNT, create_api
+from api.app import create_api, mounted
 from provision.app import Postroom
 from provision.core.access import Permission
 from provision.services.tokens import SCOPES
@@ -59,8 +58,8 @@ class Api:
 
 
 def client(app: Postroom) -> TestClient:
-    mounted = Starlette(routes=[Mount(MOUNT, create_api(lambda: app))])
-    return TestClient(mounted, raise_server_exceptions=False)
+    whole = Starlette(routes=[mounted(create_api(lambda: app))])
+    return TestClient(whole, raise_server_exceptions=False)
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import Mount
 
-from api.app import MOUNT, api_routes, create_api
+from api.app import MOUNT, api_routes, create_api, mounted
 from provision.app import Postroom
 from provision.storage.database import ROOT
 from tests.conftest import World
@@ -37,8 +36,8 @@ def serving(app: Postroom) -> Iterator[str]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    mounted = Starlette(routes=[Mount(MOUNT, create_api(lambda: app))])
-    server = uvicorn.Server(uvicorn.Config(mounted, port=port, log_level="warning", lifespan="off"))
+    whole = Starlette(routes=[mounted(create_api(lambda: app))])
+    server = uvicorn.Server(uvicorn.Config(whole, port=port, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()
     wait_for(lambda: server.started)

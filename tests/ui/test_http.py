@@ -29,6 +29,8 @@ def client(company: Postroom) -> TestClient:
         "logs.csv?until=yesterday",
         "logs.csv?since=0001-01-01T00:00:00%2B14:00",
         "logs.csv?status=NONSENSE",
+        "logs.csv?from=2026-11-21",
+        "mailboxes.csv?email=anna@example.com",
         "mailboxes.csv?used_percent_from=1" + 30 * "0",
         "mailboxes.csv?used_percent_from=-1",
         "mailboxes.csv?used_percent_from=9e9",

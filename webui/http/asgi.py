@@ -16,10 +16,10 @@ from typing import Any
 import streamlit
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.app import MOUNT, create_api
+from api.app import MOUNT, create_api, mounted
 from api.errors import answer
 from api.health import metrics_endpoint
 from provision.app import Postroom, create_first_admin
@@ -50,7 +50,7 @@ def routes() -> list[BaseRoute]:
     """All below the base path; health at the root too, for the container's own check knows no base path."""
     mount = url_for(MOUNT)
     found: list[BaseRoute] = [
-        Mount(mount, create_api(postroom, jobs_alive, mount)),
+        mounted(create_api(postroom, jobs_alive, mount), mount),
         Route(url_for("/health"), endpoints.health),
         Route(url_for("/metrics"), metrics_endpoint(postroom)),
         Route(url_for("/auth/session"), endpoints.set_cookie),

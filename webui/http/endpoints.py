@@ -98,10 +98,17 @@ def _filters() -> Iterator[None]:
         raise InvalidInput("A filter in the address is not known, or its value cannot be used.") from None
 
 
+def _given(request: Request, *known: str) -> dict[str, str]:
+    """The filters that are set. Raises: ValueError where one is not known: the file would hold more than was meant."""
+    if set(request.query_params) - set(known):
+        raise ValueError
+    return {name: value for name, value in request.query_params.items() if value}
+
+
 @_filters()
 def _mailbox_filter(request: Request) -> MailboxFilter:
     """Raises: InvalidInput."""
-    given = {name: value for name, value in request.query_params.items() if value}
+    given = _given(request, "search", "domain", "status", "sync_status", "used_percent_from")
     return MailboxFilter(
         search=given.get("search", ""),
         domain=given.get("domain"),
@@ -122,7 +129,7 @@ def _percent(text: str) -> int:
 @_filters()
 def _log_filter(request: Request) -> LogFilter:
     """Raises: InvalidInput."""
-    given = {name: value for name, value in request.query_params.items() if value}
+    given = _given(request, "operation", "resource_type", "operator", "status", "search", "since", "until")
     return LogFilter(
         operation=given.get("operation"),
         resource_type=given.get("resource_type"),
