@@ -16,6 +16,7 @@ from rich.text import Text
 from provision.cli.session import Code
 from provision.core.columns import Column
 from provision.core.errors import InvalidInput
+from provision.core.letters import is_visible
 from provision.queries import Page
 from provision.storage.models import SyncStatus
 
@@ -79,7 +80,7 @@ def cell(value: Any) -> str:
         return f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, list | tuple):
         return ", ".join(map(cell, value))
-    return "".join(c if c.isprintable() else " " for c in str(value))
+    return "".join(c if is_visible(c) else " " for c in str(value))
 
 
 def pages(page: Page[Any]) -> None:

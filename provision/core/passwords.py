@@ -17,6 +17,7 @@ from os import cpu_count
 from passlib.hash import sha512_crypt
 
 from provision.core.errors import InvalidInput, WeakPassword
+from provision.core.letters import invisible, normal
 from provision.core.secret import Secret
 from provision.core.texts import N_
 
@@ -61,24 +62,28 @@ class PasswordRules:
     classes: int
 
 
-def check_password(password: Secret, rules: PasswordRules, *, address: str = "") -> None:
-    """Apply the rules, and what the mail server cannot take in any case. Raises: WeakPassword."""
-    text = password.reveal()
+def check_password(password: Secret, rules: PasswordRules, *, address: str = "") -> Secret:
+    """The password in the form that is kept, by the rules, and by what the mail server cannot take in any case.
+
+    Raises: WeakPassword.
+    """
+    text = normal(password.reveal())
     least, most = rules.min_length, rules.max_length
     if not least <= len(text) <= most:
         raise WeakPassword(f"The password needs {least} to {most} characters; this one has {len(text)}.")
-    if not text.isprintable():
+    if invisible(text):
         raise WeakPassword("The password holds invisible characters, which cannot be typed at a login.")
     if text != text.strip():
         raise WeakPassword("The password begins or ends with a blank; the mail server would cut it off.")
     if len(text.encode()) > MAX_BYTES:
         raise WeakPassword(f"The password is longer than {MAX_BYTES} bytes; use fewer characters outside a–z.")
-    if is_hash(password):
+    if is_hash(Secret(text)):
         raise WeakPassword("The password is written like a password hash; choose another one.")
     if _classes(text) < rules.classes:
         raise WeakPassword(TOO_FEW_CLASSES[rules.classes].format(classes=CLASSES))
     if address and text.casefold() in (address.casefold(), address.partition("@")[0].casefold()):
         raise WeakPassword("The password is the address itself.")
+    return Secret(text)
 
 
 def _classes(text: str) -> int:

@@ -21,6 +21,7 @@ from provision.audit.chain import Subject
 from provision.audit.events import Operation
 from provision.core.access import Actor, Permission, Role
 from provision.core.errors import AccessDenied, NotFound, NotSignedIn, WeakPassword
+from provision.core.letters import normal
 from provision.core.passwords import PasswordRules, check_password
 from provision.core.secret import Secret
 from provision.settings.config import Settings
@@ -238,8 +239,8 @@ class SignIn:
 
 def hash_operator_password(password: Secret, rules: PasswordRules, cost: int) -> str:
     """bcrypt, which streamlit-authenticator verifies; 2 to the power of `cost` rounds. Raises: WeakPassword."""
-    check_password(password, rules)
-    return bcrypt.hashpw(password.reveal().encode(), bcrypt.gensalt(cost)).decode()
+    kept = check_password(password, rules)
+    return bcrypt.hashpw(kept.reveal().encode(), bcrypt.gensalt(cost)).decode()
 
 
 def clear_lock(session: Session, username: str) -> None:
@@ -287,8 +288,15 @@ def _record(
 
 
 def _matches(password: Secret, password_hash: str) -> bool:
-    """Always one bcrypt, whatever was typed. bcrypt refuses more than 72 bytes."""
-    typed = password.reveal().encode(errors="replace")
+    """Always one bcrypt of each form, whatever was typed: as passwords are kept, and as they once were."""
+    text = password.reveal()
+    forms = dict.fromkeys((normal(text), text))
+    return any(_is_of(form, password_hash) for form in forms)
+
+
+def _is_of(text: str, password_hash: str) -> bool:
+    """bcrypt refuses more than 72 bytes."""
+    typed = text.encode(errors="replace")
     usable = len(typed) <= 72 and b"\0" not in typed
     return bcrypt.checkpw(typed if usable else b"x", password_hash.encode()) and usable
 

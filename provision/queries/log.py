@@ -15,6 +15,7 @@ from provision.audit.proof import ChainReport
 from provision.core.access import Actor, Permission
 from provision.core.address import as_stored
 from provision.core.errors import InvalidInput, NotFound
+from provision.core.letters import normal
 from provision.queries.lists import Page, PageScan, Reads, count, kept_to_pages
 from provision.queries.rows import DayRow, LogRow
 from provision.storage.models import Domain, LogStatus, ProvisionLog, utc_now
@@ -143,7 +144,7 @@ def _log_conditions(session: Session, actor: Actor, where: LogFilter) -> list[Co
         found.append(ProvisionLog.started_at >= where.since)
     if where.until:
         found.append(ProvisionLog.started_at < where.until)
-    if start := where.search.strip().lower():
+    if start := normal(where.search).strip().lower():
         name = ProvisionLog.resource_name
         found.append(or_(*(and_(name >= one, name < one + LAST) for one in dict.fromkeys((start, as_stored(start))))))
     return found

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from provision.core.access import Actor, Permission
 from provision.core.address import as_stored
 from provision.core.errors import InvalidInput
+from provision.core.letters import normal
 from provision.core.state import Resource
 from provision.queries.lists import (
     ALIAS_COLUMNS,
@@ -152,7 +153,7 @@ class MailboxReads(Reads):
                     Alias.mailbox_id == select(Mailbox.id).where(Mailbox.uid == mailbox_id).scalar_subquery()
                 )
             if search.strip():
-                needle = as_stored(search.strip().lower())
+                needle = as_stored(normal(search).strip().lower())
                 like = f"%{escaped(needle)}%"
                 in_destinations = func.lower(Alias.destinations.cast(Text)).like(like, escape="\\")
                 is_sign = set(needle) & JSON_SIGNS  # of the list, not of an address in it
@@ -206,7 +207,7 @@ def _alias_page(session: Session, conditions: Sequence[ColumnElement[bool]], num
 
 
 def _search(session: Session, where: MailboxFilter) -> Search | None:
-    needle = where.search.strip().lower()
+    needle = where.search.strip()
     return matches(session, needle) if needle else None
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from provision.core.errors import Conflict, InvalidEmail, InvalidInput
+from provision.core.letters import invisible, is_blank
 from provision.core.state import Resource
 from provision.core.texts import N_
 from provision.core.traits import Feature
@@ -38,23 +39,33 @@ def check_quota(value: int) -> int:
 
 
 def check_display_name(name: str) -> str:
-    if len(name) > 200 or not name.isprintable():
+    if len(name) > 200:
         raise InvalidInput("A display name has up to 200 visible characters.", code="INVALID_NAME")
-    return name.strip()
+    return _visible(name, "INVALID_NAME")
 
 
 def check_description(text: str) -> str:
-    if len(text) > 500 or not text.isprintable():
+    if len(text) > 500:
         raise InvalidInput("A description has up to 500 visible characters.")
-    return text.strip()
+    return _visible(text, "INVALID_INPUT")
 
 
 def check_name(name: str, most: int) -> str:
     """Of a thing that has a name only here."""
-    name = name.strip()
-    if not name or len(name) > most or not name.isprintable():
+    name = _visible(name, "INVALID_NAME")
+    if not 0 < len(name) <= most:
         raise InvalidInput(f"A name has 1 to {most} visible characters.", code="INVALID_NAME")
     return name
+
+
+def _visible(text: str, code: str) -> str:
+    """Without the blanks around it. Raises: InvalidInput, which names what nobody can see."""
+    text = text.strip()
+    if hidden := invisible(text):
+        raise InvalidInput(f"The character {hidden} cannot be seen; leave it out.", code=code)
+    if text and is_blank(text):
+        raise InvalidInput("There is nothing to be seen in this text.", code=code)
+    return text
 
 
 # ---- what a kind of mail server can --------------------------------------------------------

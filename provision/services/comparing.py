@@ -11,6 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from provision.core.address import as_stored
+from provision.core.letters import normal
 from provision.core.plan import Difference, Plan
 from provision.core.state import (
     AliasState,
@@ -95,7 +96,7 @@ def compare(plan: Plan, wanted: DesiredState, actual: ServerState, search: str =
     """Put a plan into words. `search`: part of the address."""
     counts: dict[Found, int] = {}
     entries: dict[Found, list[Finding]] = {}
-    for found, findings in _kinds(plan, wanted, actual, search.strip().lower()):
+    for found, findings in _kinds(plan, wanted, actual, normal(search).strip().lower()):
         entries[found] = list(islice(findings, limit))
         counts[found] = len(entries[found]) + sum(1 for _ in findings)
     return Comparison(counts, entries, utc_now())

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from provision.audit.events import Operation
 from provision.core.access import Actor, Permission
 from provision.core.errors import Conflict, InvalidInput
+from provision.core.letters import normal
 from provision.core.passwords import check_password, generate_password
 from provision.core.secret import Secret
 from provision.core.texts import N_
@@ -103,8 +104,7 @@ class Mailboxes:
             row = find_active(session, actor, uid)
             check_version(row, expected_version, status=row.status)
             rules = in_force(session, self.settings).passwords
-            new = password or generate_password(rules)
-            check_password(new, rules, address=row.address)
+            new = check_password(password or generate_password(rules), rules, address=row.address)
             row.sealed_password = seal_password(self.sealer, row.domain.server.kind, new)
             want(row)
             payload = {"password": HIDDEN, "generated": password is None}
@@ -117,7 +117,9 @@ class Mailboxes:
         with self.database.read() as session:
             row = find_writable(session, actor, Permission.MAILBOX_WRITE, Mailbox, uid)
             settings = row.domain.server.settings
-        accepted = check_login(settings, row.address, password, self.settings.page_budget_seconds)
+        forms = dict.fromkeys((normal(password.reveal()), password.reveal()))  # as it is kept, and as it once was
+        seconds = self.settings.page_budget_seconds
+        accepted = any(check_login(settings, row.address, Secret(form), seconds) for form in forms)
         payload = {"password": HIDDEN, "accepted": accepted}
         with writing(self.database) as session:
             done(session, actor, Operation.MAILBOX_VERIFY, [subject_of(row)], payload)

@@ -51,12 +51,12 @@ class NewMailbox:
         address = addresses.normalise(self.address)
         if (self.password is None) == (self.password_hash is None):
             raise InvalidInput("A new mailbox needs a password or a password hash, not both.", code="PASSWORD_NEEDED")
-        if self.password is not None:
-            check_password(self.password, rules, address=address)
+        kept = None if self.password is None else check_password(self.password, rules, address=address)
         known = check_hash(self.password_hash.reveal()) if self.password_hash else None
         return replace(
             self,
             address=address,
+            password=kept,
             password_hash=known,
             display_name=check_display_name(self.display_name),
             quota_bytes=None if self.quota_bytes is None else check_quota(self.quota_bytes),

@@ -1,19 +1,20 @@
-"""Find mailboxes by a part of address or name: FTS5 trigrams on SQLite, pg_trgm on PostgreSQL.
+"""Find mailboxes by parts of address and name: FTS5 trigrams on SQLite, pg_trgm on PostgreSQL.
 
-Trigrams need three characters; shorter searches match the beginning of the address.
+Trigrams need three characters: shorter words are looked for in what the longer ones have found, or row by row; a single
+short one, as somebody begins to type, matches the beginning of the address.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Subquery, Text, bindparam, literal_column, or_, text
+from sqlalchemy import ColumnElement, Subquery, Text, and_, bindparam, or_, text
 from sqlalchemy.orm import Session
 
-from provision.core.address import as_stored
+from provision.core.letters import folded
 from provision.storage.models import Alias, Mailbox
 
 TRIGRAM = 3
-FTS = "SELECT rowid AS id FROM mailbox_search WHERE mailbox_search MATCH :phrase"
+FTS = "SELECT rowid AS id FROM mailbox_search WHERE mailbox_search MATCH :words"
 LAST = "\U0010ffff"
 
 
@@ -28,19 +29,22 @@ class Search:
 
 
 def matches(session: Session, needle: str) -> Search:
-    """The search for `needle`, in lower case: in names as it is, in addresses also as domains are stored."""
-    needle = without_nul(needle)
-    spellings = [one for one in dict.fromkeys((needle, as_stored(needle))) if len(one) >= TRIGRAM]
-    if not spellings:
-        begins = Mailbox.address.between(needle, needle + LAST)
+    """The search for what somebody typed: every word of it, in any order."""
+    words = list(dict.fromkeys(folded(without_nul(needle)).split()))
+    long = [word for word in words if len(word) >= TRIGRAM]
+    if not long and "".join(words).isascii() and len(words) < 2:
+        start = "".join(words)
+        begins = Mailbox.address.between(start, start + LAST)
         return Search(begins, begins)
-    whole = literal_column("(mailbox.address || ' ' || lower(mailbox.display_name))", Text)
-    compared = or_(*(whole.like(f"%{escaped(one)}%", escape="\\") for one in spellings))
-    if session.get_bind().dialect.name != "sqlite":
+    compared = and_(*(Mailbox.searched.like(f"%{escaped(word)}%", escape="\\") for word in words))
+    if session.get_bind().dialect.name != "sqlite" or not long:
         return Search(compared, compared)
-    phrase = " OR ".join('"' + one.replace('"', '""') + '"' for one in spellings)
-    ids = text(FTS).bindparams(bindparam("phrase", phrase)).columns(Mailbox.id)
-    return Search(compared, Mailbox.id.in_(ids), ids.subquery("found"))
+    phrases = " AND ".join('"' + word.replace('"', '""') + '"' for word in long)
+    ids = text(FTS).bindparams(bindparam("words", phrases)).columns(Mailbox.id)
+    within = Mailbox.id.in_(ids)
+    if len(long) < len(words):
+        return Search(compared, and_(within, compared))
+    return Search(compared, within, ids.subquery("found"))
 
 
 def without_nul(text: str) -> str:

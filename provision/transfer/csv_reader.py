@@ -170,9 +170,7 @@ def _new_mailbox(row: Row, parsers: Mapping[str, Parser], errors: list[RowError]
 def _password(rules: PasswordRules | None, cell: str) -> Secret | None:
     if not cell:
         return None
-    if rules:
-        check_password(Secret(cell), rules)
-    return Secret(cell)
+    return check_password(Secret(cell), rules) if rules else Secret(cell)
 
 
 def _quota_bytes(cell: str) -> int | None:

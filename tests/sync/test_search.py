@@ -1,5 +1,7 @@
 """Lists are searched as people write: a domain is found in its own script, whole or without its end."""
 
+import unicodedata
+
 import pytest
 
 from provision.queries import LogFilter, MailboxFilter
@@ -46,3 +48,74 @@ def test_aliases_the_log_and_the_comparison_are_searched_alike(world: World, ann
     world.write(world.text() + f"ben@xn--mnchen-3ya.example|{HASH.reveal()}\n")
     compared = world.app.services.sync.compare(alice, world.server.uid, search="@münchen")
     assert {kind: n for kind, n in compared.counts.items() if n} == {Found.UNKNOWN: 1}
+
+
+# ---- words and letters ---------------------------------------------------------------------
+
+PEOPLE = {
+    "greta": "Greta Hahn",
+    "mueller": "Jörg Müller",
+    "hanako": "田中　花子",
+    "kana": "ﾀﾅｶ ﾊﾅｺ",
+    "istanbul": "İpek İstanbul",
+    "ali": "علی\u200cرضا",
+    "ob": "O´Brien 100%_\\",
+    "nfd": unicodedata.normalize("NFD", "Zoé Désirée"),
+}
+
+
+@pytest.fixture
+def people(world: World) -> World:
+    for local, name in PEOPLE.items():
+        world.add(f"{local}@example.com", display_name=name)
+    return world
+
+
+@pytest.mark.parametrize(
+    ("search", "local"),
+    [
+        ("hahn greta", "greta"),
+        ("GRETA h", "greta"),
+        ("hahn example greta@", "greta"),
+        ("müller", "mueller"),
+        (unicodedata.normalize("NFD", "MÜLLER"), "mueller"),
+        ("ｍüｌｌｅｒ　jörg", "mueller"),
+        ("田中", "hanako"),
+        ("花子 田中", "hanako"),
+        ("田中　花子", "hanako"),
+        ("タナカ", "kana"),
+        ("ﾊﾅｺ ﾀﾅ", "kana"),
+        ("istanbul", "istanbul"),
+        ("İSTANBUL i̇pek", "istanbul"),
+        ("علیرضا", "ali"),
+        ("100%_\\ o´b", "ob"),
+        ("désirée zoé", "nfd"),
+        ("ｈａｎａｋｏ@", "hanako"),
+        ("gr", "greta"),
+    ],
+)
+def test_every_word_is_looked_for_in_whatever_order_and_form(people: World, search: str, local: str) -> None:
+    assert found(people, search) == [f"{local}@example.com"]
+
+
+@pytest.mark.parametrize(
+    "search", ["hahn müller", "greta xx", "%%%", "田中 müller", '"hahn" OR', "hahn NOT greta", "hahn*"]
+)
+def test_where_one_word_is_missing_there_is_nothing(people: World, search: str) -> None:
+    assert found(people, search) == []
+
+
+def test_a_changed_name_is_found_by_the_new_one_only(people: World) -> None:
+    row = people.app.queries.mailbox_by_address(people.alice, "greta@example.com")
+    people.app.services.mailboxes.edit(people.alice, row.uid, display_name="Greta Ｏtter")
+    assert found(people, "otter greta") == ["greta@example.com"]
+    assert found(people, "hahn") == []
+    people.app.services.mailboxes.delete(people.alice, row.uid, force=True)
+    assert found(people, "otter") == []
+
+
+def test_what_is_typed_in_full_width_finds_aliases_and_records(people: World) -> None:
+    queries, alice = people.app.queries, people.alice
+    people.app.services.aliases.create(alice, "info@example.com", ["ali@example.com"])
+    assert [row["address"] for row in queries.aliases(alice, search="ｉｎｆｏ@").rows] == ["info@example.com"]
+    assert queries.logs(alice, LogFilter(search="Ｉｎｆｏ@")).total == 1

@@ -112,6 +112,14 @@ def test_what_was_soft_deleted_stays_as_it_is_until_it_is_deleted_anew(upgraded:
     assert line.endswith("|fail=y")
 
 
+def test_what_was_there_before_is_found(upgraded: Postroom) -> None:
+    everything = upgraded.queries.mailboxes(SYSTEM).rows
+    row = next(row for row in everything if " " in row["display_name"])
+    first, last = row["display_name"].split()[:2]
+    found = upgraded.queries.mailboxes(SYSTEM, MailboxFilter(search=f"{last} {first} {row['address']}")).rows
+    assert [one["address"] for one in found] == [row["address"]]
+
+
 def accounts(folder: Path) -> list[str]:
     return (folder / "config" / "postfix-accounts.cf").read_text().splitlines()
 

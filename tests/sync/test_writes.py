@@ -1,5 +1,6 @@
 """Writing, apart from delivery: deleting and restoring, locks against each other, repeated calls, many at once."""
 
+import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,6 +13,8 @@ import time_machine
 from sqlalchemy import func, select, update
 
 from provision.core.errors import Conflict, InvalidInput, NotFound, ProvisionError
+from provision.core.passwords import verify_password
+from provision.core.secret import Secret
 from provision.jobs.loop import Jobs
 from provision.queries import LogFilter, MailboxFilter
 from provision.services.new_mailbox import NewMailbox
@@ -405,3 +408,16 @@ def test_many_deleted_mailboxes_leave_the_aliases_that_name_them(world: World, c
     with pytest.raises(NotFound):
         world.app.queries.alias(world.alice, some.uid)
     assert world.text("postfix-virtual.cf") == f"all@example.com u{count}@example.com\n"
+
+
+@pytest.mark.parametrize("form", ["NFD", "NFC"])
+def test_a_password_reaches_the_server_in_one_form(world: World, form: str) -> None:
+    """However the keyboard composes it: Dovecot compares bytes."""
+    typed = Secret(unicodedata.normalize(form, "Zürich-Ärger-１"))
+    sent = Secret("Zürich-Ärger-1")
+    row = world.add("anna@example.com", password=typed, password_hash=None)
+    world.app.services.bulk.create(world.alice, [NewMailbox("ben@example.com", typed)])
+    for line in world.text().splitlines():
+        assert verify_password(sent, Secret(line.split("|")[1]))
+    world.app.services.mailboxes.reset_password(world.alice, row.uid, Secret(f"{typed.reveal()}2"))
+    assert verify_password(Secret("Zürich-Ärger-12"), Secret(world.text().splitlines()[0].split("|")[1]))

@@ -1,9 +1,11 @@
 """Signing in, sessions, locks."""
 
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
+import bcrypt
 import pytest
 import time_machine
 
@@ -246,3 +248,19 @@ def test_many_first_tries_at_once_are_all_counted(postroom: Postroom, alice: Ope
         assert set(pool.map(guess, range(8))) == {"WRONG_CREDENTIALS"}
     with postroom.database.read() as session:
         assert session.get_one(SignInGuard, "ip:192.0.2.1").failures == 8
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_password_signs_in_however_it_was_composed(postroom: Postroom, form: str) -> None:
+    typed = "Zürich-Ärger-１"
+    row, _ = postroom.services.operators.create(SYSTEM, "zoe", Role.VIEWER, password=Secret(typed))
+    assert postroom.sign_in.check("zoe", Secret(unicodedata.normalize(form, typed)), IP) == row.uid
+    refusal(postroom, "zoe", Secret("Zurich-Arger-1"))
+
+
+def test_one_from_before_passwords_had_one_form_still_signs_in(postroom: Postroom, alice: Operator) -> None:
+    old = "Full-Width-１"
+    with postroom.database.write() as session:
+        found = session.get_one(Operator, alice.id)
+        found.password_hash = bcrypt.hashpw(old.encode(), bcrypt.gensalt(4)).decode()
+    assert postroom.sign_in.check("alice", Secret(old), IP) == alice.uid

@@ -9,6 +9,7 @@ import streamlit as st
 from provision.core.access import Permission
 from provision.core.address import normalise_domain, readable
 from provision.core.columns import Column
+from provision.core.letters import folded
 from provision.core.texts import N_
 from provision.identity.sign_in import SignedIn
 from provision.queries import Page, kept_to_pages
@@ -22,12 +23,9 @@ CLICKS = {"mailboxes": "dm_to_mailboxes", "aliases": "dm_to_aliases"}
 
 def page_of(rows: Sequence[DomainRow], search: str, number: int, size: int) -> Page[DomainRow]:
     """The part of the list that is shown; `search`: in the name, as stored or as written, and the description."""
-    needle = search.strip().lower()
-    found = [
-        row
-        for row in rows
-        if needle in row["name"] or needle in readable(row["name"]) or needle in row["description"].lower()
-    ]
+    words = folded(search).split()
+    texts = (folded(f"{row['name']} {readable(row['name'])} {row['description']}") for row in rows)
+    found = [row for row, text in zip(rows, texts, strict=True) if all(word in text for word in words)]
     number = kept_to_pages(number, len(found), size)
     return Page(found[(number - 1) * size : number * size], len(found), number, size)
 

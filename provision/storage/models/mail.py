@@ -4,8 +4,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, CheckConstraint, Computed, ForeignKey, Index, String, Text, false
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
+from provision.core.address import readable
+from provision.core.letters import folded
 from provision.core.state import Resource
 from provision.storage.models.base import ASCII, Base, Row, Status, Synced
 
@@ -44,6 +46,16 @@ class Domain(Row, Base):
     server: Mapped[Server] = relationship()
 
 
+def search_text(address: str, display_name: str) -> str:
+    """In which a mailbox is searched for: its address, as stored and as people write it, and its name."""
+    return folded(" ".join(dict.fromkeys((address, readable(address), display_name))))
+
+
+def _searched(context: Any) -> str:
+    given = context.get_current_parameters()
+    return search_text(given["address"], given.get("display_name") or "")
+
+
 class Mailbox(Row, Synced, Base):
     __tablename__ = "mailbox"
 
@@ -64,7 +76,14 @@ class Mailbox(Row, Synced, Base):
     used_percent: Mapped[int | None] = mapped_column(
         BigInteger, Computed("CASE WHEN quota_bytes > 0 THEN used_bytes * 100 / quota_bytes END", persisted=True)
     )
+    searched: Mapped[str] = mapped_column(Text, default=_searched, server_default="", deferred=True)
     domain: Mapped[Domain] = relationship()
+
+    @validates("display_name")
+    def _search_by(self, _: str, display_name: str) -> str:
+        if self.address:
+            self.searched = search_text(self.address, display_name)
+        return display_name
 
     __table_args__ = (
         CheckConstraint("status IN ('ACTIVE', 'DISABLED', 'DELETED')", name="status"),
