@@ -252,11 +252,10 @@ class Sync:
         values: dict[str, Any]
         try:
             with self._opened(server.kind, open_settings(server, self.sealer)) as mail_server:
-                actual = mail_server.read()
-                values = {"last_read_at": utc_now(), "accounts": len(actual.addresses(Resource.MAILBOX))}
+                actual, values = mail_server.read(), {}
+                self._note(server_id, actual)
                 if not server.attempts or not mail_server.check():  # what can be read can still refuse to be written
-                    values |= {"error": None, "attempts": 0, "next_attempt_at": None}
-                note_rules(self.database, server_id, actual, whole=True)
+                    values = {"error": None, "attempts": 0, "next_attempt_at": None}
                 if server.alarm and self._is_safe(server_id, actual, mail_server.traits):
                     values["alarm"] = None
                 if isinstance(mail_server, TellsLive):
@@ -266,7 +265,8 @@ class Sync:
         with self.database.write() as session:
             if report:
                 values["live"] = note_usage(session, server_id, report)
-            session.execute(update(Server).where(Server.id == server_id).values(values))
+            if values:
+                session.execute(update(Server).where(Server.id == server_id).values(values))
 
     def _is_safe(self, server_id: int, actual: ServerState, traits: Traits) -> bool:
         """Whether what raised an alarm has come back."""
@@ -284,8 +284,15 @@ class Sync:
     def survey(self, server_id: int) -> tuple[Plan, DesiredState, ServerState]:
         """The same, with the side that is wanted."""
         actual, traits = self.read(server_id)
-        note_rules(self.database, server_id, actual, whole=True)
+        self._note(server_id, actual)
         return *self._compare(server_id, actual, traits), actual
+
+    def _note(self, server_id: int, actual: ServerState) -> None:
+        """That it was read, and what stands with its row of what it holds."""
+        values = {"last_read_at": utc_now(), "accounts": len(actual.addresses(Resource.MAILBOX))}
+        with self.database.write() as session:
+            session.execute(update(Server).where(Server.id == server_id).values(values))
+        note_rules(self.database, server_id, actual, whole=True)
 
     def _compare(self, server_id: int, actual: ServerState, traits: Traits) -> tuple[Plan, DesiredState]:
         with self.database.read() as session:
@@ -309,7 +316,7 @@ class Sync:
             actual, _ = self.read(server_id)
         except MailServerError:
             return []
-        note_rules(self.database, server_id, actual, whole=True)
+        self._note(server_id, actual)
         return warnings_of(actual)
 
 

@@ -39,6 +39,8 @@ def test_the_folder_to_move_away_is_named(bare: Cli, real: Path) -> None:
 
 def test_the_same_mail_server_again_is_no_question_and_another_one_is_told(bare: Cli, real: Path) -> None:
     assert "Imported 1 mailboxes" in bare.ok("init", "--config-dir", str(real)).out
+    (listed,) = bare.ok("server", "list", "--json").json
+    assert (listed["accounts"], bool(listed["last_read_at"])) == (1, True), "it was read just now"
     assert bare.ok("init", "--config-dir", str(real)).out == "Mail servers: mail.\n"
     assert "server add" in bare.ok("init", "--container", "mailserver").out
     assert bare.ok("mailbox", "list", "--json").json["total"] == 1

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from provision.core.access import Actor
+from tests.conftest import HASH
 from tests.e2e.site import PASSWORD, Site, enter, fill_sign_in, operator, serve, sign_in
 from tests.waiting import wait_for
 from webui.http.sessions import COOKIE
@@ -110,6 +111,18 @@ def test_a_one_time_password_must_be_changed_first(company: Site, page: Page) ->
         page.get_by_label(label, exact=True).fill(text)
     page.get_by_role("button", name="Change password").click()
     heading(page, "Logs")
+
+
+def test_the_first_password_is_the_last_that_a_start_says(tmp_path: Path) -> None:
+    """The mail server was read before: who signs in sees what is on it."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "postfix-accounts.cf").write_text(f"ann@example.com|{HASH.reveal()}\n")
+    with serve(tmp_path, seeded=False, POSTROOM_CONFIG_DIR=str(tmp_path / "config")) as site:
+        said = [line for line in site.log.read_text().splitlines() if line.startswith("Postroom: ")]
+        assert [line.partition("1 mailboxes")[0] for line in said[:-1]] == ["Postroom: Imported "]
+        assert "one-time password" in said[-1]
+        (server,) = site.app.queries.servers(SYSTEM)
+        assert (server.accounts, server.last_read_at is not None) == (1, True)
 
 
 def test_the_first_start_prints_the_admins_password_once(tmp_path: Path, page: Page) -> None:

@@ -8,8 +8,8 @@ import logging
 import os
 import re
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +80,10 @@ def middleware() -> list[Middleware]:
 
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
-    """Open the product, tell the first admin's password, start the jobs; then keep what is loaded out of the
-    garbage collector's way: Streamlit collects after each run, which would cost 70 ms."""
-    product = _opened()
+    """Open the product, start the jobs; then keep what is loaded out of the garbage collector's way: Streamlit collects
+    after each run, which would cost 70 ms. Last, when all is ready, the first admin's password is told."""
+    with _or_no_start():
+        product = _opened()
     watch_connections()
     logging.getLogger(BARE_MODE).setLevel(logging.ERROR)  # importing outside a page is meant here
     for name in PRELOADED:
@@ -93,6 +94,8 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     watch(jobs)
     gc.collect()
     gc.freeze()
+    with _or_no_start():
+        _tell_first_password(product)
     try:
         yield {}
     finally:
@@ -101,20 +104,27 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
         product.close()
 
 
-def _opened() -> Postroom:
+@contextmanager
+def _or_no_start() -> Iterator[None]:
     """What stands in the way of a start is a sentence: a server would print what led to it, in 60 lines."""
     try:
-        serverlog.configure(get_settings().log_format)
-        product = postroom()
-        password = create_first_admin(product)
-        if password:
-            print(f"Postroom: sign in as “{FIRST_ADMIN}” with the one-time password {password.reveal()}", flush=True)
-        for sentence in add_named_server(product):
-            print(f"Postroom: {sentence}", flush=True)
+        yield
     except ProvisionError as error:
         print(f"Postroom does not start. {error.message}", file=sys.stderr, flush=True)
         os._exit(1)
+
+
+def _opened() -> Postroom:
+    serverlog.configure(get_settings().log_format)
+    product = postroom()
+    for sentence in add_named_server(product):
+        print(f"Postroom: {sentence}", flush=True)
     return product
+
+
+def _tell_first_password(product: Postroom) -> None:
+    if password := create_first_admin(product):
+        print(f"Postroom: sign in as “{FIRST_ADMIN}” with the one-time password {password.reveal()}", flush=True)
 
 
 def content_security_policy() -> str:
