@@ -73,7 +73,7 @@ def add(
 @app.command("list")
 def list_(
     context: typer.Context,
-    search: Annotated[str, typer.Option("--search", help="A part of the address or name.")] = "",
+    search: Annotated[str, typer.Option("--search", help="Parts of the address or name, in any order.")] = "",
     domain: OfDomain = None,
     status: Annotated[Status | None, typer.Option("--status", help="DELETED are shown only so.")] = None,
     sync_status: OfSync = None,

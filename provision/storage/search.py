@@ -14,6 +14,7 @@ from provision.core.letters import folded
 from provision.storage.models import Alias, Mailbox
 
 TRIGRAM = 3
+MOST_WORDS = 100  # SQLite takes no expression of a thousand parts
 FTS = "SELECT rowid AS id FROM mailbox_search WHERE mailbox_search MATCH :words"
 LAST = "\U0010ffff"
 
@@ -30,7 +31,7 @@ class Search:
 
 def matches(session: Session, needle: str) -> Search:
     """The search for what somebody typed: every word of it, in any order."""
-    words = list(dict.fromkeys(folded(without_nul(needle)).split()))
+    words = list(dict.fromkeys(folded(without_nul(needle)).split()))[:MOST_WORDS]
     long = [word for word in words if len(word) >= TRIGRAM]
     if not long and "".join(words).isascii() and len(words) < 2:
         start = "".join(words)

@@ -137,6 +137,9 @@ def _queries(app: Postroom) -> list[tuple[str, Callable[[], object]]]:
         ("substring, many", "meyer"),
         ("substring, all", "corp"),
         ("two letters", "an"),
+        ("words in any order", "hahn greta"),
+        ("a word and a letter", "hahn g"),
+        ("two Japanese letters", "花子"),
     ]
     return [
         ("first", page()),

@@ -355,6 +355,30 @@ def test_deleting_for_good_names_aliases_and_must_be_typed(own_company: Postroom
     assert f"anna.abe@{MAIN}" not in (own_company.settings.data_dir.parent / "config/postfix-accounts.cf").read_text()
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_deleting_closes_the_login_unless_it_is_kept(own_company: Postroom, keep: bool) -> None:
+    uid = uid_of(own_company, f"anna.abe@{MAIN}")
+    test = opened(own_company, "alice", "delete", uid)
+    assert "Nobody can log in any more" in shown(test)
+    test.checkbox[0].set_value(keep).run()
+    press(test, "Delete")
+    text = (own_company.settings.data_dir.parent / "config/postfix-accounts.cf").read_text()
+    line = next(line for line in text.splitlines() if line.startswith("anna.abe@"))
+    row = own_company.queries.mailbox_row(SYSTEM, uid)
+    assert (row["login_open"], line.endswith("|fail=y")) == (keep, not keep)
+    assert (row["status"], row["sync_status"]) == ("DELETED", "SYNCED")
+
+
+def test_one_that_was_left_open_is_told_and_closed(own_company: Postroom, open_as: Open) -> None:
+    uid = uid_of(own_company, f"anna.abe@{MAIN}")
+    own_company.services.mailboxes.delete(SYSTEM, uid, keep_login=True)
+    test = open_as(own_company, "alice", "mailboxes")
+    test.selectbox(key="mb_status").set_value("DELETED").run()
+    shown_states = dict(zip(addresses(test), test.dataframe[0].value["state"], strict=True))
+    assert list(shown_states[f"anna.abe@{MAIN}"]) == ["Deleted", "Login open"]
+    assert all(list(state) == ["Synced", "Deleted"] for who, state in shown_states.items() if "anna" not in who)
+
+
 def test_the_quota_of_several(own_company: Postroom) -> None:
     uids = [uid_of(own_company, f"{name}@{MAIN}") for name in ("anna.abe", "ben.carter")]
     test = opened(own_company, "alice", "quota", *uids)
