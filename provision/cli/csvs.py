@@ -60,7 +60,7 @@ def import_(
 def export(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="The file to write; - is stdout.")] = Path("-"),
-    search: Annotated[str, typer.Option("--search", help="A part of the address or name.")] = "",
+    search: Annotated[str, typer.Option("--search", help="Parts of the address or name, in any order.")] = "",
     domain: OfDomain = None,
     status: Annotated[Status | None, typer.Option("--status", help="In this state.")] = None,
     sync_status: OfSync = None,

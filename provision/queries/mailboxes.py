@@ -98,10 +98,10 @@ class MailboxReads(Reads):
         actor.require(Permission.MAILBOX_READ)
         return self._one(actor, Mailbox, Mailbox.uid == uid, "mailbox")  # type: ignore[no-any-return]
 
-    def mailbox_row(self, actor: Actor, which: UUID | str) -> MailboxRow:
-        """One mailbox as it stands in a list; by its id or address."""
+    def mailbox_row(self, actor: Actor, uid: UUID | str) -> MailboxRow:
+        """One mailbox as it stands in a list; `uid`: its id, or its address in stored form."""
         actor.require(Permission.MAILBOX_READ)
-        found: MailboxRow = self._as_listed(actor, Mailbox, MAILBOX_COLUMNS, which, "mailbox")
+        found: MailboxRow = self._as_listed(actor, Mailbox, MAILBOX_COLUMNS, uid, "mailbox")
         return found
 
     def row(self, actor: Actor, resource: Resource, uid: UUID) -> MailboxRow | AliasRow:
@@ -176,10 +176,10 @@ class MailboxReads(Reads):
         actor.require(Permission.ALIAS_READ)
         return self._one(actor, Alias, Alias.uid == uid, "alias")  # type: ignore[no-any-return]
 
-    def alias_row(self, actor: Actor, which: UUID | str) -> AliasRow:
-        """One alias as it stands in a list; by its id or address."""
+    def alias_row(self, actor: Actor, uid: UUID | str) -> AliasRow:
+        """One alias as it stands in a list; `uid`: its id, or its address in stored form."""
         actor.require(Permission.ALIAS_READ)
-        found: AliasRow = self._as_listed(actor, Alias, ALIAS_COLUMNS, which, "alias")
+        found: AliasRow = self._as_listed(actor, Alias, ALIAS_COLUMNS, uid, "alias")
         return found
 
     def alias_by_address(self, actor: Actor, address: str) -> Alias:
