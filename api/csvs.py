@@ -1,5 +1,6 @@
 """Mailboxes as CSV, in and out."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -15,6 +16,7 @@ from provision.core.errors import InvalidInput
 from provision.queries import MailboxFilter, prefetch
 from provision.storage.models import Status, SyncStatus
 from provision.transfer.csv_io import ImportResult, export_csv, import_csv, plan_import, template
+from provision.transfer.csv_reader import Encoding
 
 router = APIRouter(prefix="/provision/mailboxes", tags=["csv"], route_class=OnceRoute)
 CSV: dict[int | str, dict[str, Any]] = {
@@ -33,9 +35,11 @@ def export_mailboxes(
     domain: Domain = None,
     status: Status | None = None,
     sync_status: Annotated[SyncStatus | None, Query(alias="syncStatus")] = None,
+    excel: Annotated[bool, Query(description="With the mark by which Excel knows UTF-8.")] = False,
 ) -> Response:
     """The list as CSV, never with passwords or hashes."""
-    lines = prefetch(export_csv(product, actor, MailboxFilter(search, domain, status, sync_status)))
+    where = MailboxFilter(search, domain, status, sync_status)
+    lines = prefetch(export_csv(product, actor, where, excel=excel))
     headers = {"content-disposition": 'attachment; filename="mailboxes.csv"', "cache-control": "no-store"}
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -47,6 +51,9 @@ async def import_mailboxes(
     request: Request,
     key: IdempotencyKey = None,
     dry_run: Annotated[bool, Query(alias="dryRun", description="Only report what would be done.")] = False,
+    encoding: Annotated[
+        Encoding | None, Query(description="What a file is in that is neither UTF-8 nor UTF-16.")
+    ] = None,
 ) -> Any:
     """Create a mailbox for every good row.
 
@@ -56,9 +63,10 @@ async def import_mailboxes(
     if not data:
         raise InvalidInput("The body must be a CSV file.", code="CSV_UNREADABLE")
     if dry_run:
-        result = await run_in_threadpool(plan_import, product, actor, data)
+        result = await run_in_threadpool(plan_import, product, actor, data, encoding)
     else:
-        result = await run_in_threadpool(import_csv, product, actor, data, idempotency_key=key)
+        call = partial(import_csv, product, actor, data, encoding=encoding, idempotency_key=key)
+        result = await run_in_threadpool(call)
     return _answer(result)
 
 

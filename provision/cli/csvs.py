@@ -13,7 +13,7 @@ from provision.queries import MailboxFilter
 from provision.storage.models import Status
 from provision.transfer import csv_io
 from provision.transfer.csv_io import ImportResult, export_csv, import_csv, plan_import, write_rejected
-from provision.transfer.csv_reader import MAX_BYTES
+from provision.transfer.csv_reader import MAX_BYTES, Encoding
 
 SHOWN = 50
 PLANNED = (
@@ -34,16 +34,19 @@ def import_(
     rejected: Annotated[
         Path | None, typer.Option("--rejected", help="Write refused rows there, to be corrected.")
     ] = None,
+    encoding: Annotated[
+        Encoding | None, typer.Option("--encoding", help="What a file is in that is neither UTF-8 nor UTF-16.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Create a mailbox for every good row; exit code 1 if any row was refused."""
     session = session_of(context)
     data = _read(file)
     if dry_run:
-        result = plan_import(session.app, session.actor, data)
+        result = plan_import(session.app, session.actor, data, encoding)
     else:
         progress: dict[str, Any] = {"progress": _show_progress} if sys.stderr.isatty() else {}
-        result = import_csv(session.app, session.actor, data, **progress)
+        result = import_csv(session.app, session.actor, data, encoding=encoding, **progress)
     if rejected and result.errors:
         write_rejected(rejected, result)
     unsynced = 0 if dry_run or not result.created else session.app.queries.unsynced_count(session.actor, result.created)
@@ -64,10 +67,12 @@ def export(
     domain: OfDomain = None,
     status: Annotated[Status | None, typer.Option("--status", help="In this state.")] = None,
     sync_status: OfSync = None,
+    excel: Annotated[bool, typer.Option("--excel", help="With the mark by which Excel knows UTF-8.")] = False,
 ) -> int:
     """Write the mailboxes as CSV, never with passwords or hashes."""
     session = session_of(context)
-    lines = export_csv(session.app, session.actor, MailboxFilter(search, domain, status, sync_status))
+    where = MailboxFilter(search, domain, status, sync_status)
+    lines = export_csv(session.app, session.actor, where, excel=excel)
     if file == Path("-"):
         sys.stdout.writelines(lines)
         return Code.DONE

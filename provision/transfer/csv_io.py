@@ -1,6 +1,6 @@
 """Mailboxes as CSV: import with a dry run and a file of rejected rows, and export.
 
-Columns: email, password or password_hash, display_name, quota_mb, aliases (separated by `;` or blanks), enabled.
+Columns: email, password or password_hash, display_name, quota_mb, aliases (separated by `;`, `,` or blanks), enabled.
 A cell that a spreadsheet would run as a formula is exported with a leading `'`, which the import takes off again
 (never from a password). How a file is read: `provision.transfer.csv_reader`.
 """
@@ -28,6 +28,7 @@ from provision.transfer.csv_reader import (
     ERROR,
     MB,
     SECRET_COLUMNS,
+    Encoding,
     Row,
     RowError,
     Sheet,
@@ -37,6 +38,7 @@ from provision.transfer.csv_reader import (
 )
 
 Progress = Callable[[int, int], None]
+BOM = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,9 @@ class ImportResult:
 # ---- importing -----------------------------------------------------------------------------
 
 
-def plan_import(app: Postroom, actor: Actor, data: bytes) -> ImportResult:
+def plan_import(app: Postroom, actor: Actor, data: bytes, encoding: Encoding | None = None) -> ImportResult:
     """A dry run: what would be created, and what refused and why. Raises: InvalidInput, AccessDenied."""
-    return _import(app, actor, data, dry_run=True)
+    return _import(app, actor, data, encoding, dry_run=True)
 
 
 def import_csv(
@@ -69,6 +71,7 @@ def import_csv(
     data: bytes,
     progress: Progress = lambda done, of: None,
     *,
+    encoding: Encoding | None = None,
     idempotency_key: str | None = None,
 ) -> ImportResult:
     """Create the mailboxes of all good rows, a thousand to a transaction (with an idempotency key: all), with one push.
@@ -76,11 +79,11 @@ def import_csv(
     A row whose mailbox exists already is refused as DUPLICATE_MAILBOX, even if it asks for just what is there.
     `progress(done, of)` counts hashed passwords, which is where the time goes. Raises: InvalidInput, AccessDenied.
     """
-    return _import(app, actor, data, progress=progress, idempotency_key=idempotency_key)
+    return _import(app, actor, data, encoding, progress=progress, idempotency_key=idempotency_key)
 
 
-def _import(app: Postroom, actor: Actor, data: bytes, **how: Any) -> ImportResult:
-    return import_sheet(app, actor, read_rows(data, app.services.policy.now().passwords), **how)
+def _import(app: Postroom, actor: Actor, data: bytes, encoding: Encoding | None, **how: Any) -> ImportResult:
+    return import_sheet(app, actor, read_rows(data, app.services.policy.now().passwords, encoding), **how)
 
 
 def import_sheet(app: Postroom, actor: Actor, sheet: Sheet, **how: Any) -> ImportResult:
@@ -169,25 +172,28 @@ LOG = [
 ]
 
 
-def export_csv(app: Postroom, actor: Actor, where: MailboxFilter = MailboxFilter()) -> Iterator[str]:
+def export_csv(
+    app: Postroom, actor: Actor, where: MailboxFilter = MailboxFilter(), *, excel: bool = False
+) -> Iterator[str]:
     """The list line by line, never a password or hash. Raises (at once): AccessDenied.
 
     With a password column added it can be imported. `aliases` are those that lead to this mailbox alone.
+    `excel`: begins with the mark without which Excel takes UTF-8 for something else and garbles names.
     """
     actor.require(Permission.MAILBOX_READ)
-    return csv_lines(EXPORTED, app.queries.each_mailbox(actor, where))
+    return csv_lines(EXPORTED, app.queries.each_mailbox(actor, where), excel=excel)
 
 
-def export_log_csv(app: Postroom, actor: Actor, where: LogFilter) -> Iterator[str]:
+def export_log_csv(app: Postroom, actor: Actor, where: LogFilter, *, excel: bool = False) -> Iterator[str]:
     """The provision log line by line. Raises (at once): AccessDenied."""
     actor.require(Permission.LOG_READ)
-    return csv_lines(LOG, app.queries.each_log(actor, where))
+    return csv_lines(LOG, app.queries.each_log(actor, where), excel=excel)
 
 
-def csv_lines(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def csv_lines(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]], *, excel: bool = False) -> Iterator[str]:
     """The rows as lines of CSV, the header first; no cell is run by a spreadsheet."""
     writer = csv.writer(_Echo())
-    yield writer.writerow([column.name for column in columns])
+    yield (BOM if excel else "") + writer.writerow([column.name for column in columns])
     for row in rows:
         yield writer.writerow([guard(_text(column.of(row))) for column in columns])
 
@@ -204,9 +210,12 @@ class _Echo:
 
 
 def _in_mb(quota_bytes: int) -> str:
-    """Exact, also for a quota that is no whole number of MB."""
+    """Exact, also for no whole number of MB. Never three digits behind the point: `1.024` has two readings."""
     whole, rest = divmod(quota_bytes, MB)
-    return f"{whole}.{rest * 10**20 // MB:020d}".rstrip("0") if rest else str(whole)
+    if not rest:
+        return str(whole)
+    fraction = f"{rest * 10**20 // MB:020d}".rstrip("0")
+    return f"{whole}.{fraction}{'0' if len(fraction) == 3 else ''}"
 
 
 def template() -> str:

@@ -33,7 +33,7 @@ from provision.storage.tasks import LostLease, Step, cancel, record, schedule
 from provision.storage.trouble import DatabaseUnavailable
 from provision.telemetry import serverlog
 from provision.transfer.csv_io import ImportResult, import_sheet, rejected_csv
-from provision.transfer.csv_reader import RowError, Sheet, read_rows
+from provision.transfer.csv_reader import Encoding, RowError, Sheet, decode, read_rows
 
 IMPORT, FORGET = "import", "import.forget"  # kinds of tasks
 CHUNK = 500  # another size would give other keys to the chunks of an import that is under way
@@ -66,12 +66,15 @@ class ImportProgress:
 # ---- for the operator ----------------------------------------------------------------------
 
 
-def start_import(app: Postroom, actor: Actor, data: bytes, *, uid: UUID | None = None) -> UUID:
+def start_import(
+    app: Postroom, actor: Actor, data: bytes, *, encoding: Encoding | None = None, uid: UUID | None = None
+) -> UUID:
     """Accept a file to import. The same `uid` again is the same job. Raises: InvalidInput, AccessDenied, Conflict."""
     with chain.denials(app.database, actor, Operation.MAILBOX_IMPORT):
         actor.require(Permission.MAILBOX_WRITE)
     if actor.operator_id is None:
         raise InvalidInput("An import in the background belongs to an operator; import the file directly.")
+    data = decode(data, encoding).encode()
     sheet = read_rows(data, None)
     rows = len(sheet.rows) + _refused(sheet.errors)
     if not rows:

@@ -275,6 +275,16 @@ def test_csv_in_and_out(api: Api, com_token: str) -> None:
     out = api("GET", "/mailboxes/export", token=com_token)
     assert out.headers["content-type"].startswith("text/csv")
     assert out.text.splitlines()[1].startswith("anna@example.com,,500")
+    assert api("GET", "/mailboxes/export?excel=true", token=com_token).content == b"\xef\xbb\xbf" + out.content
+
+
+def test_a_csv_in_another_encoding_is_asked_for_it(api: Api) -> None:
+    file, csv = f"email,password,display_name\nanna@example.com,{PASSWORD},Jürgen\n", {"content-type": "text/csv"}
+    how: dict[str, Any] = {"content": file.encode("cp1252"), "headers": csv}
+    refused = api.refused("POST", "/mailboxes/import", 400, "CSV_ENCODING", **how)
+    assert "cp1252" in refused["error"]
+    api.ok("POST", "/mailboxes/import?encoding=cp1252", **how)
+    assert api.ok("GET", "/mailboxes")["items"][0]["displayName"] == "Jürgen"
 
 
 def test_the_list_is_sorted_by_whatever_the_queries_can_sort_by() -> None:

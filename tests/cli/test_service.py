@@ -300,6 +300,15 @@ def test_an_export_goes_to_a_file_or_to_stdout(cli: Cli) -> None:
         "email,display_name,quota_mb,aliases,enabled\r\nanna@example.com,'=1+1,1024,,true\r\n"
     )
     assert cli.ok("csv", "export").out.count("@") == 2
+    cli.ok("csv", "export", str(target), "--excel")
+    assert target.read_bytes()[:3] == b"\xef\xbb\xbf"
+
+
+def test_a_file_in_another_encoding_is_asked_for_it(cli: Cli) -> None:
+    data = "email,password,display_name\nanna@example.com,Correct-Horse-1,Jürgen\n".encode("cp1252")
+    assert "cp1252" in cli("csv", "import", "-", stdin=data).err
+    cli.ok("csv", "import", "-", "--encoding", "cp1252", stdin=data)
+    assert "Jürgen" in cli.ok("csv", "export").out
 
 
 def test_a_missing_or_unusable_file_is_a_sentence(cli: Cli) -> None:

@@ -73,6 +73,17 @@ def test_what_is_no_csv_gets_a_sentence(alice: Page, data: bytes, says: str) -> 
     assert "Traceback" not in alice.content()
 
 
+def test_the_encoding_is_chosen_by_how_the_words_look(alice: Page) -> None:
+    upload(
+        alice, "people.csv", f"email,password,display_name\nj@sales.example.com,{PASSWORD},Jürgen\n".encode("cp1252")
+    )
+    expect(dialog(alice).get_by_text("it may be in cp1252")).to_be_visible()
+    dialog(alice).get_by_role("combobox").click()
+    alice.get_by_role("option", name="Western European (cp1252): Jürgen").click()
+    settled(alice)
+    expect(dialog(alice).get_by_role("button", name="Import 1 mailbox")).to_be_enabled()
+
+
 def test_a_file_of_50_mb_gets_a_sentence(alice: Page, company: Site, tmp_path_factory: pytest.TempPathFactory) -> None:
     big = tmp_path_factory.mktemp("big") / "big.csv"
     big.write_bytes(b"email,password\n" + b"x@example.com,Correct-Horse-1\n" * 1_800_000)

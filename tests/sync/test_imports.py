@@ -23,6 +23,7 @@ from provision.jobs.scheduled_tasks import KINDS, run_next_task
 from provision.storage.models import ImportJob, Mailbox, ProvisionLog, ScheduledTask, TaskStatus, utc_now
 from provision.storage.tasks import LEASE
 from provision.transfer import import_jobs as imports
+from provision.transfer.csv_reader import Encoding
 from provision.transfer.import_jobs import (
     KEPT,
     cancel_import,
@@ -159,6 +160,15 @@ def test_the_worker_process_does_it(world: World, admin: Actor) -> None:
             worker.kill()
     job = import_job(world.app, admin, uid)
     assert (job.status, job.created, job.refused) == (TaskStatus.DONE, 12, 0)
+
+
+def test_a_file_in_another_encoding_is_imported_as_it_was_looked_at(world: World, admin: Actor) -> None:
+    data = table("a@example.com").replace(b"Somebody", "山田".encode("cp932"))
+    with pytest.raises(InvalidInput, match="Say which"):
+        start_import(world.app, admin, data)
+    start_import(world.app, admin, data, encoding=Encoding.SHIFT_JIS)
+    run(world)
+    assert world.app.queries.mailbox_by_address(admin, "a@example.com").display_name == "山田"
 
 
 # ---- kill and resume -----------------------------------------------------------------------

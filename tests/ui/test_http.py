@@ -53,6 +53,12 @@ def test_the_filters_of_the_pages_are_understood(client: TestClient) -> None:
     assert len(client.get("/export/logs.csv?since=2026-11-01T00:00:00%2B00:00").text.splitlines()) > 1
 
 
+def test_a_list_for_excel_begins_with_its_mark(client: TestClient) -> None:
+    for path in ("mailboxes.csv", "logs.csv"):
+        assert client.get(f"/export/{path}?excel=1").content[:3] == b"\xef\xbb\xbf"
+        assert client.get(f"/export/{path}").content[:3] != b"\xef\xbb\xbf"
+
+
 def test_a_day_that_ends_an_exported_period_is_meant_with_all_its_hours(client: TestClient) -> None:
     lines = client.get("/export/logs.csv").text.splitlines()
     first, last = lines[1][:10], lines[-1][:10]

@@ -206,7 +206,7 @@ def script(name: str, uids: list[str]) -> None:
 
     from provision.core.access import Actor
     from webui.kit import ui
-    from webui.mailboxes import delete_dialogs, edit_dialogs, password_dialogs
+    from webui.mailboxes import csv_import, delete_dialogs, edit_dialogs, password_dialogs
 
     system = Actor.system("test")
     found = [ui.app().queries.mailbox(system, UUID(uid)) for uid in uids]
@@ -222,6 +222,8 @@ def script(name: str, uids: list[str]) -> None:
         edit_dialogs.edit_dialog({**rows[0], "version": rows[0]["version"] - st.session_state.get("stale", 0)})
     elif name == "quota":
         edit_dialogs.quota_dialog(rows, listing)
+    elif name == "import":
+        csv_import.import_dialog()
     elif name == "reset":
         password_dialogs.reset_dialog(rows[0])
     elif name == "verify":
@@ -449,6 +451,23 @@ def test_an_import_is_on_the_page_until_it_is_hidden(own_company: Postroom, open
     assert "**Import finished**: 1 created, 1 refused" in shown(finished)
     press(finished, "Hide")
     assert "Import finished" not in shown(finished)
+
+
+def test_a_file_that_does_not_tell_its_encoding_is_imported_as_its_words_read_right(
+    own_company: Postroom,
+) -> None:
+    test = opened(own_company, "alice", "import")
+    data = b"email,password,display_name\nj@sales.example.com,Correct-Horse-1,J\xfcrgen\n"
+    test.file_uploader[0].set_value(("people.csv", data, "text/csv")).run()
+    assert "it may be in cp1252" in test.error[0].value
+    choice = next(box for box in test.selectbox if "read right" in box.label)
+    assert choice.options[0] == "Western European (cp1252): Jürgen"
+    choice.select_index(0).run()
+    assert not test.error
+    press(test, "Import 1 mailbox")
+    run_next_task(own_company)
+    made = own_company.queries.mailbox_by_address(SYSTEM, "j@sales.example.com")
+    assert made.display_name == "Jürgen"
 
 
 def test_an_import_can_be_stopped(own_company: Postroom, open_as: Open) -> None:

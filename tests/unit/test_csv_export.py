@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from provision.core.access import Actor
 from provision.core.errors import InvalidInput
-from provision.queries import MailboxFilter
+from provision.queries import LogFilter, MailboxFilter
 from provision.storage.models import Status
 from provision.transfer import csv_io
-from provision.transfer.csv_io import EXPORTED, csv_lines, export_csv, import_csv
+from provision.transfer.csv_io import EXPORTED, csv_lines, export_csv, export_log_csv, import_csv
 from provision.transfer.csv_reader import guard, read_rows, unguard
 from tests.conftest import STANDARD, World
 
@@ -71,6 +71,15 @@ def test_an_export_is_imported_again_as_it_was(world: World) -> None:
     with_passwords = "\n".join([f"{header},password", *(f"{line},Correct-Horse-1" for line in lines)])
     assert import_csv(world.app, world.alice, with_passwords.encode()).errors == []
     assert "".join(export_csv(world.app, world.alice)) == before
+
+
+def test_an_export_for_excel_begins_with_its_mark_and_is_read_the_same(world: World) -> None:
+    world.add("anna@example.com", display_name="山田太郎")
+    plain = "".join(export_csv(world.app, world.alice)).encode()
+    assert "".join(export_csv(world.app, world.alice, excel=True)).encode() == b"\xef\xbb\xbf" + plain
+    assert b"".join(line.encode() for line in export_log_csv(world.app, world.alice, LogFilter(), excel=True))[:3] == (
+        b"\xef\xbb\xbf"
+    )
 
 
 VISIBLE = st.characters(exclude_categories=("C", "Z"), include_characters=" ")

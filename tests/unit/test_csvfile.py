@@ -11,7 +11,17 @@ import pytest
 from provision.core.errors import AccessDenied, InvalidInput
 from provision.storage.models import Status, SyncStatus
 from provision.transfer.csv_io import import_csv, plan_import, rejected_csv, template, write_rejected
-from provision.transfer.csv_reader import COLUMNS, MAX_BYTES, MAX_ROWS, Sheet, read_rows
+from provision.transfer.csv_reader import (
+    COLUMNS,
+    MAX_BYTES,
+    MAX_ROWS,
+    MB,
+    Encoding,
+    Sheet,
+    read_rows,
+    readings,
+    unknown_encoding,
+)
 from tests.batches import note_batches
 from tests.conftest import HASH, STANDARD, World
 
@@ -84,7 +94,7 @@ def test_a_row_with_a_field_too_few_is_refused() -> None:
     assert refused(read(HEADER + "anna@example.com,Correct-Horse-1\n")) == [(2, "", "FIELD_COUNT")]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 def test_it_reads_unicode_files(encoding: str) -> None:
     (new,) = read_rows((HEADER + "anna@example.com,Correct-Horse-1,Jürgen Ł 田中,,,\n").encode(encoding), STANDARD).news
     assert new.display_name == "Jürgen Ł 田中"
@@ -93,8 +103,6 @@ def test_it_reads_unicode_files(encoding: str) -> None:
 @pytest.mark.parametrize(
     ("data", "word"),
     [
-        ((HEADER + GOOD.replace("Anna", "Jürgen")).encode("cp1252"), "CSV UTF-8"),
-        ((HEADER + GOOD).encode("utf-16-le"), "NUL"),
         ((HEADER + GOOD).encode("utf-32"), "UTF-8"),
         (b"\xff\xfe\x00", "UTF-8"),
         (b"PK\x03\x04rest of a workbook", "spreadsheet"),
@@ -189,6 +197,108 @@ def test_nothing_shows_a_password() -> None:
 def test_the_template_can_be_imported() -> None:
     sheet = read(template())
     assert (sheet.columns, len(sheet.news), sheet.errors) == (COLUMNS, 1, [])
+
+
+# ---- as people have it ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("before", ["sep=;\n", "\n\n", ";;;;;\r\n", "\r\nSEP=;\r\n\r\n", '"sep=;";;\n', "  \n"])
+def test_what_stands_before_the_header_is_no_header_and_counts_as_lines(before: str) -> None:
+    sheet = read(before + (HEADER + "x,weak,,,,\n" + GOOD).replace(",", ";"))
+    lines = len(before.splitlines())
+    assert refused(sheet) == [(lines + 2, "email", "INVALID_EMAIL"), (lines + 2, "password", "WEAK_PASSWORD")]
+    assert [new.address for new in sheet.news] == ["anna@example.com"]
+
+
+def test_the_line_says_what_divides_even_if_the_header_has_another_mark() -> None:
+    (new,) = read("sep=|\nemail|password\nanna@example.com|a,B;c 1-x\n").news
+    assert new.password
+    assert new.password.reveal() == "a,B;c 1-x"
+
+
+@pytest.mark.parametrize(
+    ("words", "on"),
+    [
+        (["TRUE", "WAHR", "vrai", "Ja", "oui", "YES", "1", "１", "はい", "是", "真", "Aktiv", ""], True),
+        (["false", "FALSCH", "Faux", "nein", "NON", "no", "0", "いいえ", "否", "假", "Suspended"], False),
+    ],
+)
+def test_yes_and_no_are_known_as_spreadsheets_write_them(words: list[str], on: bool) -> None:
+    sheet = read(HEADER + "".join(f"u{n}@example.com,Correct-Horse-1,,,,{word}\n" for n, word in enumerate(words)))
+    assert [new.enabled for new in sheet.news] == [on] * len(words)
+
+
+@pytest.mark.parametrize(
+    ("cell", "mb"),
+    [
+        ("1,5", 1.5),
+        ("1.5", 1.5),
+        ("1024,50", 1024.5),
+        ("1.024,5", 1024.5),
+        ("1,024.5", 1024.5),
+        ("1.048.576", 1_048_576),
+        ("1 024", 1024),
+        ("1\u00a0024", 1024),
+        ("1\u202f048\u202f576,5", 1_048_576.5),
+        ("1'024", 1024),
+        ("1’024", 1024),
+        ("0,125", 0.125),
+        ("1024.000", 1024),
+        ("1.1250", 1.125),
+    ],
+)
+def test_a_quota_is_read_as_it_is_written_elsewhere(cell: str, mb: float) -> None:
+    (new,) = read(HEADER + f'anna@example.com,Correct-Horse-1,,"{cell}",,\n').news
+    assert new.quota_bytes == int(mb * MB)
+
+
+@pytest.mark.parametrize("cell", ["1,024", "1.024", "1,500", "999.999"])
+def test_a_quota_that_has_two_readings_is_refused_with_both(cell: str) -> None:
+    sheet = read(HEADER + f'anna@example.com,Correct-Horse-1,,"{cell}",,\n')
+    assert refused(sheet) == [(2, "quota_mb", "INVALID_QUOTA")]
+    assert f"write {cell[:-4]}{cell[-3:]}, or {cell}0" in sheet.errors[0].message
+
+
+@pytest.mark.parametrize(
+    "cell", ["1,5,5", "1.02.4", "12 34", "1,024,5", "1.024.5", "1..5", ",5", "5,", "1,0245.5", "1 MB"]
+)
+def test_a_quota_that_is_no_number_is_refused(cell: str) -> None:
+    assert refused(read(HEADER + f'anna@example.com,Correct-Horse-1,,"{cell}",,\n')) == [
+        (2, "quota_mb", "INVALID_QUOTA")
+    ]
+
+
+@pytest.mark.parametrize(
+    "cell", ["a@example.com, b@example.com", "a@example.com,b@example.com", "a@example.com、b@example.com"]
+)
+def test_aliases_are_divided_as_our_own_lists_divide_them(cell: str) -> None:
+    (new,) = read(HEADER + f'anna@example.com,Correct-Horse-1,,,"{cell}",\n').news
+    assert new.aliases == ("a@example.com", "b@example.com")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"), [(Encoding.CP1252, "Jürgen"), (Encoding.SHIFT_JIS, "山田太郎"), (Encoding.GB18030, "王小明")]
+)
+def test_an_encoding_that_the_file_does_not_tell_is_asked_for(encoding: Encoding, name: str) -> None:
+    data = (HEADER + GOOD.replace("Anna", name)).encode(encoding)
+    with pytest.raises(InvalidInput, match=f"it may be in .*{encoding}") as caught:
+        read_rows(data, STANDARD)
+    assert caught.value.code == "CSV_ENCODING"
+    assert unknown_encoding(data)[encoding] == name
+    assert read_rows(data, STANDARD, encoding).news[0].display_name == name
+
+
+def test_the_words_to_choose_by_are_never_of_a_password() -> None:
+    data = "email,password,display_name\nanna@example.com,Schlüssel-1,Jürgen\n".encode("cp1252")
+    assert readings(data)[Encoding.CP1252] == "Jürgen"
+    only = "email,password\nanna@example.com,Schlüssel-1\n".encode("cp1252")
+    assert readings(only)[Encoding.CP1252] == "…"
+
+
+@pytest.mark.parametrize("data", [(HEADER + GOOD).encode("utf-16"), (HEADER + GOOD + "ü").encode("utf-8-sig")])
+def test_a_file_that_tells_its_encoding_is_read_as_it_says(data: bytes) -> None:
+    assert unknown_encoding(data) == {}
+    assert read_rows(data, STANDARD, Encoding.CP1252).columns[0] == "email"
 
 
 # ---- import --------------------------------------------------------------------------------

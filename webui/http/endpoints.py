@@ -57,21 +57,25 @@ def _is_from_here(request: Request) -> bool:
 
 
 async def export_mailboxes(request: Request) -> Response:
-    """The mailboxes of a filtered list as CSV: `?search=&domain=&status=&sync_status=&used_percent_from=`."""
+    """The mailboxes of a filtered list as CSV: `?search=&domain=&status=&sync_status=&used_percent_from=&excel=1`."""
 
     def lines(who: SignedIn) -> Iterator[str]:
-        return export_csv(postroom(), who.actor, _mailbox_filter(request))
+        return export_csv(postroom(), who.actor, _mailbox_filter(request), excel=_excel(request))
 
     return await _stream(request, Permission.MAILBOX_READ, "mailboxes.csv", lines)
 
 
 async def export_logs(request: Request) -> Response:
-    """The provision log as CSV: `?operation=&resource_type=&status=&operator=&search=&since=&until=`."""
+    """The provision log as CSV: `?operation=&resource_type=&status=&operator=&search=&since=&until=&excel=1`."""
 
     def lines(who: SignedIn) -> Iterator[str]:
-        return export_log_csv(postroom(), who.actor, _log_filter(request))
+        return export_log_csv(postroom(), who.actor, _log_filter(request), excel=_excel(request))
 
     return await _stream(request, Permission.LOG_READ, "logs.csv", lines)
+
+
+def _excel(request: Request) -> bool:
+    return request.query_params.get("excel") == "1"
 
 
 async def _stream(

@@ -25,6 +25,7 @@ HEADINGS = N_(
         "BAD_BACKUP": "The backup cannot be used",
         "CHAIN_BROKEN": "The log is broken",
         "COMMAND_FAILED": "The mail server did not do it",
+        "CSV_ENCODING": "The encoding of the file is not known",
         "CSV_UNREADABLE": "The file cannot be read",
         "DATABASE_IN_USE": "The database is in use",
         "DATABASE_UNAVAILABLE": "The database cannot be used now",

@@ -165,9 +165,10 @@ def go_to(**chosen: Any) -> None:
 
 
 def export_link(path: str, **filters: object) -> None:
-    """The list that is shown as a file: `path` with the filters that are set."""
-    query = urlencode({name: value for name, value in filters.items() if value})
-    st.link_button(_("Export CSV"), url_for(f"{path}?{query}"), icon=":material/download:")
+    """The list that is shown as a file: `path` with the filters that are set; and so that Excel reads its letters."""
+    for title, more, icon in ((_("Export CSV"), {}, "download"), (_("For Excel"), {"excel": 1}, "table")):
+        query = urlencode({name: value for name, value in {**filters, **more}.items() if value})
+        st.link_button(title, url_for(f"{path}?{query}"), icon=f":material/{icon}:")
 
 
 def emptyable_number(

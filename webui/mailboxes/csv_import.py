@@ -14,6 +14,7 @@ from provision.identity.sign_in import SignedIn
 from provision.services.new_mailbox import NewMailbox
 from provision.storage.models import TaskStatus
 from provision.transfer.csv_io import ImportResult, plan_import
+from provision.transfer.csv_reader import Encoding, unknown_encoding
 from provision.transfer.import_jobs import (
     ImportProgress,
     cancel_import,
@@ -75,25 +76,37 @@ def import_dialog(opened: ui.Dialog) -> None:
     file = st.file_uploader(
         _("CSV file"), type=["csv", "txt"], label_visibility="collapsed", key=f"mb_import_{opened.key}"
     )
-    plan = None
+    plan, encoding = None, _encoding(opened, file) if file else None
     with ui.attempt():
         if file:
-            plan = _plan(opened, file)
+            plan = _plan(opened, file, encoding)
             _show(plan)
     accepted = plan.accepted if plan else 0
     if opened.buttons(counted(accepted, "Import {n} mailbox", "Import {n} mailboxes"), disabled=not accepted) and file:
-        start_import(ui.app(), opened.who.actor, file.getvalue(), uid=opened.uid)
+        start_import(ui.app(), opened.who.actor, file.getvalue(), encoding=encoding, uid=opened.uid)
         ui.done(_("The import has begun. It goes on when you leave this page."))
 
 
-def _plan(opened: ui.Dialog, file: Any) -> Preview:
+def _encoding(opened: ui.Dialog, file: Any) -> Encoding | None:
+    """Asked where the file does not tell: a person sees by the first words which one is right."""
+    possible = opened.once(lambda: unknown_encoding(file.getvalue()), f"{file.file_id} encoding")
+    if not possible:
+        return None
+    asked = _("The file is not in UTF-8. Where do the words read right?")
+    names = {Encoding.CP1252: _("Western European"), Encoding.SHIFT_JIS: _("Japanese"), Encoding.GB18030: _("Chinese")}
+    return st.selectbox(
+        asked, possible, None, lambda one: f"{names[one]} ({one}): {possible[one]}", key=f"mb_encoding_{opened.key}"
+    )
+
+
+def _plan(opened: ui.Dialog, file: Any, encoding: Encoding | None) -> Preview:
     """Looked at once for each file."""
 
     def look() -> Preview:
         with st.spinner(_("Reading the file …")):
-            return _preview(plan_import(ui.app(), opened.who.actor, file.getvalue()))
+            return _preview(plan_import(ui.app(), opened.who.actor, file.getvalue(), encoding))
 
-    return opened.once(look, file.file_id)
+    return opened.once(look, f"{file.file_id} {encoding}")
 
 
 def _preview(result: ImportResult) -> Preview:
