@@ -16,7 +16,7 @@ from provision.core.errors import InvalidInput
 from provision.queries import MailboxFilter, prefetch
 from provision.storage.models import Status, SyncStatus
 from provision.transfer.csv_io import ImportResult, export_csv, import_csv, plan_import, template
-from provision.transfer.csv_reader import Encoding
+from provision.transfer.csv_reader import Encoding, reading_of
 
 router = APIRouter(prefix="/provision/mailboxes", tags=["csv"], route_class=OnceRoute)
 CSV: dict[int | str, dict[str, Any]] = {
@@ -49,24 +49,34 @@ async def import_mailboxes(
     product: Product,
     actor: MayWriteMailboxes,
     request: Request,
+    response: Response,
     key: IdempotencyKey = None,
     dry_run: Annotated[bool, Query(alias="dryRun", description="Only report what would be done.")] = False,
+    columns: Annotated[
+        list[str], Query(alias="map", description="Which column is what, as `email=Mail`; may be given several times.")
+    ] = [],  # noqa: B006
+    new_passwords: Annotated[
+        bool, Query(alias="newPasswords", description="Make a password where a row has none; the answer tells them.")
+    ] = False,
     encoding: Annotated[
         Encoding | None, Query(description="What a file is in that is neither UTF-8 nor UTF-16.")
     ] = None,
 ) -> Any:
     """Create a mailbox for every good row.
 
-    Columns: email, password or password_hash, display_name, quota_mb, aliases, enabled.
+    Columns: email, password or password_hash, display_name, quota_mb, aliases, enabled; those of other systems are
+    recognised, or `map` says which is what.
     """
     data = await request.body()
     if not data:
         raise InvalidInput("The body must be a CSV file.", code="CSV_UNREADABLE")
+    reading = reading_of(data, encoding, columns, passwords=new_passwords)
     if dry_run:
-        result = await run_in_threadpool(plan_import, product, actor, data, encoding)
+        result = await run_in_threadpool(plan_import, product, actor, data, reading)
     else:
-        call = partial(import_csv, product, actor, data, encoding=encoding, idempotency_key=key)
+        call = partial(import_csv, product, actor, data, reading=reading, idempotency_key=key)
         result = await run_in_threadpool(call)
+    response.headers["Cache-Control"] = "no-store"
     return _answer(result)
 
 
@@ -81,4 +91,6 @@ def _answer(result: ImportResult) -> dict[str, Any]:
         "ids": list(result.created),
         "refused": refused,
         "warnings": result.warnings,
+        "passwords": [{"email": a, "password": secret.reveal()} for a, secret in result.passwords.items()],
+        "leftOut": result.left_out,
     }

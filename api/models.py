@@ -318,6 +318,11 @@ class RefusedRow(Model):
     error: str = Field(examples=["The password needs 8 to 32 characters; this one has 4."])
 
 
+class MadePassword(Model):
+    email: str = Field(examples=["anna@example.com"])
+    password: str = Field(examples=["hRv3u-Kw8pZ-mT5q"])
+
+
 class ImportAnswer(Model):
     created: int = Field(examples=[2])
     acceptable: int = Field(examples=[2])
@@ -326,3 +331,7 @@ class ImportAnswer(Model):
     refused: list[RefusedRow]
     warnings: list[str] = Field(examples=[[]])
     """What else on the mail server decides over the mail of these, as sentences; the first ones."""
+    passwords: list[MadePassword] = Field(examples=[[]])
+    """Those that were made, with `newPasswords=true`; this once only."""
+    left_out: list[str] = Field(examples=[[]])
+    """Headings of columns that are not used."""

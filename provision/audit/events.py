@@ -47,6 +47,7 @@ class Operation(StrEnum):
     MAILBOX_ENABLE_MANY = "mailbox.enable_many", N_("Enable mailboxes"), "mailbox.disable_many"
     MAILBOX_IMPORT = "mailbox.import", N_("Import mailbox from the server")
     MAILBOX_IMPORT_CANCEL = "mailbox.import_cancel", N_("Cancel import")
+    MAILBOX_IMPORT_PASSWORDS = "mailbox.import_passwords", N_("Fetch new passwords")
     MAILBOX_IMPORT_REJECTED = "mailbox.import_rejected", N_("Fetch refused rows")
     MAILBOX_REPAIR = "mailbox.repair", N_("Repair mailbox")
     MAILBOX_RESET_PASSWORD = "mailbox.reset_password", N_("Reset password")

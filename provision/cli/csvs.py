@@ -7,13 +7,21 @@ from typing import Annotated, Any
 import typer
 
 from provision.cli.output import Json, OfDomain, OfSync, cell, say, say_json, size, table
-from provision.cli.session import Code, session_of
+from provision.cli.session import Code, Session, session_of
 from provision.core.columns import Column
 from provision.queries import MailboxFilter
 from provision.storage.models import Status
 from provision.transfer import csv_io
-from provision.transfer.csv_io import ImportResult, export_csv, import_csv, plan_import, write_rejected
-from provision.transfer.csv_reader import MAX_BYTES, Encoding
+from provision.transfer.csv_io import (
+    ImportResult,
+    export_csv,
+    import_csv,
+    passwords_csv,
+    plan_import,
+    rejected_csv,
+    write_secret,
+)
+from provision.transfer.csv_reader import MAX_BYTES, Encoding, Reading, reading_of
 
 SHOWN = 50
 PLANNED = (
@@ -34,6 +42,12 @@ def import_(
     rejected: Annotated[
         Path | None, typer.Option("--rejected", help="Write refused rows there, to be corrected.")
     ] = None,
+    columns: Annotated[
+        list[str] | None, typer.Option("--map", help="Which column is what, as email=Mail; may be given several times.")
+    ] = None,
+    passwords: Annotated[
+        Path | None, typer.Option("--new-passwords", help="Make a password where a row has none, and write them there.")
+    ] = None,
     encoding: Annotated[
         Encoding | None, typer.Option("--encoding", help="What a file is in that is neither UTF-8 nor UTF-16.")
     ] = None,
@@ -42,21 +56,31 @@ def import_(
     """Create a mailbox for every good row; exit code 1 if any row was refused."""
     session = session_of(context)
     data = _read(file)
-    if dry_run:
-        result = plan_import(session.app, session.actor, data, encoding)
-    else:
-        progress: dict[str, Any] = {"progress": _show_progress} if sys.stderr.isatty() else {}
-        result = import_csv(session.app, session.actor, data, encoding=encoding, **progress)
+    reading = reading_of(data, encoding, columns or [], passwords=passwords is not None)
+    result = _run(session, data, reading, dry_run)
     if rejected and result.errors:
-        write_rejected(rejected, result)
+        write_secret(rejected, rejected_csv(result))
+    if passwords and result.passwords:
+        write_secret(passwords, passwords_csv(result.passwords))
     unsynced = 0 if dry_run or not result.created else session.app.queries.unsynced_count(session.actor, result.created)
     if as_json:
         say_json({**_summary(result, dry_run), "waiting": unsynced})
     else:
         _show(result, dry_run, rejected, unsynced)
+        if passwords and result.passwords:
+            say(
+                f"{len(result.passwords):,} new passwords are in {passwords}; give them to their owners, and remove it."
+            )
     if result.errors:
         return Code.REFUSED
     return Code.WAITING if unsynced else Code.DONE
+
+
+def _run(session: Session, data: bytes, reading: Reading, dry_run: bool) -> ImportResult:
+    if dry_run:
+        return plan_import(session.app, session.actor, data, reading)
+    progress: dict[str, Any] = {"progress": _show_progress} if sys.stderr.isatty() else {}
+    return import_csv(session.app, session.actor, data, reading=reading, **progress)
 
 
 @app.command()
@@ -103,6 +127,8 @@ def _show(result: ImportResult, dry_run: bool, rejected: Path | None, unsynced: 
     for error in result.errors[:SHOWN]:
         say(cell(error))
     _more(len(result.errors))
+    if result.left_out:
+        say(f"Left out: {', '.join(map(cell, result.left_out))}")
     for warning in result.warnings:
         say(f"Warning: {cell(warning)}")
     done = f"{len(result.accepted):,} would be created" if dry_run else f"{len(result.created):,} created"
@@ -127,6 +153,7 @@ def _summary(result: ImportResult, dry_run: bool) -> dict[str, object]:
         "refused_rows": len(result.rejected),
         "errors": errors,
         "warnings": list(result.warnings),
+        "left_out": list(result.left_out),
     }
 
 

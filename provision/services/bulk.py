@@ -75,6 +75,7 @@ class BulkResult:
     done: list[UUID] = field(default_factory=list)
     unchanged: list[UUID] = field(default_factory=list)
     errors: list[ItemError] = field(default_factory=list)
+    again: bool = False  # told from an earlier call with the same key
     removed: list[str] = field(default_factory=list)  # aliases that went with deleted mailboxes
     left_open: list[str] = field(default_factory=list)  # deleted mailboxes to which one can still log in
 
@@ -112,7 +113,7 @@ class BulkMailboxes:
         with self.database.read() as session:
             if before := earlier(session, *call):
                 refused = [ItemError.from_dict(stored) for stored in before.refusals]
-                return BulkResult([UUID(uid) for uid in before.resource_ids], errors=refused)
+                return BulkResult([UUID(uid) for uid in before.resource_ids], errors=refused, again=True)
             checked = _checked(news, in_force(session, self.settings).passwords, foreign, result)
             good, plain = _acceptable(session, actor, checked, result), _domains_for_plain(session)
         if dry_run:

@@ -19,6 +19,7 @@ SEALED: tuple[tuple[Any, Any, str], ...] = (
     (IdempotencyKey, IdempotencyKey.key, "sealed_body"),
     (ImportJob, ImportJob.id, "sealed_upload"),
     (ImportJob, ImportJob.id, "sealed_rejected"),
+    (ImportJob, ImportJob.id, "sealed_passwords"),
 )
 CHUNK = 500
 

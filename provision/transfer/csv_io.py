@@ -9,7 +9,7 @@ import csv
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,23 +19,15 @@ from provision.app import Postroom
 from provision.core.access import Actor, Permission
 from provision.core.columns import Column
 from provision.core.errors import AccessDenied, ProvisionError
+from provision.core.passwords import generate_password
+from provision.core.secret import Secret
 from provision.queries import LogFilter, MailboxFilter
-from provision.services.bulk import Foreign
+from provision.services.bulk import Foreign, ItemError
 from provision.services.new_mailbox import NewMailbox
 from provision.storage.models import Status
-from provision.transfer.csv_reader import (
-    COLUMNS,
-    ERROR,
-    MB,
-    SECRET_COLUMNS,
-    Encoding,
-    Row,
-    RowError,
-    Sheet,
-    guard,
-    read_rows,
-    unguard,
-)
+from provision.transfer.cells import MB, guard
+from provision.transfer.csv_reader import ERROR, Reading, Row, RowError, Sheet, read_rows
+from provision.transfer.mapping import COLUMNS
 
 Progress = Callable[[int, int], None]
 BOM = "\ufeff"
@@ -43,13 +35,19 @@ BOM = "\ufeff"
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What an import did, or in a dry run would do (then `created` is empty)."""
+    """What an import did, or in a dry run would do (then `created` is empty).
+
+    `passwords`: of those that were made, by address; this once only. `left_out`: headings of columns that are not used.
+    """
 
     columns: tuple[str, ...]
     accepted: Sequence[NewMailbox]
     created: Sequence[UUID]
     errors: Sequence[RowError]
     warnings: Sequence[str] = ()
+    passwords: Mapping[str, Secret] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
+    again: bool = False  # it was done by an earlier call with the same key
 
     @property
     def rejected(self) -> list[Row]:
@@ -60,9 +58,9 @@ class ImportResult:
 # ---- importing -----------------------------------------------------------------------------
 
 
-def plan_import(app: Postroom, actor: Actor, data: bytes, encoding: Encoding | None = None) -> ImportResult:
+def plan_import(app: Postroom, actor: Actor, data: bytes, reading: Reading = Reading()) -> ImportResult:
     """A dry run: what would be created, and what refused and why. Raises: InvalidInput, AccessDenied."""
-    return _import(app, actor, data, encoding, dry_run=True)
+    return _import(app, actor, data, reading, dry_run=True)
 
 
 def import_csv(
@@ -71,7 +69,7 @@ def import_csv(
     data: bytes,
     progress: Progress = lambda done, of: None,
     *,
-    encoding: Encoding | None = None,
+    reading: Reading = Reading(),
     idempotency_key: str | None = None,
 ) -> ImportResult:
     """Create the mailboxes of all good rows, a thousand to a transaction (with an idempotency key: all), with one push.
@@ -79,24 +77,48 @@ def import_csv(
     A row whose mailbox exists already is refused as DUPLICATE_MAILBOX, even if it asks for just what is there.
     `progress(done, of)` counts hashed passwords, which is where the time goes. Raises: InvalidInput, AccessDenied.
     """
-    return _import(app, actor, data, encoding, progress=progress, idempotency_key=idempotency_key)
+    return _import(app, actor, data, reading, progress=progress, idempotency_key=idempotency_key)
 
 
-def _import(app: Postroom, actor: Actor, data: bytes, encoding: Encoding | None, **how: Any) -> ImportResult:
-    return import_sheet(app, actor, read_rows(data, app.services.policy.now().passwords, encoding), **how)
+def _import(app: Postroom, actor: Actor, data: bytes, reading: Reading, **how: Any) -> ImportResult:
+    sheet = read_rows(data, app.services.policy.now().passwords, reading)
+    result = import_sheet(app, actor, sheet, new_passwords(app, sheet), **how)
+    return replace(result, passwords={}) if result.again else result  # those of the earlier call are known to nobody
 
 
-def import_sheet(app: Postroom, actor: Actor, sheet: Sheet, **how: Any) -> ImportResult:
-    """The good rows of a sheet that was read; `how` is for `services.bulk.create`."""
-    bulk = app.services.bulk.create(actor, sheet.news, foreign=_foreign(app, actor), **how)
+def new_passwords(app: Postroom, sheet: Sheet) -> dict[int, Secret]:
+    """One for each row that has none, by the number of the row."""
+    rules = app.services.policy.now().passwords
+    both = zip(sheet.rows, sheet.news, strict=True)
+    return {row.number: generate_password(rules) for row, new in both if not (new.password or new.password_hash)}
+
+
+def import_sheet(
+    app: Postroom, actor: Actor, sheet: Sheet, passwords: Mapping[int, Secret] = {}, **how: Any
+) -> ImportResult:
+    """The good rows of a sheet that was read, with new passwords for those; `how` is for `services.bulk.create`."""
+    news = [
+        replace(new, password=passwords[row.number]) if row.number in passwords else new
+        for row, new in zip(sheet.rows, sheet.news, strict=True)
+    ]
+    bulk = app.services.bulk.create(actor, news, foreign=_foreign(app, actor), **how)
     refused = {item.index for item in bulk.errors}
     errors = [
         *sheet.errors,
-        *(RowError(sheet.rows[e.index], _column(e.error), e.error.code, e.error.message) for e in bulk.errors),
+        *(_row_error(sheet, item) for item in bulk.errors),
     ]
-    accepted = [new for index, new in enumerate(sheet.news) if index not in refused]
-    warnings = app.queries.mailboxes_warnings(actor, [new.address for new in accepted])
-    return ImportResult(sheet.columns, accepted, bulk.done, sorted(errors, key=lambda error: error.number), warnings)
+    good = [index for index in range(len(news)) if index not in refused]
+    made = {} if how.get("dry_run") else {index: passwords.get(sheet.rows[index].number) for index in good}
+    return ImportResult(
+        sheet.columns,
+        [news[index] for index in good],
+        bulk.done,
+        sorted(errors, key=lambda error: error.number),
+        app.queries.mailboxes_warnings(actor, [news[index].address for index in good]),
+        {news[index].address: password for index, password in made.items() if password},
+        sheet.left_out,
+        bulk.again,
+    )
 
 
 def _foreign(app: Postroom, actor: Actor) -> Foreign:
@@ -113,6 +135,11 @@ def _foreign(app: Postroom, actor: Actor) -> Foreign:
     return reason
 
 
+def _row_error(sheet: Sheet, item: ItemError) -> RowError:
+    column = sheet.called(_column(item.error))
+    return RowError(sheet.rows[item.index], column, item.error.code, item.error.message)
+
+
 def _column(error: ProvisionError) -> str:
     """The column that a refusal is about."""
     if error.code in ("WEAK_PASSWORD", "PASSWORD_NEEDED"):
@@ -123,7 +150,7 @@ def _column(error: ProvisionError) -> str:
 def rejected_csv(result: ImportResult) -> str:
     """The refused rows as they were, with an `error` column in front: to be corrected and fed again.
 
-    Holds the passwords of those rows; keep it where only its owner reads it (`write_rejected`).
+    Holds the passwords of those rows; keep it where only its owner reads it (`write_secret`).
     """
     reasons: dict[int, list[str]] = {}
     for error in result.errors:
@@ -134,26 +161,22 @@ def rejected_csv(result: ImportResult) -> str:
     writer = csv.writer(out)
     writer.writerow([ERROR, *result.columns])
     for row in result.rejected:
-        writer.writerow([guard(" ".join(reasons[row.number])), *_as_it_was(row, result.columns)])
+        writer.writerow([guard(" ".join(reasons[row.number])), *row.raw])
     return out.getvalue()
 
 
-def _as_it_was(row: Row, columns: Sequence[str]) -> Iterator[str]:
-    """Its cells, guarded. Where fields are too many or too few nobody knows which is the password: left as they are."""
-    if len(row.raw) != len(columns):
-        yield from row.raw
-        return
-    for name, cell in zip(columns, row.raw, strict=True):
-        yield cell if name in SECRET_COLUMNS else guard(unguard(cell))
+def passwords_csv(passwords: Mapping[str, Secret]) -> str:
+    """Who gets which new password."""
+    return "".join(csv_lines(NEW_PASSWORDS, [{"email": a, "password": p.reveal()} for a, p in passwords.items()]))
 
 
-def write_rejected(path: Path, result: ImportResult) -> None:
-    """`rejected_csv` into a file that only its owner may read; an older one is replaced."""
+def write_secret(path: Path, text: str) -> None:
+    """Into a file that only its owner may read; an older one is replaced."""
     path.unlink(missing_ok=True)
     with os.fdopen(
         os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", newline=""
     ) as file:
-        file.write(rejected_csv(result))
+        file.write(text)
 
 
 # ---- exporting -----------------------------------------------------------------------------
@@ -170,6 +193,9 @@ LOG = [
     *map(Column, ("started_at", "operator", "ip", "operation", "resource_type", "resource_name", "status")),
     *map(Column, ("command", "exit_code", "error", "duration_ms", "uid")),
 ]
+
+
+NEW_PASSWORDS = (Column("email"), Column("password"))
 
 
 def export_csv(

@@ -6,10 +6,8 @@ Cells are text: nothing is guessed, so `NA`, `null` and `007` stay what they are
 import csv
 import io
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import StrEnum
 from functools import partial
 from itertools import islice
@@ -20,26 +18,30 @@ from provision.core.errors import InvalidInput, ProvisionError
 from provision.core.passwords import PasswordRules, check_hash, check_password
 from provision.core.secret import Secret
 from provision.core.texts import N_
-from provision.services.checks import check_display_name, check_quota
+from provision.services.checks import check_display_name
 from provision.services.new_mailbox import NewMailbox
+from provision.transfer import cells as meaning
+from provision.transfer.cells import guard, unguard
+from provision.transfer.mapping import (
+    COLUMNS,
+    INSTEAD,
+    SECRET_COLUMNS,
+    as_ours,
+    is_ours,
+    recognise,
+    said,
+    without_header,
+)
 
 MAX_BYTES = 20 << 20
 MAX_ROWS = 50_000
-COLUMNS = ("email", "password", "password_hash", "display_name", "quota_mb", "aliases", "enabled")
 ERROR = "error"  # the column that a file of rejected rows has more; ignored when it is fed again
-SECRET_COLUMNS = frozenset({"password", "password_hash"})
-SHOWN_COLUMNS = frozenset({"email", "display_name", "aliases"})  # by which a person tells what a file is in
-REST = "\0rest"  # no column can be called so: NUL is refused before
-MB = 1 << 20
-FORMULA = re.compile(r"'*[=+\-@\t\r]")
-YES = re.compile("|true|yes|y|on|1|enabled|active|wahr|ja|aktiv|vrai|oui|actif|はい|真|有効|是|启用")
-NO = re.compile("false|no|n|off|0|disabled|suspended|falsch|nein|inaktiv|faux|non|inactif|いいえ|偽|無効|否|假|禁用")
+TELLING = ("email", "display_name", "first_name", "last_name")  # by which a person sees what a file is in
+LOOKED_AT = 5  # rows
+VERSION = r"version:v1\.0[,;]*"  # so begin the files of Microsoft Entra
 BREAK = re.compile(r"\r\n|\r|\n")
 EMPTY = r"(?:[ \t,;]*(?:\r\n|\r|\n))*"
-BEFORE_HEADER = re.compile(rf'{EMPTY}(?:"?sep=([,;\t|])"?[ \t,;]*(?:\r\n|\r|\n))?{EMPTY}', re.IGNORECASE)
-GROUPS = re.compile(r"(?<=[0-9])[ \u00a0\u202f'’](?=[0-9]{3}(?![0-9]))")  # nothing else is meant by these in a number
-TWO_READINGS = re.compile(r"[1-9][0-9]{0,2}[.,][0-9]{3}")
-NUMBER = r"[0-9]{{1,10}}(\{0}[0-9]{{1,20}})?|[1-9][0-9]{{0,2}}(\{1}[0-9]{{3}}){{1,3}}(\{0}[0-9]{{1,20}})?"
+BEFORE_HEADER = re.compile(rf'{EMPTY}(?:(?:"?sep=([,;\t|])"?|{VERSION})[ \t,;]*(?:\r\n|\r|\n))?{EMPTY}', re.IGNORECASE)
 Parser = tuple[str, Callable[[str], Any]]  # what it is of NewMailbox, and how a cell becomes that
 
 
@@ -49,6 +51,27 @@ class Encoding(StrEnum):
     CP1252 = "cp1252"
     SHIFT_JIS = "shift_jis"
     GB18030 = "gb18030"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a file is to be read. `columns`: the headings of its columns; None: they are recognised, or are ours.
+
+    `passwords`: rows may be without, since each such row gets a new one.
+    """
+
+    encoding: Encoding | None = None
+    columns: Mapping[str, str] | None = None
+    passwords: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A file at a glance: its headings, its first rows, and what was recognised."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...] = field(repr=False)
+    columns: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,34 +102,65 @@ class RowError:
 
 @dataclass(slots=True)
 class Sheet:
-    """A file that was read: `news[i]` is asked for by `rows[i]`; rows that cannot be used are in `errors`."""
+    """A file that was read: `news[i]` is asked for by `rows[i]`; rows that cannot be used are in `errors`.
+
+    `columns` are its headings; `mapping` says which of them is what, `left_out` which are not used.
+    """
 
     columns: tuple[str, ...]
+    mapping: Mapping[str, str] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     news: list[NewMailbox] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
 
+    @property
+    def left_out(self) -> list[str]:
+        used = set(self.mapping.values())
+        return [heading for heading in self.columns if heading not in used]
 
-def read_rows(data: bytes, rules: PasswordRules | None, encoding: Encoding | None = None) -> Sheet:
+    def called(self, column: str) -> str:
+        """What the file calls a column of ours."""
+        return self.mapping.get(column) or self.mapping.get(INSTEAD.get(column, ""), column)
+
+
+def read_rows(data: bytes, rules: PasswordRules | None, how: Reading = Reading()) -> Sheet:
     """Read a file. What is wrong with a row is in `errors`; what is wrong with the whole file raises InvalidInput.
 
     Without `rules` what comes of it depends on the file alone; its passwords are then checked where they are used.
     """
-    text, delimiter, skipped = _from_header(decode(data, encoding))
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, restkey=REST, restval=None, delimiter=delimiter)
+    reader, header, skipped = _open(decode(data, how.encoding))
+    columns = _columns(header, how)
+    names = {heading: name for name, heading in columns.items()}
+    fields = [ERROR if heading.lower() == ERROR else names.get(heading, "") for heading in header]
+    sheet = Sheet(tuple(h for h in header if h.lower() != ERROR), columns)
+    parsers, count = _parsers(rules), 0
     try:
-        columns = _columns(reader.fieldnames or [])
-        reader.fieldnames = columns
-        parsers = _parsers(rules)
-        sheet = Sheet(tuple(name for name in columns if name != ERROR))
-        for count, cells in enumerate(reader):
-            if count == MAX_ROWS:
+        for cells in reader:
+            count += bool(cells)
+            if count > MAX_ROWS:
                 raise _unreadable(f"The file has more than {MAX_ROWS:,} rows; split it.")
-            _read_row(sheet, columns, cells, skipped + reader.line_num, parsers)
+            if any(cell.strip() for cell in cells):  # else an empty line of a spreadsheet
+                breaks = sum(len(BREAK.findall(cell)) for cell in cells)
+                row = _row(skipped + reader.line_num - breaks, fields, cells)
+                _read_row(sheet, row, len(fields), len(cells), parsers, how)
     except csv.Error as error:
-        near = skipped + reader.line_num
-        raise _unreadable(f"Near row {near} the quotes do not add up ({error}). Nothing was read.") from None
+        raise _broken(skipped + reader.line_num, error) from None
     return sheet
+
+
+def reading_of(data: bytes, encoding: Encoding | None, pairs: Sequence[str], *, passwords: bool = False) -> Reading:
+    """As programs say it: `pairs` such as `email=Mail` go before what is recognised. Raises: InvalidInput."""
+    columns = {**look(data, encoding).columns, **said(pairs)} if pairs else None
+    return Reading(encoding, columns, passwords)
+
+
+def look(data: bytes, encoding: Encoding | None = None) -> Look:
+    """Raises: InvalidInput."""
+    reader, header, skipped = _open(decode(data, encoding))
+    try:
+        return Look(tuple(header), tuple(map(tuple, islice(filter(None, reader), LOOKED_AT))), recognise(header))
+    except csv.Error as error:
+        raise _broken(skipped + reader.line_num, error) from None
 
 
 def decode(data: bytes, encoding: Encoding | None = None) -> str:
@@ -161,79 +215,94 @@ def readings(data: bytes) -> dict[Encoding, str]:
 def _first_words(data: bytes, encoding: Encoding) -> str:
     """Up to five cells that are not ASCII; empty where the file cannot be in this encoding."""
     try:
-        text, delimiter, _ = _from_header(data.decode(encoding))
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        header = [name.strip().lower() for name in next(rows)]
-        shown = [n for n, name in enumerate(header) if name in SHOWN_COLUMNS]
-        cells = (row[n] for row in rows for n in shown if n < len(row) and not row[n].isascii())
-        words = ", ".join(islice(cells, 5)) or "…"
-    except (UnicodeDecodeError, csv.Error, StopIteration):
+        reader, header, _ = _open(data.decode(encoding))
+        known = recognise(header)
+        shown = [header.index(known[name]) for name in TELLING if name in known]
+        cells = [*header, *(row[n] for row in islice(reader, MAX_ROWS) for n in shown if n < len(row))]
+    except (UnicodeDecodeError, csv.Error, InvalidInput):
         return ""
-    return words if "\0" not in text and words.isprintable() else ""
+    words = ", ".join(islice((cell for cell in cells if not cell.isascii()), LOOKED_AT)) or "…"
+    return words if words.isprintable() else ""
 
 
-def _from_header(text: str) -> tuple[str, str, int]:
-    """The text from its header on, what divides its columns, and the number of lines before it.
+def _open(text: str) -> tuple[Any, list[str], int]:
+    """The rows below the header, its headings, and how many lines stand before what the reader counts.
 
-    Spreadsheets in some languages write `;` or tabs: a line `sep=;` says so, or the header.
+    Spreadsheets in some languages write `;` or tabs: a line `sep=;` says so, or the header. Raises: InvalidInput.
     """
     before = BEFORE_HEADER.match(text)
     skipped = before[0] if before else ""
     rest = text[len(skipped) :]
     header = BREAK.split(rest, maxsplit=1)[0]
-    said = before[1] if before else None
-    return rest, said or next((mark for mark in ",;\t" if mark in header), ","), len(BREAK.findall(skipped))
+    mark = (before[1] if before else None) or next((mark for mark in ",;\t" if mark in header), ",")
+    try:
+        first = next(csv.reader(io.StringIO(rest, newline=""), strict=True, delimiter=mark), [])
+    except csv.Error as error:
+        raise _broken(len(BREAK.findall(skipped)) + 1, error) from None
+    reader = csv.reader(io.StringIO(rest, newline=""), strict=True, delimiter=mark)
+    if names := without_header(first):
+        return reader, list(names), len(BREAK.findall(skipped))
+    next(reader, None)
+    return reader, [name.strip() for name in first], len(BREAK.findall(skipped))
 
 
-def _columns(header: Sequence[str]) -> list[str]:
-    names = [name.strip().lower() for name in header]
-    if not names:
+def _columns(header: Sequence[str], how: Reading) -> dict[str, str]:
+    """The heading of each column that is used. Raises: InvalidInput."""
+    if not header:
         raise _unreadable(f"The file is empty; its first row should be: {', '.join(COLUMNS)}.")
-    unknown = [name or "(without a name)" for name in names if name not in (*COLUMNS, ERROR)]
-    if unknown:
+    found = recognise(header) if how.columns is None else {n: heading for n, heading in how.columns.items() if heading}
+    known = {*found.values(), *(heading for heading in header if heading.lower() == ERROR)}
+    unknown = [heading or "(without a name)" for heading in header if heading not in known]
+    if unknown and how.columns is None and (is_ours(header) or "email" not in found):
         raise _unreadable(f"The column {', '.join(unknown)} is not known; there are: {', '.join(COLUMNS)}.")
-    twice = sorted({name for name in names if names.count(name) > 1})
+    absent = [heading for heading in found.values() if heading not in header]
+    if absent:
+        raise _unreadable(f"The file has no column {', '.join(absent)}.")
+    twice = sorted({heading for heading in known if header.count(heading) + list(found.values()).count(heading) > 2})
     if twice:
         raise _unreadable(f"The column {', '.join(twice)} is there twice.")
-    if "email" not in names or SECRET_COLUMNS.isdisjoint(names):
+    if "email" not in found or (SECRET_COLUMNS.isdisjoint(found) and not how.passwords):
         raise _unreadable("The columns email and password (or password_hash) are needed.")
-    return names
+    return found
 
 
-def _read_row(
-    sheet: Sheet, columns: Sequence[str], cells: Mapping[str, Any], last_line: int, parsers: Mapping[str, Parser]
-) -> None:
-    rest = cells.get(REST, [])
-    fields = [cells[name] for name in columns if cells[name] is not None]
-    if not any(cell.strip() for cell in (*fields, *rest)):
-        return  # an empty line of a spreadsheet
-    breaks = sum(len(BREAK.findall(cell)) for cell in (*fields, *rest))
-    named = {name: cells[name] for name in columns if name != ERROR and cells[name] is not None}
-    raw = (*named.values(), *rest)
-    row = Row(last_line - breaks, named, raw)
-    if len(fields) + len(rest) != len(columns):
-        message = N_(f"it has {len(fields) + len(rest)} fields, the header {len(columns)}; is a quote missing?")
+def _row(number: int, fields: Sequence[str], cells: Sequence[str]) -> Row:
+    """Where fields are too many or too few nobody knows which is the password: they stay as they are."""
+    if len(cells) != len(fields):
+        return Row(number, {}, tuple(cells[fields.index(ERROR) + 1 :] if fields[:1] == [ERROR] else cells))
+    both = [(name, cell) for name, cell in zip(fields, cells, strict=True) if name != ERROR]
+    raw = tuple(cell if name in SECRET_COLUMNS else guard(unguard(cell)) for name, cell in both)
+    return Row(number, {name: cell for name, cell in both if name}, raw)
+
+
+def _read_row(sheet: Sheet, row: Row, wanted: int, there: int, parsers: Mapping[str, Parser], how: Reading) -> None:
+    if there != wanted:
+        message = N_(f"it has {there} fields, the header {wanted}; is a quote missing?")
         sheet.errors.append(RowError(row, "", "FIELD_COUNT", message))
         return
-    new = _new_mailbox(row, parsers, sheet.errors)
+    new = _new_mailbox(row, parsers, how, sheet)
     if new:
         sheet.rows.append(row)
         sheet.news.append(new)
 
 
-def _new_mailbox(row: Row, parsers: Mapping[str, Parser], errors: list[RowError]) -> NewMailbox | None:
+def _new_mailbox(row: Row, parsers: Mapping[str, Parser], how: Reading, sheet: Sheet) -> NewMailbox | None:
     """What the row asks for; each cell that is wrong becomes an error."""
     found: dict[str, Any] = {}
     wrong = False
+    cells = as_ours({n: c if n in SECRET_COLUMNS else unguard(c.strip(" ")) for n, c in row.cells.items()})
+    if how.passwords and not cells["password"].strip("*"):
+        cells["password"] = ""  # Google writes asterisks where the password is not told
     for column, (name, parse) in parsers.items():
-        cell = row.cells.get(column, "")
         try:
-            found[name] = parse(cell if column in SECRET_COLUMNS else unguard(cell.strip(" ")))
+            found[name] = parse(cells[column])
         except ProvisionError as error:
-            errors.append(RowError(row, column, error.code, error.message))
+            sheet.errors.append(RowError(row, sheet.called(column), error.code, error.message))
             wrong = True
-    if not wrong and (found["password"] is None) == (found["password_hash"] is None):
-        errors.append(RowError(row, "password", "PASSWORD_NEEDED", N_("Give a password or a password_hash, not both.")))
+    given = 0 if wrong else sum(found[name] is not None for name in ("password", "password_hash"))
+    if not wrong and not (given == 1 or (given == 0 and how.passwords)):
+        message = N_("Give a password or a password_hash, not both.")
+        sheet.errors.append(RowError(row, sheet.called("password"), "PASSWORD_NEEDED", message))
         wrong = True
     return None if wrong else NewMailbox(**found)
 
@@ -244,63 +313,21 @@ def _password(rules: PasswordRules | None, cell: str) -> Secret | None:
     return check_password(Secret(cell), rules) if rules else Secret(cell)
 
 
-def _quota_bytes(cell: str) -> int | None:
-    if not cell:
-        return None
-    size = _number(cell) * MB
-    if size != int(size):
-        raise _no_quota()
-    return check_quota(int(size))
-
-
-def _number(cell: str) -> Decimal:
-    """As people write it: `1024`, `1.5`, `1,5`, `1.024,5`, `1 024`. Raises: InvalidInput, also for two readings."""
-    text = GROUPS.sub("", cell)
-    if TWO_READINGS.fullmatch(text):
-        whole, part = text[:-4] + text[-3:], f"{text}0"
-        raise InvalidInput(f"{cell} can be read in two ways; write {whole}, or {part}.", code="INVALID_QUOTA")
-    for decimal, thousands in (".,", ",."):
-        if re.fullmatch(NUMBER.format(decimal, thousands), text):
-            return Decimal(text.replace(thousands, "").replace(decimal, "."))
-    raise _no_quota()
-
-
-def _no_quota() -> InvalidInput:
-    return InvalidInput("A quota is a number of MB such as 500; 0 is none.", code="INVALID_QUOTA")
-
-
-def _enabled(cell: str) -> bool:
-    word = unicodedata.normalize("NFKC", cell).casefold()
-    if not (YES.fullmatch(word) or NO.fullmatch(word)):
-        raise InvalidInput("Write true or false.", code="INVALID_INPUT")
-    return YES.fullmatch(word) is not None
-
-
-def _aliases(cell: str) -> tuple[str, ...]:
-    parts = re.split(r"[;,\s，、；]+", cell)
-    return tuple(dict.fromkeys(addresses.normalise_alias(unguard(part)) for part in parts if part))
-
-
 def _parsers(rules: PasswordRules | None) -> dict[str, Parser]:
     return {
         "email": ("address", addresses.normalise),
         "password": ("password", partial(_password, rules)),
         "password_hash": ("password_hash", lambda cell: check_hash(cell.strip()) if cell.strip() else None),
         "display_name": ("display_name", check_display_name),
-        "quota_mb": ("quota_bytes", _quota_bytes),
-        "aliases": ("aliases", _aliases),
-        "enabled": ("enabled", _enabled),
+        "quota_mb": ("quota_bytes", meaning.quota_bytes),
+        "aliases": ("aliases", meaning.aliases),
+        "enabled": ("enabled", meaning.enabled),
     }
+
+
+def _broken(near: int, error: csv.Error) -> InvalidInput:
+    return _unreadable(f"Near row {near} the quotes do not add up ({error}). Nothing was read.")
 
 
 def _unreadable(message: str) -> InvalidInput:
     return InvalidInput(message, code="CSV_UNREADABLE")
-
-
-def guard(cell: str) -> str:
-    """A cell that no spreadsheet runs as a formula; `unguard` gives it back."""
-    return "'" + cell if FORMULA.match(cell) else cell
-
-
-def unguard(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell

@@ -6,9 +6,10 @@ chunks that were done give back what they made, so nothing is made twice.
 """
 
 import base64
+import json
 import zlib
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -32,12 +33,13 @@ from provision.storage.models import Domain, ImportJob, Operator, ScheduledTask,
 from provision.storage.tasks import LostLease, Step, cancel, record, schedule
 from provision.storage.trouble import DatabaseUnavailable
 from provision.telemetry import serverlog
-from provision.transfer.csv_io import ImportResult, import_sheet, rejected_csv
-from provision.transfer.csv_reader import Encoding, RowError, Sheet, decode, read_rows
+from provision.transfer.csv_io import ImportResult, import_sheet, new_passwords, passwords_csv, rejected_csv
+from provision.transfer.csv_reader import Reading, RowError, Sheet, decode, read_rows
 
 IMPORT, FORGET = "import", "import.forget"  # kinds of tasks
 CHUNK = 500  # another size would give other keys to the chunks of an import that is under way
-KEPT = timedelta(days=1)  # how long refused rows, with their passwords, can be fetched
+KEPT = timedelta(days=1)  # how long refused rows, with their passwords, and new passwords can be fetched
+REMEMBERED = 50  # imports of an operator, in which the columns of a file are looked up
 MAX_WAITING = 5  # of one operator
 
 
@@ -57,6 +59,7 @@ class ImportProgress:
     created_at: datetime
     finished_at: datetime | None
     has_rejected: bool
+    has_passwords: bool
 
     @property
     def open(self) -> bool:
@@ -67,20 +70,30 @@ class ImportProgress:
 
 
 def start_import(
-    app: Postroom, actor: Actor, data: bytes, *, encoding: Encoding | None = None, uid: UUID | None = None
+    app: Postroom, actor: Actor, data: bytes, reading: Reading = Reading(), *, uid: UUID | None = None
 ) -> UUID:
-    """Accept a file to import. The same `uid` again is the same job. Raises: InvalidInput, AccessDenied, Conflict."""
+    """Accept a file to import. The same `uid` again is the same job. Raises: InvalidInput, AccessDenied, Conflict.
+
+    How it is to be read is settled here, and new passwords are made: a job that is taken up again finds the same.
+    """
     with chain.denials(app.database, actor, Operation.MAILBOX_IMPORT):
         actor.require(Permission.MAILBOX_WRITE)
     if actor.operator_id is None:
         raise InvalidInput("An import in the background belongs to an operator; import the file directly.")
-    data = decode(data, encoding).encode()
-    sheet = read_rows(data, None)
+    data = decode(data, reading.encoding).encode()
+    sheet = read_rows(data, None, reading)
     rows = len(sheet.rows) + _refused(sheet.errors)
     if not rows:
         raise InvalidInput("The file has no rows below its header.", code="CSV_UNREADABLE")
     whose = {"operator_id": actor.operator_id, "operator": actor.name, "ip": actor.ip}
-    job = ImportJob(uid=uid or uuid7(), sealed_upload=_seal(app, data), **whose)
+    made = {number: secret.reveal() for number, secret in new_passwords(app, sheet).items()}
+    job = ImportJob(
+        uid=uid or uuid7(),
+        sealed_upload=_seal(app, data),
+        sealed_passwords=_seal(app, json.dumps(made).encode()) if made else None,
+        reading={"columns": dict(sheet.mapping), "passwords": reading.passwords, "header": list(sheet.columns)},
+        **whose,
+    )
     try:
         with app.database.write() as session:
             if uid and session.scalar(select(ImportJob.id).where(ImportJob.uid == uid, _own(actor))):
@@ -136,6 +149,27 @@ def dismiss_import(app: Postroom, actor: Actor, uid: UUID) -> None:
             _change(session, uid, dismissed=True)
 
 
+def remembered(app: Postroom, actor: Actor, header: Sequence[str]) -> dict[str, str] | None:
+    """What the columns were in the actor's last import of a file with this header."""
+    own = (ImportJob.operator_id == actor.operator_id, ImportJob.operator == actor.name, ImportJob.reading.is_not(None))
+    statement = select(ImportJob.reading).where(*own).order_by(ImportJob.id.desc()).limit(REMEMBERED)
+    with app.database.read() as session:
+        known = (reading for reading in session.scalars(statement) if reading)
+        return next((reading["columns"] for reading in known if reading["header"] == list(header)), None)
+
+
+def made_passwords(app: Postroom, actor: Actor, uid: UUID) -> str:
+    """The new passwords as CSV, this once: then they are erased. Raises: NotFound."""
+    with app.database.write() as session:
+        found = _look(session, actor, uid)
+        sealed = session.scalar(select(ImportJob.sealed_passwords).where(ImportJob.uid == uid))
+        if not found.has_passwords or sealed is None:
+            raise NotFound("The new passwords of this import are not kept any more.", code="IMPORT_NOT_FOUND")
+        _change(session, uid, sealed_passwords=None)
+        chain.record_done(session, actor, Operation.MAILBOX_IMPORT_PASSWORDS, [Subject("import", uid)], {})
+    return _unseal(app, sealed).decode()
+
+
 def rejected_rows(app: Postroom, actor: Actor, uid: UUID) -> str:
     """The refused rows as CSV, with their passwords; for a day. Raises: NotFound."""
     with app.database.write() as session:
@@ -159,7 +193,9 @@ def _look(session: Session, actor: Actor, uid: UUID) -> ImportProgress:
 def _progress() -> Select[Any]:
     job, task = ImportJob, ScheduledTask
     kept = and_(job.sealed_rejected.is_not(None), task.finished_at > utc_now() - KEPT)
-    its_own = (job.uid, job.operator, job.created, job.refused, job.created_at, kept.label("has_rejected"))
+    secret = and_(job.sealed_passwords.is_not(None), task.finished_at > utc_now() - KEPT)
+    flags = (kept.label("has_rejected"), secret.label("has_passwords"))
+    its_own = (job.uid, job.operator, job.created, job.refused, job.created_at, *flags)
     how_far = (task.status, task.total, task.done, task.cancel_requested.label("cancelling"), task.error)
     return _joined(*its_own, *how_far, task.finished_at)
 
@@ -185,6 +221,7 @@ class Tally:
     errors: list[RowError]
     done: int
     created: int = 0
+    passwords: dict[str, Secret] = field(default_factory=dict)
 
 
 def run_import(app: Postroom, task: ScheduledTask) -> Step:
@@ -194,15 +231,17 @@ def run_import(app: Postroom, task: ScheduledTask) -> Step:
     """
     with app.database.read() as session:
         job = session.scalars(select(ImportJob).where(ImportJob.uid == task.subject)).one()
-    sheet = read_rows(_unseal(app, job.sealed_upload or ""), None)
+    sheet = read_rows(_unseal(app, job.sealed_upload or ""), None, _reading(job))
+    made = json.loads(_unseal(app, job.sealed_passwords)) if job.sealed_passwords else {}
+    passwords = {int(number): Secret(text) for number, text in made.items()}
     tally, failure = Tally(list(sheet.errors), _refused(sheet.errors)), None
     for start in range(0, len(sheet.news), CHUNK):
         if task.cancel_requested:
             break
         rows = slice(start, start + CHUNK)
-        part = Sheet(sheet.columns, sheet.rows[rows], sheet.news[rows])
+        part = Sheet(sheet.columns, sheet.mapping, sheet.rows[rows], sheet.news[rows])
         try:
-            _import_chunk(app, job, task, part, f"import-{job.uid}-{start}", tally)
+            _import_chunk(app, job, task, part, passwords, f"import-{job.uid}-{start}", tally)
         except (DatabaseUnavailable, LostLease):
             raise  # taken up again later, or by another process already
         except Exception as error:
@@ -214,10 +253,26 @@ def run_import(app: Postroom, task: ScheduledTask) -> Step:
     ended = TaskStatus.FAILED if failure else TaskStatus.CANCELLED if task.cancel_requested else TaskStatus.DONE
     result = ImportResult(sheet.columns, [], [], sorted(tally.errors, key=lambda error: error.number))
     rejected = _seal(app, rejected_csv(result).encode()) if tally.errors else None
-    return Step(ended, tally.done, error=failure, write=partial(_end, job, tally, rejected))
+    secret = _seal(app, passwords_csv(tally.passwords).encode()) if tally.passwords else None
+    kept = {"sealed_rejected": rejected, "sealed_passwords": secret}
+    return Step(ended, tally.done, error=failure, write=partial(_end, job, tally, kept))
 
 
-def _import_chunk(app: Postroom, job: ImportJob, task: ScheduledTask, part: Sheet, key: str, tally: Tally) -> None:
+def _reading(job: ImportJob) -> Reading:
+    """As it was settled when the file was accepted; nothing is said of files from before there was a choice."""
+    settled = job.reading or {}
+    return Reading(columns=settled.get("columns"), passwords=settled.get("passwords", False))
+
+
+def _import_chunk(
+    app: Postroom,
+    job: ImportJob,
+    task: ScheduledTask,
+    part: Sheet,
+    passwords: Mapping[int, Secret],
+    key: str,
+    tally: Tally,
+) -> None:
     """One transaction, in which it is also written how far that is, if there is anything to make in it."""
     written = False
 
@@ -231,17 +286,18 @@ def _import_chunk(app: Postroom, job: ImportJob, task: ScheduledTask, part: Shee
     actor = _actor(app, job)
     how = {"push": False, "idempotency_key": key, "also": lambda session, bulk: write(session, bulk.done)}
     try:
-        result = import_sheet(app, actor, part, **how)
+        result = import_sheet(app, actor, part, passwords, **how)
     except Conflict as conflict:
         if conflict.code != "DUPLICATE":
             raise
-        result = import_sheet(app, actor, part, **how)  # another one made the same address at this moment
+        result = import_sheet(app, actor, part, passwords, **how)  # another one made the same address at this moment
     if not written:
         with app.database.write() as session:
             write(session, result.created)
     tally.done += len(part.news)
     tally.created += len(result.created)
     tally.errors += result.errors
+    tally.passwords |= result.passwords
 
 
 def _actor(app: Postroom, job: ImportJob) -> Actor:
@@ -254,20 +310,24 @@ def _actor(app: Postroom, job: ImportJob) -> Actor:
         return actor_of(operator, job.ip)
 
 
-def _end(job: ImportJob, tally: Tally, rejected: str | None, session: Session) -> None:
-    """The upload is erased with this, the refused rows when their day is over."""
+def _end(job: ImportJob, tally: Tally, kept: Mapping[str, str | None], session: Session) -> None:
+    """The upload is erased with this, refused rows and new passwords when their day is over."""
     counts = {"created": tally.created, "refused": _refused(tally.errors)}
-    _change(session, job.uid, sealed_upload=None, sealed_rejected=rejected, **counts)
-    if rejected:
+    _change(session, job.uid, sealed_upload=None, **kept, **counts)
+    if any(kept.values()):
         schedule(session, FORGET, job.uid, due_at=utc_now() + KEPT)
 
 
 def erase_upload(session: Session, uid: UUID) -> None:
-    _change(session, uid, sealed_upload=None)
+    _change(session, uid, sealed_upload=None, sealed_passwords=None)
 
 
 def forget_rejected(app: Postroom, task: ScheduledTask) -> Step:
-    return Step(TaskStatus.DONE, write=lambda session: _change(session, task.subject, sealed_rejected=None))
+    return Step(TaskStatus.DONE, write=lambda session: _forget(session, task.subject))
+
+
+def _forget(session: Session, uid: UUID) -> None:
+    _change(session, uid, sealed_rejected=None, sealed_passwords=None)
 
 
 def _change(session: Session, uid: UUID, **values: object) -> None:

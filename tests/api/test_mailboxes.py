@@ -278,6 +278,19 @@ def test_csv_in_and_out(api: Api, com_token: str) -> None:
     assert api("GET", "/mailboxes/export?excel=true", token=com_token).content == b"\xef\xbb\xbf" + out.content
 
 
+def test_the_columns_of_a_csv_are_said_and_new_passwords_told(api: Api) -> None:
+    how: dict[str, Any] = {"content": "Mail,Phone\nanna@example.com,1\n", "headers": {"content-type": "text/csv"}}
+    api.refused("POST", "/mailboxes/import", 400, "CSV_UNREADABLE", **how)
+    api.refused("POST", "/mailboxes/import?newPasswords=true&map=colour%3DMail", 400, "INVALID_INPUT", **how)
+    path = "/mailboxes/import?newPasswords=true&map=email%3DMail&map=display_name%3DPhone"
+    assert api.ok("POST", f"{path}&dryRun=true", **how)["passwords"] == []
+    response = api("POST", path, **how)
+    (made,) = response.json()["passwords"]
+    assert (made["email"], response.headers["cache-control"]) == ("anna@example.com", "no-store")
+    assert (len(made["password"]) >= 8, response.json()["leftOut"]) == (True, [])
+    assert api.ok("GET", "/mailboxes")["items"][0]["displayName"] == "1"
+
+
 def test_a_csv_in_another_encoding_is_asked_for_it(api: Api) -> None:
     file, csv = f"email,password,display_name\nanna@example.com,{PASSWORD},Jürgen\n", {"content-type": "text/csv"}
     how: dict[str, Any] = {"content": file.encode("cp1252"), "headers": csv}

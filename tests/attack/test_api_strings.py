@@ -11,7 +11,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.app import create_api, document
-from provision.transfer.csv_reader import COLUMNS, unguard
+from provision.transfer.cells import unguard
+from provision.transfer.mapping import COLUMNS
 from tests.api.conftest import BASE, Api, client
 from tests.attack.naughty import ALL, hard
 from tests.conftest import HASH, World

@@ -37,9 +37,9 @@ PLACES = [
 ]
 ROUTES = [
     "/", "/mailboxes", "/health", "/metrics", "/auth/session", "/auth/logout", "/export/mailboxes.csv",
-    "/export/logs.csv", "/export/import-rejected.csv", "/export/mailboxes-template.csv", "/api/provision/health",
-    "/api/provision/docs", "/api/provision/openapi.json", "/api/provision/mailboxes", "/_stcore/health",
-    "/_stcore/host-config", "/app/static/icon.png", "/nowhere",
+    "/export/logs.csv", "/export/import-rejected.csv", "/export/import-passwords.csv", "/export/mailboxes-template.csv",
+    "/api/provision/health", "/api/provision/docs", "/api/provision/openapi.json", "/api/provision/mailboxes",
+    "/_stcore/health", "/_stcore/host-config", "/app/static/icon.png", "/nowhere",
 ]  # fmt: skip
 SECRETS = (b"root:x:", b"[theme", b"import streamlit", b"BEGIN", b"def ")
 
@@ -116,7 +116,12 @@ def test_naughty_filters_of_an_export(site: Site, cookie: dict[str, str]) -> Non
     from urllib.parse import quote
 
     for text in hard(40):
-        for route in ("/export/mailboxes.csv", "/export/logs.csv", "/export/import-rejected.csv"):
+        for route in (
+            "/export/mailboxes.csv",
+            "/export/logs.csv",
+            "/export/import-rejected.csv",
+            "/export/import-passwords.csv",
+        ):
             for name in ("search", "domain", "status", "since", "used_percent_from", "import", "operator"):
                 status, _, body = ask(site, "GET", f"{route}?{name}={quote(text[:500], safe='')}", cookie)
                 assert status in (200, 400, 404), (route, name, text, body[:200])

@@ -304,6 +304,21 @@ def test_an_export_goes_to_a_file_or_to_stdout(cli: Cli) -> None:
     assert target.read_bytes()[:3] == b"\xef\xbb\xbf"
 
 
+def test_the_columns_of_others_and_new_passwords(cli: Cli) -> None:
+    data, made = "Personal;Mail;Bezeichnung\n7;anna@example.com;Anna\n", cli.folder / "made.csv"
+    assert "password" in cli("csv", "import", "-", stdin=data).err
+    how = ("csv", "import", "-", "--map", "display_name=Bezeichnung", "--new-passwords", str(made))
+    assert "Left out: Personal" in cli.ok(*how, "--dry-run", stdin=data).out
+    assert not made.exists()
+    done = cli.ok(*how, stdin=data)
+    assert "1 new passwords are in" in done.out
+    assert stat.S_IMODE(made.stat().st_mode) == 0o600
+    address, password = made.read_text().splitlines()[1].split(",")
+    assert (address, password in done.out) == ("anna@example.com", False)
+    assert cli.ok("csv", "export").out.splitlines()[1].startswith("anna@example.com,Anna,")
+    assert "no column=heading" in cli("csv", "import", "-", "--map", "Mail", stdin=data).err
+
+
 def test_a_file_in_another_encoding_is_asked_for_it(cli: Cli) -> None:
     data = "email,password,display_name\nanna@example.com,Correct-Horse-1,Jürgen\n".encode("cp1252")
     assert "cp1252" in cli("csv", "import", "-", stdin=data).err

@@ -1,5 +1,6 @@
 """Imports in the background: they survive a kill, never double, obey a cancel, keep no password longer than needed."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -17,20 +18,23 @@ from sqlalchemy import Connection, event, func, select, update
 
 from provision.core.access import Actor, Role
 from provision.core.errors import AccessDenied, Conflict, InvalidInput, NotFound
+from provision.core.passwords import verify_password
 from provision.core.secret import Secret
 from provision.identity.sign_in import actor_of
 from provision.jobs.scheduled_tasks import KINDS, run_next_task
 from provision.storage.models import ImportJob, Mailbox, ProvisionLog, ScheduledTask, TaskStatus, utc_now
 from provision.storage.tasks import LEASE
 from provision.transfer import import_jobs as imports
-from provision.transfer.csv_reader import Encoding
+from provision.transfer.csv_reader import Encoding, Reading
 from provision.transfer.import_jobs import (
     KEPT,
     cancel_import,
     dismiss_import,
     import_job,
     import_jobs,
+    made_passwords,
     rejected_rows,
+    remembered,
     start_import,
 )
 from tests.batches import note_batches
@@ -166,7 +170,7 @@ def test_a_file_in_another_encoding_is_imported_as_it_was_looked_at(world: World
     data = table("a@example.com").replace(b"Somebody", "山田".encode("cp932"))
     with pytest.raises(InvalidInput, match="Say which"):
         start_import(world.app, admin, data)
-    start_import(world.app, admin, data, encoding=Encoding.SHIFT_JIS)
+    start_import(world.app, admin, data, Reading(Encoding.SHIFT_JIS))
     run(world)
     assert world.app.queries.mailbox_by_address(admin, "a@example.com").display_name == "山田"
 
@@ -321,6 +325,72 @@ def test_a_job_that_never_ends_is_given_up(world: World, admin: Actor) -> None:
     job = import_job(world.app, admin, uid)
     assert (job.status, job.error) == (TaskStatus.FAILED, "It was begun 5 times and never came to its end.")
     assert row_of(world, uid).sealed_upload is None
+
+
+# ---- columns of others, new passwords ------------------------------------------------------
+
+STAFF = "Name,Mail,Kennwort\n" + "".join(f"Person {n},user{n:04}@example.com,\n" for n in range(17)) + "No,no,\n"
+
+
+@pytest.mark.parametrize("commits", [1, 2, 4])
+def test_new_passwords_are_those_that_were_set_also_after_a_kill(world: World, admin: Actor, commits: int) -> None:
+    world.add("user0003@example.com")
+    uid = start_import(world.app, admin, STAFF.encode(), Reading(passwords=True))
+    killed_after(world, commits)
+    with taken_for_dead():
+        assert run(world, 5) is True
+        job = import_job(world.app, admin, uid)
+        assert (job.status, job.created, job.refused, job.has_passwords) == (TaskStatus.DONE, 16, 2, True)
+        told = dict(csv.reader(made_passwords(world.app, admin, uid).splitlines()[1:]))
+    hashes = dict(line.split("|") for line in world.text().splitlines())
+    assert set(told) == set(hashes) - {"user0003@example.com"}
+    assert all(verify_password(Secret(told[name]), Secret(hashes[name])) for name in list(told)[::5])
+
+
+def test_new_passwords_are_told_once_and_kept_sealed_until_then(world: World, admin: Actor) -> None:
+    dom = operator(world, "dom", Role.DOMAIN_ADMIN, ("example.com",))
+    uid = start_import(world.app, admin, STAFF.encode(), Reading(passwords=True))
+    with pytest.raises(NotFound):
+        made_passwords(world.app, admin, uid)
+    run(world)
+    sealed = row_of(world, uid).sealed_passwords
+    with pytest.raises(NotFound):
+        made_passwords(world.app, dom, uid)
+    told = made_passwords(world.app, admin, uid)
+    assert told.count("@example.com,") == 17
+    assert sealed
+    assert told.splitlines()[1].partition(",")[2] not in sealed
+    assert row_of(world, uid).sealed_passwords is None
+    assert not import_job(world.app, admin, uid).has_passwords
+    with pytest.raises(NotFound, match="not kept any more"):
+        made_passwords(world.app, admin, uid)
+
+
+def test_new_passwords_that_nobody_fetches_are_forgotten(world: World, admin: Actor) -> None:
+    uid = start_import(world.app, admin, STAFF.replace("No,no,\n", "").encode(), Reading(passwords=True))
+    run(world)
+    with time_machine.travel(utc_now() + KEPT + timedelta(minutes=1), tick=True):
+        with pytest.raises(NotFound):
+            made_passwords(world.app, admin, uid)
+        run(world)
+        assert row_of(world, uid).sealed_passwords is None
+
+
+def test_an_import_that_is_cancelled_before_it_began_leaves_no_passwords(world: World, admin: Actor) -> None:
+    uid = start_import(world.app, admin, STAFF.encode(), Reading(passwords=True))
+    assert row_of(world, uid).sealed_passwords
+    cancel_import(world.app, admin, uid)
+    assert row_of(world, uid).sealed_passwords is None
+
+
+def test_what_the_columns_of_a_file_were_is_remembered_for_its_operator(world: World, admin: Actor) -> None:
+    chosen = {"email": "Mail", "password": "Code"}
+    start_import(world.app, admin, b"Mail,Code,Name\na@example.com,Correct-Horse-1,A\n", Reading(columns=chosen))
+    assert remembered(world.app, admin, ["Mail", "Code", "Name"]) == chosen
+    assert remembered(world.app, admin, ["Mail", "Code"]) is None
+    assert remembered(world.app, operator(world, "eve", Role.SUPER_ADMIN), ["Mail", "Code", "Name"]) is None
+    run(world)
+    assert world.app.queries.mailbox_by_address(admin, "a@example.com").display_name == ""
 
 
 # ---- cancel --------------------------------------------------------------------------------

@@ -7,12 +7,16 @@ from starlette.testclient import TestClient
 
 from provision.app import Postroom
 from provision.core.secret import Secret
+from provision.jobs.scheduled_tasks import run_next_task
+from provision.transfer.csv_reader import Reading
+from provision.transfer.import_jobs import start_import
 from tests.ui.conftest import token_of
-from webui.http import endpoints, sessions
+from webui.http import endpoints, import_endpoints, sessions
 
 ROUTES = [
     Route("/export/mailboxes.csv", endpoints.export_mailboxes),
     Route("/export/logs.csv", endpoints.export_logs),
+    Route("/export/import-passwords.csv", import_endpoints.import_passwords),
     Route("/auth/session", endpoints.set_cookie),
 ]
 
@@ -57,6 +61,24 @@ def test_a_list_for_excel_begins_with_its_mark(client: TestClient) -> None:
     for path in ("mailboxes.csv", "logs.csv"):
         assert client.get(f"/export/{path}?excel=1").content[:3] == b"\xef\xbb\xbf"
         assert client.get(f"/export/{path}").content[:3] != b"\xef\xbb\xbf"
+
+
+def test_new_passwords_are_used_up_by_who_gets_them_only(own_company: Postroom) -> None:
+    client = TestClient(
+        Starlette(routes=ROUTES), headers={"cookie": f"{sessions.COOKIE}={token_of(own_company, 'alice')}"}
+    )
+    who = own_company.sign_in.current(Secret(token_of(own_company, "alice")), "192.0.2.7")
+    assert who
+    uid = start_import(own_company, who.actor, b"email\nj@sales.example.com\n", Reading(passwords=True))
+    run_next_task(own_company)
+    path = f"/export/import-passwords.csv?import={uid}"
+    assert client.head(path).status_code == 405
+    assert TestClient(Starlette(routes=ROUTES)).get(path).status_code == 401
+    told = client.get(path)
+    assert told.text.startswith("email,password\r\nj@sales.example.com,")
+    assert told.headers["cache-control"] == "no-store"
+    assert client.get(path).status_code == 404
+    assert client.get("/export/import-passwords.csv?import=x").status_code == 404
 
 
 def test_a_day_that_ends_an_exported_period_is_meant_with_all_its_hours(client: TestClient) -> None:

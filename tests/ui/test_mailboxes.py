@@ -18,7 +18,7 @@ from provision.ops.sample import BRANCH, MAIN, SALES
 from provision.queries import lists
 from provision.services.new_mailbox import NewMailbox
 from provision.storage.models import ProvisionLog
-from provision.transfer.import_jobs import start_import
+from provision.transfer.import_jobs import made_passwords, start_import
 from tests.conftest import HASH
 from tests.ui.conftest import SYSTEM, token_of
 from webui.http.sessions import TEST_TOKEN
@@ -468,6 +468,43 @@ def test_a_file_that_does_not_tell_its_encoding_is_imported_as_its_words_read_ri
     run_next_task(own_company)
     made = own_company.queries.mailbox_by_address(SYSTEM, "j@sales.example.com")
     assert made.display_name == "Jürgen"
+
+
+def test_the_columns_of_others_are_shown_and_can_be_chosen(own_company: Postroom) -> None:
+    test = opened(own_company, "alice", "import")
+    data = b"Staff,Vorname,E-Mail,Code,Phone\n7,Anna,j@sales.example.com,Correct-Horse-1,030 1\n"
+    test.file_uploader[0].set_value(("staff.csv", data, "text/csv")).run()
+    assert "password" in test.error[0].value
+    columns = {box.label.replace("\\", "").replace(NOTHING, ""): box for box in test.selectbox}
+    assert [columns[name].value for name in ("Staff", "Vorname", "E-Mail", "Code")] == ["", "first_name", "email", ""]
+    assert "030 1" in shown(test)
+    columns["Code"].select("password").run()
+    assert not test.error
+    assert "Correct-Horse-1" not in shown(test)
+    assert "Left out: Staff and Phone" in shown(test) or "Left out: Staff, Phone" in shown(test)
+    press(test, "Import 1 mailbox")
+    run_next_task(own_company)
+    assert own_company.queries.mailbox_by_address(SYSTEM, "j@sales.example.com").display_name == "Anna"
+    again = opened(own_company, "alice", "import")
+    again.file_uploader[0].set_value(("staff.csv", data, "text/csv")).run()
+    assert next(box for box in again.selectbox if box.label == "Code").value == "password"
+
+
+def test_rows_without_passwords_get_new_ones_that_the_page_offers_once(own_company: Postroom, open_as: Open) -> None:
+    test = opened(own_company, "alice", "import")
+    test.file_uploader[0].set_value(("staff.csv", b"email\nj@sales.example.com\n", "text/csv")).run()
+    assert "password" in test.error[0].value
+    test.checkbox[0].check().run()
+    press(test, "Import 1 mailbox")
+    run_next_task(own_company)
+    page = open_as(own_company, "alice", "mailboxes")
+    links = [part.proto.url for part in page.get("link_button") if "import-passwords" in part.proto.url]
+    assert len(links) == 1
+    uid = UUID(links[0].partition("import=")[2])
+    assert "j@sales.example.com," in made_passwords(own_company, signed_in(own_company, "alice").actor, uid)
+    assert not [
+        part for part in open_as(own_company, "alice", "mailboxes").get("link_button") if "passwords" in part.proto.url
+    ]
 
 
 def test_an_import_can_be_stopped(own_company: Postroom, open_as: Open) -> None:

@@ -13,8 +13,9 @@ from provision.core.errors import InvalidInput
 from provision.queries import LogFilter, MailboxFilter
 from provision.storage.models import Status
 from provision.transfer import csv_io
+from provision.transfer.cells import guard, unguard
 from provision.transfer.csv_io import EXPORTED, csv_lines, export_csv, export_log_csv, import_csv
-from provision.transfer.csv_reader import guard, read_rows, unguard
+from provision.transfer.csv_reader import read_rows
 from tests.conftest import STANDARD, World
 
 HEADER = "email,password,display_name,quota_mb,aliases,enabled\n"

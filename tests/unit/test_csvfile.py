@@ -9,19 +9,24 @@ from typing import Any
 import pytest
 
 from provision.core.errors import AccessDenied, InvalidInput
+from provision.core.passwords import verify_password
+from provision.core.secret import Secret
 from provision.storage.models import Status, SyncStatus
-from provision.transfer.csv_io import import_csv, plan_import, rejected_csv, template, write_rejected
+from provision.transfer.cells import MB
+from provision.transfer.csv_io import import_csv, plan_import, rejected_csv, template, write_secret
 from provision.transfer.csv_reader import (
-    COLUMNS,
     MAX_BYTES,
     MAX_ROWS,
-    MB,
     Encoding,
+    Reading,
     Sheet,
+    look,
     read_rows,
+    reading_of,
     readings,
     unknown_encoding,
 )
+from provision.transfer.mapping import COLUMNS, HEADINGS, plain
 from tests.batches import note_batches
 from tests.conftest import HASH, STANDARD, World
 
@@ -260,7 +265,7 @@ def test_a_quota_that_has_two_readings_is_refused_with_both(cell: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["1,5,5", "1.02.4", "12 34", "1,024,5", "1.024.5", "1..5", ",5", "5,", "1,0245.5", "1 MB"]
+    "cell", ["1,5,5", "1.02.4", "12 34", "1,024,5", "1.024.5", "1..5", ",5", "5,", "1,0245.5", "1 PB", "MB"]
 )
 def test_a_quota_that_is_no_number_is_refused(cell: str) -> None:
     assert refused(read(HEADER + f'anna@example.com,Correct-Horse-1,,"{cell}",,\n')) == [
@@ -285,7 +290,7 @@ def test_an_encoding_that_the_file_does_not_tell_is_asked_for(encoding: Encoding
         read_rows(data, STANDARD)
     assert caught.value.code == "CSV_ENCODING"
     assert unknown_encoding(data)[encoding] == name
-    assert read_rows(data, STANDARD, encoding).news[0].display_name == name
+    assert read_rows(data, STANDARD, Reading(encoding)).news[0].display_name == name
 
 
 def test_the_words_to_choose_by_are_never_of_a_password() -> None:
@@ -298,7 +303,138 @@ def test_the_words_to_choose_by_are_never_of_a_password() -> None:
 @pytest.mark.parametrize("data", [(HEADER + GOOD).encode("utf-16"), (HEADER + GOOD + "ü").encode("utf-8-sig")])
 def test_a_file_that_tells_its_encoding_is_read_as_it_says(data: bytes) -> None:
     assert unknown_encoding(data) == {}
-    assert read_rows(data, STANDARD, Encoding.CP1252).columns[0] == "email"
+    assert read_rows(data, STANDARD, Reading(Encoding.CP1252)).columns[0] == "email"
+
+
+# ---- columns of others ---------------------------------------------------------------------
+
+GOOGLE = (
+    "First Name [Required],Last Name [Required],Email Address [Required],Password [Required],"
+    "Password Hash Function [UPLOAD ONLY],Org Unit Path [Required],Status [READ ONLY],Recovery Email\n"
+    "Anna,Abe,anna@example.com,****,,/,Suspended,private@example.net\n"
+)
+ENTRA = (
+    "version:v1.0,,,,\n"
+    "Name [displayName] Required,User name [userPrincipalName] Required,Initial password [passwordProfile] Required,"
+    "Block sign in (Yes/No) [accountEnabled] Required,Department [department]\n"
+    "Anna Abe,anna@example.com,Correct-Horse-1,Yes,Sales\n"
+)
+CPANEL = "email,domain,password,quota\nanna,example.com,Correct-Horse-1,250\n"
+STAFF = (
+    "Personalnummer;Vorname;Nachname;E-Mail-Adresse;Kennwort;Kontingent (GB)\n"
+    "7;Anna;Abe;anna@example.com;Correct-Horse-1;1,5\n"
+)
+MODOBOA = (
+    f"account;anna@example.com;{HASH.reveal()};Anna;Abe;True;SimpleUsers;anna@example.com;100;example.com\n"
+    "alias;info@example.com;True;anna@example.com\n"
+)
+JAPANESE = "姓,名,メールアドレス,パスワード,有効\n田中,花子,anna@example.com,Correct-Horse-1,いいえ\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "quota_mb", "enabled"),
+    [
+        (GOOGLE, "Anna Abe", None, False),
+        (ENTRA, "Anna Abe", None, False),
+        (CPANEL, "", 250, True),
+        (STAFF, "Anna Abe", 1536, True),
+        (MODOBOA, "Anna Abe", 100, True),
+        (JAPANESE, "田中 花子", None, False),
+    ],
+)
+def test_the_files_of_others_are_known(file: str, name: str, quota_mb: int | None, enabled: bool) -> None:
+    (new,) = read_rows(file.encode(), STANDARD, Reading(passwords=True)).news
+    quota = None if quota_mb is None else quota_mb * MB
+    assert (new.address, new.display_name, new.quota_bytes, new.enabled) == ("anna@example.com", name, quota, enabled)
+
+
+def test_no_heading_leads_to_two_columns_and_each_is_found_as_it_is_written() -> None:
+    names = [name for headings in HEADINGS.values() for name in headings]
+    assert sorted(set(names)) == sorted(names)
+    assert [plain(name) for name in names] == names
+    assert set(COLUMNS) <= {column for column, headings in HEADINGS.items() if plain(column) in headings}
+
+
+def test_what_is_not_used_of_a_file_is_said() -> None:
+    assert read_rows(STAFF.encode(), STANDARD).left_out == ["Personalnummer"]
+
+
+def test_a_slip_in_a_column_of_our_own_is_not_left_out() -> None:
+    assert "qouta_mb" in unreadable("email,password,qouta_mb\nanna@example.com,Correct-Horse-1,5\n")
+
+
+def test_columns_are_what_one_says_they_are() -> None:
+    data = b"Mail,Code,Name,password\nanna@example.com,Correct-Horse-1,Anna,Battery-Staple-2\n"
+    sheet = read_rows(data, STANDARD, reading_of(data, None, ["password=Code", "display_name="]))
+    (new,) = sheet.news
+    assert new.password
+    assert (new.password.reveal(), new.display_name) == ("Correct-Horse-1", "")
+    assert sheet.left_out == ["Name", "password"]
+
+
+@pytest.mark.parametrize(
+    ("pair", "says"),
+    [
+        ("email", "no column=heading"),
+        ("colour=Mail", "no column=heading"),
+        ("email=Nowhere", "no column Nowhere"),
+        ("display_name=Mail", "Mail is there twice"),
+        ("email=", "needed"),
+    ],
+)
+def test_columns_that_cannot_be_so_are_a_sentence(pair: str, says: str) -> None:
+    data = b"Mail,Code\nanna@example.com,Correct-Horse-1\n"
+    with pytest.raises(InvalidInput, match=says):
+        read_rows(data, STANDARD, reading_of(data, None, ["password=Code", pair]))
+
+
+def test_a_refusal_names_the_column_as_the_file_does() -> None:
+    sheet = read(STAFF.replace("1,5", "much").replace("Correct-Horse-1", "weak"))
+    assert refused(sheet) == [(2, "Kennwort", "WEAK_PASSWORD"), (2, "Kontingent (GB)", "INVALID_QUOTA")]
+
+
+@pytest.mark.parametrize(
+    ("cell", "mb"),
+    [("2 GB", 2048), ("1,5GiB", 1536), ("500M", 500), ("2 Go", 2048), ("1 TB", 1 << 20), ("512 KB", 1), ("0 GB", 0)],
+)
+def test_a_quota_may_have_its_unit(cell: str, mb: int) -> None:
+    (new,) = read(HEADER + f'anna@example.com,Correct-Horse-1,,"{cell}",,\n').news
+    assert new.quota_bytes == mb * MB
+
+
+def test_a_look_shows_the_first_rows_and_what_was_recognised() -> None:
+    seen = look((STAFF + "8;Ben;B;ben@example.com;x;2\n" * 9).encode())
+    assert (seen.header[0], len(seen.rows), seen.columns["email"]) == ("Personalnummer", 5, "E-Mail-Adresse")
+    assert "Correct-Horse-1" not in repr(seen)
+
+
+def test_refused_rows_of_others_come_back_under_their_own_headings(world: World) -> None:
+    data = (STAFF + "8;Ben;=B;ben@example.com;weak;2\n").encode()
+    text = rejected_csv(import_csv(world.app, world.alice, data))
+    assert text.splitlines()[0] == "error,Personalnummer,Vorname,Nachname,E-Mail-Adresse,Kennwort,Kontingent (GB)"
+    assert text.splitlines()[1].endswith(",8,Ben,'=B,ben@example.com,weak,2")
+    again = import_csv(world.app, world.alice, text.replace(",weak,", ",Battery-Staple-2,").encode())
+    assert (len(again.created), again.errors) == (1, [])
+
+
+def hash_of(world: World, address: str) -> str:
+    return next(line.partition("|")[2] for line in world.text().splitlines() if line.startswith(address))
+
+
+def test_a_row_without_a_password_gets_a_new_one_that_is_told_once(world: World) -> None:
+    data = b"email,password\nanna@example.com,\nben@example.com,Correct-Horse-1\nno@elsewhere.example,\n"
+    assert plan_import(world.app, world.alice, data).errors[0].code == "PASSWORD_NEEDED"
+    reading = Reading(passwords=True)
+    assert plan_import(world.app, world.alice, data, reading).passwords == {}
+    result = import_csv(world.app, world.alice, data, reading=reading, idempotency_key="once")
+    assert list(result.passwords) == ["anna@example.com"]
+    assert len(result.created) == 2
+    made = result.passwords["anna@example.com"].reveal()
+    assert world.text().count("{SHA512-CRYPT}") == 2
+    assert made not in repr(result)
+    assert verify_password(Secret(made), Secret(hash_of(world, "anna@example.com")))
+    again = import_csv(world.app, world.alice, data, reading=reading, idempotency_key="once")
+    assert (again.created, again.passwords) == (result.created, {})
 
 
 # ---- import --------------------------------------------------------------------------------
@@ -385,7 +521,7 @@ def test_rejected_rows_are_corrected_and_fed_again(world: World, tmp_path: Path)
     text = HEADER + "anna@example.com,weak,=1+1,500,,\nben@example.com,Correct-Horse-1,'=2+2,,info,\ntoo,few\n"
     result = import_csv(world.app, world.alice, text.encode())
     path = tmp_path / "rejected.csv"
-    write_rejected(path, result)
+    write_secret(path, rejected_csv(result))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     header, anna, ben, few = path.read_text().splitlines()
     assert header == "error," + HEADER.strip()

@@ -59,6 +59,7 @@ def routes() -> list[BaseRoute]:
         Route(url_for("/export/logs.csv"), endpoints.export_logs),
         Route(url_for("/export/mailboxes-template.csv"), import_endpoints.mailbox_template),
         Route(url_for("/export/import-rejected.csv"), import_endpoints.import_rejected),
+        Route(url_for("/export/import-passwords.csv"), import_endpoints.import_passwords),
     ]
     return [*found, Route("/health", endpoints.health)] if base_path() else found
 

@@ -1,4 +1,4 @@
-"""HTTP routes of the CSV import: the template, and the refused rows of one import."""
+"""HTTP routes of the CSV import: the template, the refused rows and the new passwords of one import."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -11,7 +11,7 @@ from provision.core.access import Permission
 from provision.core.errors import NotFound, NotSignedIn, ProvisionError
 from provision.identity.sign_in import SignedIn
 from provision.transfer.csv_io import template
-from provision.transfer.import_jobs import rejected_rows
+from provision.transfer.import_jobs import made_passwords, rejected_rows
 from webui.http import sessions
 from webui.http.running import postroom
 
@@ -23,15 +23,22 @@ async def mailbox_template(request: Request) -> Response:
 
 async def import_rejected(request: Request) -> Response:
     """`?import=<uid>`: its owner or a SuperAdmin gets the refused rows, as long as they are kept."""
+    return await _answer(request, "rejected-rows.csv", lambda who: rejected_rows(postroom(), who.actor, _uid(request)))
 
-    def text(who: SignedIn) -> str:
-        try:
-            uid = UUID(request.query_params.get("import", ""))
-        except ValueError:
-            raise NotFound("There is no such import.") from None
-        return rejected_rows(postroom(), who.actor, uid)
 
-    return await _answer(request, "rejected-rows.csv", text)
+async def import_passwords(request: Request) -> Response:
+    """`?import=<uid>`: its owner or a SuperAdmin gets the new passwords, once; a HEAD uses up none."""
+    if request.method != "GET":
+        return PlainTextResponse("", 405)
+    return await _answer(request, "new-passwords.csv", lambda who: made_passwords(postroom(), who.actor, _uid(request)))
+
+
+def _uid(request: Request) -> UUID:
+    """Raises: NotFound."""
+    try:
+        return UUID(request.query_params.get("import", ""))
+    except ValueError:
+        raise NotFound("There is no such import.") from None
 
 
 async def _answer(request: Request, filename: str, text: Callable[[SignedIn], str]) -> Response:

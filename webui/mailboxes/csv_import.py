@@ -14,7 +14,7 @@ from provision.identity.sign_in import SignedIn
 from provision.services.new_mailbox import NewMailbox
 from provision.storage.models import TaskStatus
 from provision.transfer.csv_io import ImportResult, plan_import
-from provision.transfer.csv_reader import Encoding, unknown_encoding
+from provision.transfer.csv_reader import Reading
 from provision.transfer.import_jobs import (
     ImportProgress,
     cancel_import,
@@ -27,6 +27,7 @@ from webui.http.base_path import url_for
 from webui.kit import format, problems, ui
 from webui.kit.i18n import _, counted, written
 from webui.kit.listing import height_of, show
+from webui.mailboxes import csv_columns
 
 SHOWN = 200
 REFRESH = "2s"
@@ -47,6 +48,7 @@ class Preview:
     refused: int
     rows: list[NewMailbox]
     errors: list[dict[str, Any]]
+    left_out: list[str]
 
 
 ERRORS = (
@@ -76,37 +78,26 @@ def import_dialog(opened: ui.Dialog) -> None:
     file = st.file_uploader(
         _("CSV file"), type=["csv", "txt"], label_visibility="collapsed", key=f"mb_import_{opened.key}"
     )
-    plan, encoding = None, _encoding(opened, file) if file else None
+    plan, reading = None, Reading()
     with ui.attempt():
         if file:
-            plan = _plan(opened, file, encoding)
+            reading = csv_columns.reading(opened, file)
+            plan = _plan(opened, file, reading)
             _show(plan)
     accepted = plan.accepted if plan else 0
     if opened.buttons(counted(accepted, "Import {n} mailbox", "Import {n} mailboxes"), disabled=not accepted) and file:
-        start_import(ui.app(), opened.who.actor, file.getvalue(), encoding=encoding, uid=opened.uid)
+        start_import(ui.app(), opened.who.actor, file.getvalue(), reading, uid=opened.uid)
         ui.done(_("The import has begun. It goes on when you leave this page."))
 
 
-def _encoding(opened: ui.Dialog, file: Any) -> Encoding | None:
-    """Asked where the file does not tell: a person sees by the first words which one is right."""
-    possible = opened.once(lambda: unknown_encoding(file.getvalue()), f"{file.file_id} encoding")
-    if not possible:
-        return None
-    asked = _("The file is not in UTF-8. Where do the words read right?")
-    names = {Encoding.CP1252: _("Western European"), Encoding.SHIFT_JIS: _("Japanese"), Encoding.GB18030: _("Chinese")}
-    return st.selectbox(
-        asked, possible, None, lambda one: f"{names[one]} ({one}): {possible[one]}", key=f"mb_encoding_{opened.key}"
-    )
-
-
-def _plan(opened: ui.Dialog, file: Any, encoding: Encoding | None) -> Preview:
-    """Looked at once for each file."""
+def _plan(opened: ui.Dialog, file: Any, reading: Reading) -> Preview:
+    """Looked at once for each file and way to read it."""
 
     def look() -> Preview:
         with st.spinner(_("Reading the file …")):
-            return _preview(plan_import(ui.app(), opened.who.actor, file.getvalue(), encoding))
+            return _preview(plan_import(ui.app(), opened.who.actor, file.getvalue(), reading))
 
-    return opened.once(look, f"{file.file_id} {encoding}")
+    return opened.once(look, f"{file.file_id} {reading}")
 
 
 def _preview(result: ImportResult) -> Preview:
@@ -115,7 +106,7 @@ def _preview(result: ImportResult) -> Preview:
         {"row": e.number, "column": e.column, "reason": problems.sentence(e.code, e.message)}
         for e in result.errors[:SHOWN]
     ]
-    return Preview(len(result.accepted), len(result.rejected), rows, errors)
+    return Preview(len(result.accepted), len(result.rejected), rows, errors, list(result.left_out))
 
 
 def _quota(quota_bytes: int | None) -> str:
@@ -131,6 +122,8 @@ def _show(plan: Preview) -> None:
         show(plan.errors, ERRORS, alt=_("Rows refused"), height=height_of(plan.errors, 5))
     if plan.rows:
         show(plan.rows, PLANNED, alt=_("To be created"), height=height_of(plan.rows, 5))
+    if plan.left_out:
+        st.caption(_("Left out: {names}", names=ui.plain(ui.some(plan.left_out, 8))))
     if max(plan.accepted, plan.refused) > SHOWN:
         st.caption(_("Only the first {n} are shown.", n=SHOWN))
 
@@ -182,6 +175,10 @@ def _finished(who: SignedIn, job: ImportProgress) -> None:
         "{created} created, {refused} refused", **_numbers(job)
     )
     st.markdown(f"{text}. {ui.plain(problems.translated(job.error or ''))}", width="stretch")
+    if job.has_passwords:
+        st.link_button(
+            _("New passwords, once"), url_for(f"/export/import-passwords.csv?import={job.uid}"), icon=":material/key:"
+        )
     if job.has_rejected:
         st.link_button(
             _("Refused rows"), url_for(f"/export/import-rejected.csv?import={job.uid}"), icon=":material/download:"

@@ -106,7 +106,8 @@ class IdempotencyKey(Base):
 class ImportJob(Row, Base):
     """A CSV file that is imported in the background, on behalf of the operator who uploaded it. How far: its task.
 
-    Upload and refused rows hold passwords, so both are sealed; the one is erased at the end, the other a day later.
+    Upload, refused rows and new passwords are sealed; the first is erased at the end, the others a day later or, new
+    passwords, when they are fetched.
     """
 
     __tablename__ = "import_job"
@@ -118,6 +119,8 @@ class ImportJob(Row, Base):
     refused: Mapped[int] = mapped_column(default=0)
     sealed_upload: Mapped[str | None] = mapped_column(Text)
     sealed_rejected: Mapped[str | None] = mapped_column(Text)
+    sealed_passwords: Mapped[str | None] = mapped_column(Text)  # new ones: of rows, in the end as they are given out
+    reading: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # which columns are what; the headings, no cells
     dismissed: Mapped[bool] = mapped_column(default=False)  # its owner does not want to see it any more
 
 
