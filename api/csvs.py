@@ -1,9 +1,10 @@
 """Mailboxes as CSV, in and out."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -15,8 +16,8 @@ from api.mailboxes import Domain
 from provision.core.errors import InvalidInput
 from provision.queries import MailboxFilter, prefetch
 from provision.storage.models import Status, SyncStatus
-from provision.transfer.csv_io import ImportResult, export_csv, import_csv, plan_import, template
-from provision.transfer.csv_reader import Encoding, reading_of
+from provision.transfer.csv_io import ImportResult, changes_of, export_csv, import_csv, plan_import, template
+from provision.transfer.csv_reader import Encoding, Reading, reading_of
 
 router = APIRouter(prefix="/provision/mailboxes", tags=["csv"], route_class=OnceRoute)
 CSV: dict[int | str, dict[str, Any]] = {
@@ -44,23 +45,36 @@ def export_mailboxes(
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
 
-@router.post("/import", response_model=models.ImportAnswer, openapi_extra=BODY)
-async def import_mailboxes(
-    product: Product,
-    actor: MayWriteMailboxes,
-    request: Request,
-    response: Response,
-    key: IdempotencyKey = None,
-    dry_run: Annotated[bool, Query(alias="dryRun", description="Only report what would be done.")] = False,
+def how_to_read(
     columns: Annotated[
         list[str], Query(alias="map", description="Which column is what, as `email=Mail`; may be given several times.")
     ] = [],  # noqa: B006
     new_passwords: Annotated[
         bool, Query(alias="newPasswords", description="Make a password where a row has none; the answer tells them.")
     ] = False,
+    update: Annotated[
+        bool, Query(description="Change name, quota and login of mailboxes that exist; an empty cell changes nothing.")
+    ] = False,
+    set_passwords: Annotated[
+        bool, Query(alias="setPasswords", description="With `update`: also their passwords, where a row has one.")
+    ] = False,
     encoding: Annotated[
         Encoding | None, Query(description="What a file is in that is neither UTF-8 nor UTF-16.")
     ] = None,
+) -> Callable[[bytes], Reading]:
+    how = {"passwords": new_passwords, "update": update, "set_passwords": set_passwords}
+    return lambda data: reading_of(data, encoding, columns, **how)
+
+
+@router.post("/import", response_model=models.ImportAnswer, openapi_extra=BODY)
+async def import_mailboxes(
+    product: Product,
+    actor: MayWriteMailboxes,
+    request: Request,
+    response: Response,
+    reading_of_it: Annotated[Callable[[bytes], Reading], Depends(how_to_read)],
+    key: IdempotencyKey = None,
+    dry_run: Annotated[bool, Query(alias="dryRun", description="Only report what would be done.")] = False,
 ) -> Any:
     """Create a mailbox for every good row.
 
@@ -70,7 +84,7 @@ async def import_mailboxes(
     data = await request.body()
     if not data:
         raise InvalidInput("The body must be a CSV file.", code="CSV_UNREADABLE")
-    reading = reading_of(data, encoding, columns, passwords=new_passwords)
+    reading = reading_of_it(data)
     if dry_run:
         result = await run_in_threadpool(plan_import, product, actor, data, reading)
     else:
@@ -93,4 +107,6 @@ def _answer(result: ImportResult) -> dict[str, Any]:
         "warnings": result.warnings,
         "passwords": [{"email": a, "password": secret.reveal()} for a, secret in result.passwords.items()],
         "leftOut": result.left_out,
+        "updated": changes_of(result),
+        "unchanged": result.unchanged,
     }

@@ -323,6 +323,13 @@ class MadePassword(Model):
     password: str = Field(examples=["hRv3u-Kw8pZ-mT5q"])
 
 
+class ChangedValue(Model):
+    address: str = Field(examples=["anna@example.com"])
+    what: str = Field(examples=["quota_bytes"])
+    before: str | int | bool = Field(examples=[1 << 30])
+    after: str | int | bool = Field(examples=[2 << 30])
+
+
 class ImportAnswer(Model):
     created: int = Field(examples=[2])
     acceptable: int = Field(examples=[2])
@@ -335,3 +342,6 @@ class ImportAnswer(Model):
     """Those that were made, with `newPasswords=true`; this once only."""
     left_out: list[str] = Field(examples=[[]])
     """Headings of columns that are not used."""
+    updated: list[ChangedValue] = Field(examples=[[]])
+    """What was, or in a dry run would be, changed of mailboxes that exist, with `update=true`."""
+    unchanged: int = Field(examples=[0])

@@ -14,6 +14,7 @@ from provision.storage.models import Status
 from provision.transfer import csv_io
 from provision.transfer.csv_io import (
     ImportResult,
+    changes_of,
     export_csv,
     import_csv,
     passwords_csv,
@@ -31,7 +32,25 @@ PLANNED = (
     Column("aliases"),
     Column("login", value="enabled"),
 )
+CHANGES = (Column("address", "differs"), Column("what"), Column("before"), Column("after"))
 app = typer.Typer(no_args_is_help=True)
+
+
+Map = Annotated[
+    list[str] | None, typer.Option("--map", help="Which column is what, as email=Mail; may be given several times.")
+]
+NewPasswords = Annotated[
+    Path | None, typer.Option("--new-passwords", help="Make a password where a row has none, and write them there.")
+]
+Update = Annotated[
+    bool, typer.Option("--update", help="Change name, quota and login of mailboxes that exist; empty cells nothing.")
+]
+SetPasswords = Annotated[
+    bool, typer.Option("--set-passwords", help="With --update: also their passwords, where a row has one.")
+]
+Encoded = Annotated[
+    Encoding | None, typer.Option("--encoding", help="What a file is in that is neither UTF-8 nor UTF-16.")
+]
 
 
 @app.command("import")
@@ -42,35 +61,30 @@ def import_(
     rejected: Annotated[
         Path | None, typer.Option("--rejected", help="Write refused rows there, to be corrected.")
     ] = None,
-    columns: Annotated[
-        list[str] | None, typer.Option("--map", help="Which column is what, as email=Mail; may be given several times.")
-    ] = None,
-    passwords: Annotated[
-        Path | None, typer.Option("--new-passwords", help="Make a password where a row has none, and write them there.")
-    ] = None,
-    encoding: Annotated[
-        Encoding | None, typer.Option("--encoding", help="What a file is in that is neither UTF-8 nor UTF-16.")
-    ] = None,
+    columns: Map = None,
+    passwords: NewPasswords = None,
+    update: Update = False,
+    set_passwords: SetPasswords = False,
+    encoding: Encoded = None,
     as_json: Json = False,
 ) -> int:
     """Create a mailbox for every good row; exit code 1 if any row was refused."""
     session = session_of(context)
     data = _read(file)
-    reading = reading_of(data, encoding, columns or [], passwords=passwords is not None)
-    result = _run(session, data, reading, dry_run)
+    how = {"passwords": passwords is not None, "update": update, "set_passwords": set_passwords}
+    result = _run(session, data, reading_of(data, encoding, columns or [], **how), dry_run)
     if rejected and result.errors:
         write_secret(rejected, rejected_csv(result))
     if passwords and result.passwords:
         write_secret(passwords, passwords_csv(result.passwords))
-    unsynced = 0 if dry_run or not result.created else session.app.queries.unsynced_count(session.actor, result.created)
+    touched = [] if dry_run else [*result.created, *(one.uid for one in result.updated)]
+    unsynced = session.app.queries.unsynced_count(session.actor, touched) if touched else 0
     if as_json:
         say_json({**_summary(result, dry_run), "waiting": unsynced})
     else:
         _show(result, dry_run, rejected, unsynced)
         if passwords and result.passwords:
-            say(
-                f"{len(result.passwords):,} new passwords are in {passwords}; give them to their owners, and remove it."
-            )
+            say(f"{len(result.passwords):,} new passwords are in {passwords}; give them to their owners.")
     if result.errors:
         return Code.REFUSED
     return Code.WAITING if unsynced else Code.DONE
@@ -124,6 +138,9 @@ def _show(result: ImportResult, dry_run: bool, rejected: Path | None, unsynced: 
     if dry_run and result.accepted:
         table(PLANNED, result.accepted[:SHOWN])
         _more(len(result.accepted))
+    if result.updated:
+        table(CHANGES, changes_of(result)[:SHOWN])
+        _more(len(changes_of(result)))
     for error in result.errors[:SHOWN]:
         say(cell(error))
     _more(len(result.errors))
@@ -132,11 +149,12 @@ def _show(result: ImportResult, dry_run: bool, rejected: Path | None, unsynced: 
     for warning in result.warnings:
         say(f"Warning: {cell(warning)}")
     done = f"{len(result.accepted):,} would be created" if dry_run else f"{len(result.created):,} created"
-    say(f"{done}, {len(result.rejected):,} rows refused.")
+    existing = f", {len(result.updated):,} {'would be ' if dry_run else ''}updated, {result.unchanged:,} unchanged"
+    say(f"{done}{existing if result.updated or result.unchanged else ''}, {len(result.rejected):,} rows refused.")
     if rejected and result.errors:
         say(f"The refused rows are in {rejected}, with their passwords; correct them and import that file.")
     if unsynced:
-        say(f"{unsynced:,} of what was created wait for their mail server. Why: python -m provision sync status")
+        say(f"{unsynced:,} of what was changed wait for their mail server. Why: python -m provision sync status")
 
 
 def _more(number: int) -> None:
@@ -154,6 +172,8 @@ def _summary(result: ImportResult, dry_run: bool) -> dict[str, object]:
         "errors": errors,
         "warnings": list(result.warnings),
         "left_out": list(result.left_out),
+        "updated": [{"address": one.address, **one.values} for one in result.updated],
+        "unchanged": result.unchanged,
     }
 
 

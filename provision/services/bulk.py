@@ -15,6 +15,7 @@ from provision.core.errors import ProvisionError
 from provision.core.passwords import PasswordRules, hash_passwords
 from provision.core.secret import Secret
 from provision.servers.kinds import KINDS
+from provision.services import updating
 from provision.services.checks import check_quota, disable_refusal, erase_refusal
 from provision.services.idempotency import earlier, remember
 from provision.services.mailboxes import (
@@ -26,6 +27,7 @@ from provision.services.mailboxes import (
     soft_delete,
 )
 from provision.services.new_mailbox import NewMailbox, insert_mailboxes, refusals
+from provision.services.updating import Difference, Wanted
 from provision.services.writing import (
     Delivery,
     intend,
@@ -78,6 +80,15 @@ class BulkResult:
     again: bool = False  # told from an earlier call with the same key
     removed: list[str] = field(default_factory=list)  # aliases that went with deleted mailboxes
     left_open: list[str] = field(default_factory=list)  # deleted mailboxes to which one can still log in
+
+
+@dataclass(slots=True)
+class UpdateResult:
+    """What became of those that exist: what differs, what is so already, and what cannot be so."""
+
+    changed: list[Difference] = field(default_factory=list)
+    unchanged: list[Difference] = field(default_factory=list)
+    errors: list[ItemError] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +144,32 @@ class BulkMailboxes:
         rows = insert_mailboxes(session, self.sealer, in_force(session, self.settings), actor, newcomers)
         result.done += [row.uid for row in rows]
         return {row.server_id for row in rows}
+
+    @operation(Operation.MAILBOX_EDIT)
+    def update(
+        self, actor: Actor, wanted: Sequence[Wanted], *, dry_run: bool = False, push: bool = True
+    ) -> UpdateResult:
+        """Make mailboxes that exist so. `dry_run`: only tell the differences. What is not there is in no list."""
+        actor.require(Permission.MAILBOX_WRITE)
+        result = UpdateResult()
+        with writing(self.database) as session:
+            rules = in_force(session, self.settings).passwords
+            rows = updating.existing(session, actor, [one.address for one in wanted])
+            pairs = []
+            for index, one in enumerate(wanted):
+                row = rows.pop(one.address, None)  # of an address that comes twice the first one counts
+                if row is None:
+                    continue
+                if reason := updating.refusal(row, one, rules):
+                    result.errors.append(ItemError(index, row.address, reason))
+                    continue
+                change = updating.difference(row, one, index)
+                (result.changed if change.values else result.unchanged).append(change)
+                pairs += [(row, one, change)] if change.values else []
+            if not dry_run:
+                updating.apply(session, self.sealer, actor, pairs)
+        self.delivery.push({row.server_id for row, _, _ in pairs} if push and not dry_run else ())
+        return result
 
     @operation(Operation.MAILBOX_DISABLE_MANY)
     def disable(self, actor: Actor, uids: Sequence[UUID]) -> BulkResult:

@@ -22,15 +22,17 @@ from provision.core.errors import AccessDenied, ProvisionError
 from provision.core.passwords import generate_password
 from provision.core.secret import Secret
 from provision.queries import LogFilter, MailboxFilter
-from provision.services.bulk import Foreign, ItemError
+from provision.services.bulk import Foreign, ItemError, UpdateResult
 from provision.services.new_mailbox import NewMailbox
+from provision.services.updating import Difference, Wanted
 from provision.storage.models import Status
 from provision.transfer.cells import MB, guard
 from provision.transfer.csv_reader import ERROR, Reading, Row, RowError, Sheet, read_rows
-from provision.transfer.mapping import COLUMNS
+from provision.transfer.mapping import COLUMNS, as_ours
 
 Progress = Callable[[int, int], None]
 BOM = "\ufeff"
+EXISTS = ("DUPLICATE_MAILBOX", "PASSWORD_NEEDED", "WEAK_PASSWORD")  # refusals of a new mailbox, of one that may exist
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class ImportResult:
     """What an import did, or in a dry run would do (then `created` is empty).
 
     `passwords`: of those that were made, by address; this once only. `left_out`: headings of columns that are not used.
+    `updated`: what was, or in a dry run would be, changed of mailboxes that exist; `unchanged`: how many are so.
     """
 
     columns: tuple[str, ...]
@@ -47,6 +50,8 @@ class ImportResult:
     warnings: Sequence[str] = ()
     passwords: Mapping[str, Secret] = field(default_factory=dict)
     left_out: Sequence[str] = ()
+    updated: Sequence[Difference] = ()
+    unchanged: int = 0
     again: bool = False  # it was done by an earlier call with the same key
 
     @property
@@ -82,7 +87,8 @@ def import_csv(
 
 def _import(app: Postroom, actor: Actor, data: bytes, reading: Reading, **how: Any) -> ImportResult:
     sheet = read_rows(data, app.services.policy.now().passwords, reading)
-    result = import_sheet(app, actor, sheet, new_passwords(app, sheet), **how)
+    passwords = new_passwords(app, sheet) if reading.passwords else {}
+    result = import_sheet(app, actor, sheet, reading, passwords, **how)
     return replace(result, passwords={}) if result.again else result  # those of the earlier call are known to nobody
 
 
@@ -94,7 +100,12 @@ def new_passwords(app: Postroom, sheet: Sheet) -> dict[int, Secret]:
 
 
 def import_sheet(
-    app: Postroom, actor: Actor, sheet: Sheet, passwords: Mapping[int, Secret] = {}, **how: Any
+    app: Postroom,
+    actor: Actor,
+    sheet: Sheet,
+    reading: Reading = Reading(),
+    passwords: Mapping[int, Secret] = {},
+    **how: Any,
 ) -> ImportResult:
     """The good rows of a sheet that was read, with new passwords for those; `how` is for `services.bulk.create`."""
     news = [
@@ -102,12 +113,13 @@ def import_sheet(
         for row, new in zip(sheet.rows, sheet.news, strict=True)
     ]
     bulk = app.services.bulk.create(actor, news, foreign=_foreign(app, actor), **how)
-    refused = {item.index for item in bulk.errors}
-    errors = [
-        *sheet.errors,
-        *(_row_error(sheet, item) for item in bulk.errors),
-    ]
+    refused = {item.index: item for item in bulk.errors}
     good = [index for index in range(len(news)) if index not in refused]
+    updates = _update(app, actor, sheet, reading, bulk.errors, how)
+    for change in (*updates.changed, *updates.unchanged):
+        del refused[change.index]
+    refused |= {item.index: item for item in updates.errors}
+    errors = [*sheet.errors, *(_row_error(sheet, item) for item in refused.values())]
     made = {} if how.get("dry_run") else {index: passwords.get(sheet.rows[index].number) for index in good}
     return ImportResult(
         sheet.columns,
@@ -117,7 +129,49 @@ def import_sheet(
         app.queries.mailboxes_warnings(actor, [news[index].address for index in good]),
         {news[index].address: password for index, password in made.items() if password},
         sheet.left_out,
+        updates.changed,
+        len(updates.unchanged),
         bulk.again,
+    )
+
+
+def changes_of(result: ImportResult) -> list[dict[str, Any]]:
+    """For a table: one line for each value that is, or would be, other than before."""
+    return [
+        {"address": one.address, "what": name, "before": before, "after": after}
+        for one in result.updated
+        for name, (before, after) in one.values.items()
+    ]
+
+
+def _update(
+    app: Postroom, actor: Actor, sheet: Sheet, reading: Reading, refused: Sequence[ItemError], how: Mapping[str, Any]
+) -> UpdateResult:
+    """Of the rows that make no new mailbox those whose mailbox exists. Their `index` is that of the row."""
+    is_own = app.queries.own(actor)
+    may_exist = [item.index for item in refused if reading.update and item.error.code in EXISTS]
+    items = [index for index in may_exist if is_own(sheet.news[index].address)]
+    if not items:
+        return UpdateResult()
+    wanted = [_wanted(sheet.rows[index], sheet.news[index], reading) for index in items]
+    found = app.services.bulk.update(actor, wanted, **{name: how[name] for name in ("dry_run", "push") if name in how})
+    return UpdateResult(
+        [replace(change, index=items[change.index]) for change in found.changed],
+        [replace(same, index=items[same.index]) for same in found.unchanged],
+        [replace(error, index=items[error.index]) for error in found.errors],
+    )
+
+
+def _wanted(row: Row, new: NewMailbox, reading: Reading) -> Wanted:
+    """What its cells say; an empty one says nothing."""
+    cells = as_ours(row.cells)
+    return Wanted(
+        new.address,
+        new.display_name if cells["display_name"].strip() else None,
+        new.quota_bytes,
+        new.enabled if cells["enabled"].strip() else None,
+        new.password if reading.set_passwords else None,
+        new.password_hash if reading.set_passwords else None,
     )
 
 

@@ -57,12 +57,15 @@ class Encoding(StrEnum):
 class Reading:
     """How a file is to be read. `columns`: the headings of its columns; None: they are recognised, or are ours.
 
-    `passwords`: rows may be without, since each such row gets a new one.
+    `passwords`: rows may be without, since each such row gets a new one. `update`: an address that exists is made as
+    its row says, an empty cell leaves what is there; its password only with `set_passwords`.
     """
 
     encoding: Encoding | None = None
     columns: Mapping[str, str] | None = None
     passwords: bool = False
+    update: bool = False
+    set_passwords: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ class Sheet:
     rows: list[Row] = field(default_factory=list)
     news: list[NewMailbox] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)  # addresses
 
     @property
     def left_out(self) -> list[str]:
@@ -148,10 +152,10 @@ def read_rows(data: bytes, rules: PasswordRules | None, how: Reading = Reading()
     return sheet
 
 
-def reading_of(data: bytes, encoding: Encoding | None, pairs: Sequence[str], *, passwords: bool = False) -> Reading:
+def reading_of(data: bytes, encoding: Encoding | None, pairs: Sequence[str], **how: bool) -> Reading:
     """As programs say it: `pairs` such as `email=Mail` go before what is recognised. Raises: InvalidInput."""
     columns = {**look(data, encoding).columns, **said(pairs)} if pairs else None
-    return Reading(encoding, columns, passwords)
+    return Reading(encoding, columns, **how)
 
 
 def look(data: bytes, encoding: Encoding | None = None) -> Look:
@@ -261,7 +265,7 @@ def _columns(header: Sequence[str], how: Reading) -> dict[str, str]:
     twice = sorted({heading for heading in known if header.count(heading) + list(found.values()).count(heading) > 2})
     if twice:
         raise _unreadable(f"The column {', '.join(twice)} is there twice.")
-    if "email" not in found or (SECRET_COLUMNS.isdisjoint(found) and not how.passwords):
+    if "email" not in found or (SECRET_COLUMNS.isdisjoint(found) and not (how.passwords or how.update)):
         raise _unreadable("The columns email and password (or password_hash) are needed.")
     return found
 
@@ -281,7 +285,11 @@ def _read_row(sheet: Sheet, row: Row, wanted: int, there: int, parsers: Mapping[
         sheet.errors.append(RowError(row, "", "FIELD_COUNT", message))
         return
     new = _new_mailbox(row, parsers, how, sheet)
-    if new:
+    if new and how.update and new.address in sheet.seen:
+        message = N_("This address comes twice in the file.")
+        sheet.errors.append(RowError(row, sheet.called("email"), "DUPLICATE_MAILBOX", message))
+    elif new:
+        sheet.seen.add(new.address)
         sheet.rows.append(row)
         sheet.news.append(new)
 
@@ -300,7 +308,7 @@ def _new_mailbox(row: Row, parsers: Mapping[str, Parser], how: Reading, sheet: S
             sheet.errors.append(RowError(row, sheet.called(column), error.code, error.message))
             wrong = True
     given = 0 if wrong else sum(found[name] is not None for name in ("password", "password_hash"))
-    if not wrong and not (given == 1 or (given == 0 and how.passwords)):
+    if not wrong and not (given == 1 or (given == 0 and (how.passwords or how.update))):
         message = N_("Give a password or a password_hash, not both.")
         sheet.errors.append(RowError(row, sheet.called("password"), "PASSWORD_NEEDED", message))
         wrong = True

@@ -9,7 +9,7 @@ import base64
 import json
 import zlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -62,6 +62,11 @@ class ImportProgress:
     has_passwords: bool
 
     @property
+    def existing(self) -> int:
+        """Rows of mailboxes that were there: they are now as their rows say."""
+        return self.done - self.created - self.refused if self.status == TaskStatus.DONE else 0
+
+    @property
     def open(self) -> bool:
         return self.finished_at is None
 
@@ -86,12 +91,13 @@ def start_import(
     if not rows:
         raise InvalidInput("The file has no rows below its header.", code="CSV_UNREADABLE")
     whose = {"operator_id": actor.operator_id, "operator": actor.name, "ip": actor.ip}
-    made = {number: secret.reveal() for number, secret in new_passwords(app, sheet).items()}
+    made = {n: secret.reveal() for n, secret in new_passwords(app, sheet).items()} if reading.passwords else {}
+    settled = replace(reading, encoding=None, columns=dict(sheet.mapping))
     job = ImportJob(
         uid=uid or uuid7(),
         sealed_upload=_seal(app, data),
         sealed_passwords=_seal(app, json.dumps(made).encode()) if made else None,
-        reading={"columns": dict(sheet.mapping), "passwords": reading.passwords, "header": list(sheet.columns)},
+        reading={**asdict(settled), "header": list(sheet.columns)},
         **whose,
     )
     try:
@@ -221,6 +227,7 @@ class Tally:
     errors: list[RowError]
     done: int
     created: int = 0
+    updated: int = 0
     passwords: dict[str, Secret] = field(default_factory=dict)
 
 
@@ -248,7 +255,7 @@ def run_import(app: Postroom, task: ScheduledTask) -> Step:
             failure = serverlog.sentence("import failed", error)
             tally.errors += [RowError(row, "", "NOT_DONE", failure) for row in sheet.rows[start:]]
             break
-    if tally.created:
+    if tally.created or tally.updated:
         _push(app, sheet)
     ended = TaskStatus.FAILED if failure else TaskStatus.CANCELLED if task.cancel_requested else TaskStatus.DONE
     result = ImportResult(sheet.columns, [], [], sorted(tally.errors, key=lambda error: error.number))
@@ -260,8 +267,7 @@ def run_import(app: Postroom, task: ScheduledTask) -> Step:
 
 def _reading(job: ImportJob) -> Reading:
     """As it was settled when the file was accepted; nothing is said of files from before there was a choice."""
-    settled = job.reading or {}
-    return Reading(columns=settled.get("columns"), passwords=settled.get("passwords", False))
+    return Reading(**{name: value for name, value in (job.reading or {}).items() if name != "header"})
 
 
 def _import_chunk(
@@ -274,29 +280,33 @@ def _import_chunk(
     tally: Tally,
 ) -> None:
     """One transaction, in which it is also written how far that is, if there is anything to make in it."""
-    written = False
+    written, reading = False, _reading(job)
 
     def write(session: Session, made: Collection[UUID]) -> None:
         nonlocal written
         written = True
         record(session, task, Step(done=tally.done + len(part.news)))
-        created, refused = tally.created + len(made), _refused(tally.errors) + len(part.news) - len(made)
+        created, refused = tally.created + len(made), _refused(tally.errors)
+        refused += 0 if reading.update else len(part.news) - len(made)
         _change(session, job.uid, created=max(created, job.created), refused=max(refused, job.refused))  # as `done`
 
     actor = _actor(app, job)
     how = {"push": False, "idempotency_key": key, "also": lambda session, bulk: write(session, bulk.done)}
     try:
-        result = import_sheet(app, actor, part, passwords, **how)
+        result = import_sheet(app, actor, part, reading, passwords, **how)
     except Conflict as conflict:
         if conflict.code != "DUPLICATE":
             raise
-        result = import_sheet(app, actor, part, passwords, **how)  # another one made the same address at this moment
+        result = import_sheet(
+            app, actor, part, reading, passwords, **how
+        )  # another one made the same address at this moment
     if not written:
         with app.database.write() as session:
             write(session, result.created)
     tally.done += len(part.news)
     tally.created += len(result.created)
     tally.errors += result.errors
+    tally.updated += len(result.updated)
     tally.passwords |= result.passwords
 
 

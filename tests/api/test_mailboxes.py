@@ -291,6 +291,19 @@ def test_the_columns_of_a_csv_are_said_and_new_passwords_told(api: Api) -> None:
     assert api.ok("GET", "/mailboxes")["items"][0]["displayName"] == "1"
 
 
+def test_a_csv_updates_what_exists_when_that_is_asked_for(api: Api) -> None:
+    api("POST", "/mailboxes", json={"email": "anna@example.com", "password": PASSWORD})
+    how: dict[str, Any] = {
+        "content": "email,quota_mb\nanna@example.com,2048\n",
+        "headers": {"content-type": "text/csv"},
+    }
+    change = {"address": "anna@example.com", "what": "quota_bytes", "before": 1 << 30, "after": 2 << 30}
+    for path in ("/mailboxes/import?update=true&dryRun=true", "/mailboxes/import?update=true"):
+        assert api.ok("POST", path, **how)["updated"] == [change]
+    again = api.ok("POST", "/mailboxes/import?update=true", **how)
+    assert (again["updated"], again["unchanged"], again["refused"]) == ([], 1, [])
+
+
 def test_a_csv_in_another_encoding_is_asked_for_it(api: Api) -> None:
     file, csv = f"email,password,display_name\nanna@example.com,{PASSWORD},Jürgen\n", {"content-type": "text/csv"}
     how: dict[str, Any] = {"content": file.encode("cp1252"), "headers": csv}

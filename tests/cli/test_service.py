@@ -319,6 +319,18 @@ def test_the_columns_of_others_and_new_passwords(cli: Cli) -> None:
     assert "no column=heading" in cli("csv", "import", "-", "--map", "Mail", stdin=data).err
 
 
+def test_what_an_update_changes_is_shown_before(cli: Cli) -> None:
+    cli.add("anna@example.com")
+    how, data = ("csv", "import", "-", "--update"), "email,quota_mb,display_name\nanna@example.com,2048,\n"
+    shown = cli.ok(*how, "--dry-run", stdin=data).out
+    assert "quota_bytes" in shown
+    assert "1 would be updated, 0 unchanged" in shown
+    assert "2048M" not in cli.text("dovecot-quotas.cf")
+    assert "1 updated, 0 unchanged" in cli.ok(*how, stdin=data).out
+    assert "2048M" in cli.text("dovecot-quotas.cf")
+    assert cli.ok(*how, "--json", stdin=data).json["unchanged"] == 1
+
+
 def test_a_file_in_another_encoding_is_asked_for_it(cli: Cli) -> None:
     data = "email,password,display_name\nanna@example.com,Correct-Horse-1,Jürgen\n".encode("cp1252")
     assert "cp1252" in cli("csv", "import", "-", stdin=data).err

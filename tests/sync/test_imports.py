@@ -393,6 +393,21 @@ def test_what_the_columns_of_a_file_were_is_remembered_for_its_operator(world: W
     assert world.app.queries.mailbox_by_address(admin, "a@example.com").display_name == ""
 
 
+@pytest.mark.parametrize("commits", [1, 2, 3, 5])
+def test_an_update_goes_on_after_a_kill(world: World, admin: Actor, commits: int) -> None:
+    for n in range(0, 12, 2):
+        world.add(f"user{n:04}@example.com", quota_bytes=1 << 30)
+    rows = "".join(f"user{n:04}@example.com,{HASH.reveal()},5 GB\n" for n in range(12))
+    uid = start_import(world.app, admin, f"email,password_hash,quota_mb\n{rows}".encode(), Reading(update=True))
+    killed_after(world, commits)
+    with taken_for_dead():
+        assert run(world, 5) is True
+        job = import_job(world.app, admin, uid)
+    assert (job.status, job.done, job.created, job.refused, job.existing) == (TaskStatus.DONE, 12, 6, 0, 6)
+    assert world.text("dovecot-quotas.cf").count(":5120M\n") == 12
+    assert world.app.queries.verify_audit(world.alice).intact
+
+
 # ---- cancel --------------------------------------------------------------------------------
 
 

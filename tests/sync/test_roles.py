@@ -19,6 +19,7 @@ from provision.queries import Page, Queries
 from provision.services import Services
 from provision.services.new_mailbox import NewMailbox
 from provision.services.resolving import Winner
+from provision.services.updating import Wanted
 from provision.storage.models import Alias, AuditLink, Domain, Mailbox, Operator, ProvisionLog, SyncStatus
 from tests.conftest import HASH, World
 
@@ -79,6 +80,7 @@ def arguments(world: World) -> dict[str, Any]:
         "operator": operator,
         "log": log.uid,
         "new": NewMailbox("new@boss.example", password_hash=HASH),
+        "wanted": [Wanted("boss@boss.example", display_name="new")],
         "news": [NewMailbox("new@boss.example", password_hash=HASH)],
         "address": "new-alias@boss.example",
         "destinations": ["x@y.net"],

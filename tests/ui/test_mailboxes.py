@@ -507,6 +507,23 @@ def test_rows_without_passwords_get_new_ones_that_the_page_offers_once(own_compa
     ]
 
 
+def test_what_an_update_changes_is_shown_before_and_done_then(own_company: Postroom) -> None:
+    address = f"anna.abe@{MAIN}"
+    before = own_company.queries.mailbox_by_address(SYSTEM, address)
+    test = opened(own_company, "alice", "import")
+    test.file_uploader[0].set_value(
+        ("people.csv", f"email,display_name\n{address},Anna New\n".encode(), "text/csv")
+    ).run()
+    next(box for box in test.checkbox if box.label.startswith("Update")).check().run()
+    assert not test.error
+    (change,) = test.dataframe[0].value.to_dict("records")
+    assert (change["before"], change["after"]) == (before.display_name, "Anna New")
+    press(test, "Import 1 mailbox")
+    run_next_task(own_company)
+    after = own_company.queries.mailbox_by_address(SYSTEM, address)
+    assert (after.display_name, after.quota_bytes) == ("Anna New", before.quota_bytes)
+
+
 def test_an_import_can_be_stopped(own_company: Postroom, open_as: Open) -> None:
     start_import(own_company, signed_in(own_company, "alice").actor, CSV)
     test = open_as(own_company, "alice", "mailboxes")

@@ -437,6 +437,92 @@ def test_a_row_without_a_password_gets_a_new_one_that_is_told_once(world: World)
     assert (again.created, again.passwords) == (result.created, {})
 
 
+# ---- mailboxes that exist ------------------------------------------------------------------
+
+UPDATES = (
+    "email,password,display_name,quota_mb,enabled\n"
+    "anna@example.com,Correct-Horse-9,Anna New,2048,\n"
+    "ben@example.com,,,,false\n"
+    "chen@example.com,,Chen,,\n"
+    "dora@example.com,Correct-Horse-1,Dora,,\n"
+    "emil@example.com,,Emil,,\n"
+    "anna@example.com,,Twice,,\n"
+    "gone@example.com,,Gone,,\n"
+)
+UPDATE = Reading(update=True)
+
+
+@pytest.fixture
+def three(world: World) -> World:
+    for name in ("anna", "ben", "chen", "gone"):
+        world.add(f"{name}@example.com", display_name=name.title(), quota_bytes=500 * MB)
+    uid = world.app.queries.mailbox_by_address(world.alice, "gone@example.com").uid
+    world.app.services.mailboxes.delete(world.alice, uid)
+    return world
+
+
+def differences(result: Any) -> dict[str, Any]:
+    return {one.address.partition("@")[0]: one.values for one in result.updated}
+
+
+def test_what_differs_of_mailboxes_that_exist_is_shown_before_and_then_done(three: World) -> None:
+    expected = {
+        "anna": {"display_name": ("Anna", "Anna New"), "quota_bytes": (500 * MB, 2048 * MB)},
+        "ben": {"enabled": (True, False)},
+    }
+    refusals = [(6, "PASSWORD_NEEDED"), (7, "DUPLICATE_MAILBOX"), (8, "PASSWORD_NEEDED")]
+    before, hashed = three.text("dovecot-quotas.cf"), hash_of(three, "anna")
+    plan = plan_import(three.app, three.alice, UPDATES.encode(), UPDATE)
+    assert (differences(plan), plan.unchanged, len(plan.accepted)) == (expected, 1, 1)
+    assert [(error.number, error.code) for error in plan.errors] == refusals
+    assert three.text("dovecot-quotas.cf") == before
+
+    done = import_csv(three.app, three.alice, UPDATES.encode(), reading=UPDATE)
+    assert (differences(done), done.unchanged, len(done.created)) == (expected, 1, 1)
+    assert [(error.number, error.code) for error in done.errors] == refusals
+    ben = three.app.queries.mailbox_by_address(three.alice, "ben@example.com")
+    assert (ben.status, ben.sync_status, ben.display_name) == (Status.DISABLED, SyncStatus.SYNCED, "Ben")
+    assert "anna@example.com:2048M" in three.text("dovecot-quotas.cf")
+    assert hash_of(three, "anna") == hashed
+    records = [row for row in three.app.queries.logs(three.alice).rows if row["resource_name"] == "anna@example.com"]
+    assert (records[0]["operation"], records[0]["status"]) == ("mailbox.edit", "SUCCESS")
+    assert three.app.queries.verify_audit(three.alice).intact
+
+
+def test_what_is_so_already_makes_no_change_and_no_record(three: World) -> None:
+    import_csv(three.app, three.alice, UPDATES.encode(), reading=UPDATE)
+    records = three.app.queries.logs(three.alice).total
+    again = import_csv(three.app, three.alice, UPDATES.encode(), reading=UPDATE)
+    assert (differences(again), again.unchanged, again.created) == ({}, 4, [])
+    assert three.app.queries.logs(three.alice).total == records
+
+
+def test_a_password_is_set_only_when_it_is_asked_for(three: World) -> None:
+    data = b"email,password\nanna@example.com,Correct-Horse-9\nben@example.com,weak\nchen@example.com,\n"
+    reading = Reading(update=True, set_passwords=True, passwords=True)
+    chens = hash_of(three, "chen")
+    plan = plan_import(three.app, three.alice, data, reading)
+    assert differences(plan) == {"anna": {"password": ("***", "***")}}
+    done = import_csv(three.app, three.alice, data, reading=reading)
+    assert refused(done) == [(3, "password", "WEAK_PASSWORD")]  # type: ignore[arg-type]
+    assert verify_password(Secret("Correct-Horse-9"), Secret(hash_of(three, "anna")))
+    assert (hash_of(three, "chen"), done.passwords) == (chens, {})
+
+
+def test_without_being_asked_a_mailbox_that_exists_stays_as_it_is(three: World) -> None:
+    result = import_csv(three.app, three.alice, (HEADER + "anna@example.com,Correct-Horse-9,X,1,,false\n").encode())
+    assert [error.code for error in result.errors] == ["DUPLICATE_MAILBOX"]
+    assert three.app.queries.mailbox_by_address(three.alice, "anna@example.com").display_name == "Anna"
+
+
+def test_a_domain_admin_updates_in_their_domains_only(three: World) -> None:
+    three.add("olga@example.org", display_name="Olga")
+    data = b"email,display_name\nanna@example.com,A\nolga@example.org,O\n"
+    result = import_csv(three.app, three.dora, data, reading=UPDATE)
+    assert list(differences(result)) == ["anna"]
+    assert three.app.queries.mailbox_by_address(three.alice, "olga@example.org").display_name == "Olga"
+
+
 # ---- import --------------------------------------------------------------------------------
 
 SHEET = (

@@ -37,8 +37,10 @@ def reading(opened: ui.Dialog, file: Any) -> Reading:
     encoding = _encoding(opened, file)
     seen: Look = opened.once(lambda: look(file.getvalue(), encoding), f"{file.file_id} {encoding} look")
     columns = None if {name.lower() for name in seen.header} <= {*COLUMNS, "error"} else _columns(opened, file, seen)
-    text = _("Make a new password where a row has none")
-    return Reading(encoding, columns, st.checkbox(text, key=f"mb_passwords_{opened.key}"))
+    passwords = st.checkbox(_("Make a new password where a row has none"), key=f"mb_passwords_{opened.key}")
+    update = st.checkbox(_("Update mailboxes that exist: name, quota, login"), key=f"mb_update_{opened.key}")
+    reset = update and st.checkbox(_("Also set their passwords, where a row has one"), key=f"mb_reset_{opened.key}")
+    return Reading(encoding, columns, passwords, update, reset)
 
 
 def _encoding(opened: ui.Dialog, file: Any) -> Encoding | None:

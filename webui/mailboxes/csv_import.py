@@ -13,7 +13,7 @@ from provision.core.texts import N_
 from provision.identity.sign_in import SignedIn
 from provision.services.new_mailbox import NewMailbox
 from provision.storage.models import TaskStatus
-from provision.transfer.csv_io import ImportResult, plan_import
+from provision.transfer.csv_io import ImportResult, changes_of, plan_import
 from provision.transfer.csv_reader import Reading
 from provision.transfer.import_jobs import (
     ImportProgress,
@@ -49,6 +49,8 @@ class Preview:
     rows: list[NewMailbox]
     errors: list[dict[str, Any]]
     left_out: list[str]
+    updated: int
+    changes: list[dict[str, Any]]
 
 
 ERRORS = (
@@ -62,6 +64,12 @@ PLANNED = (
     Column("quota", N_("Quota"), lambda new: _quota(new.quota_bytes)),
     Column("aliases", N_("Aliases"), lambda new: list(map(readable, new.aliases)), st.column_config.ListColumn),
     Column("enabled", N_("Login"), look="small"),
+)
+CHANGES = (
+    Column("address", N_("Address"), lambda one: readable(one["address"])),
+    Column("what", N_("What"), look="small"),
+    Column("before", N_("Before")),
+    Column("after", N_("After")),
 )
 
 
@@ -84,8 +92,8 @@ def import_dialog(opened: ui.Dialog) -> None:
             reading = csv_columns.reading(opened, file)
             plan = _plan(opened, file, reading)
             _show(plan)
-    accepted = plan.accepted if plan else 0
-    if opened.buttons(counted(accepted, "Import {n} mailbox", "Import {n} mailboxes"), disabled=not accepted) and file:
+    rows = plan.accepted + plan.updated if plan else 0
+    if opened.buttons(counted(rows, "Import {n} mailbox", "Import {n} mailboxes"), disabled=not rows) and file:
         start_import(ui.app(), opened.who.actor, file.getvalue(), reading, uid=opened.uid)
         ui.done(_("The import has begun. It goes on when you leave this page."))
 
@@ -106,25 +114,47 @@ def _preview(result: ImportResult) -> Preview:
         {"row": e.number, "column": e.column, "reason": problems.sentence(e.code, e.message)}
         for e in result.errors[:SHOWN]
     ]
-    return Preview(len(result.accepted), len(result.rejected), rows, errors, list(result.left_out))
+    changes = [{**one, "what": _what(one["what"]), **_values(one)} for one in changes_of(result)[:SHOWN]]
+    return Preview(
+        len(result.accepted), len(result.rejected), rows, errors, list(result.left_out), len(result.updated), changes
+    )
 
 
 def _quota(quota_bytes: int | None) -> str:
     return _("default") if quota_bytes is None else format.size(quota_bytes)
 
 
+def _what(name: str) -> str:
+    words = {"display_name": _("Name"), "quota_bytes": _("Quota"), "enabled": _("Login"), "password": _("Password")}
+    return words[name]
+
+
+def _values(change: dict[str, Any]) -> dict[str, str]:
+    """Before and after as they are read."""
+
+    def shown(value: object) -> str:
+        if isinstance(value, bool):
+            return _("Active") if value else _("Disabled")
+        return format.size(value) if isinstance(value, int) else str(value)
+
+    return {name: shown(change[name]) for name in ("before", "after")}
+
+
 def _show(plan: Preview) -> None:
-    left, right = st.columns(2)
+    left, middle, right = st.columns(3)
     left.metric(_("To be created"), written(plan.accepted), border=True)
+    middle.metric(_("To be changed"), written(plan.updated), border=True)
     right.metric(_("Rows refused"), written(plan.refused), border=True)
     if plan.errors:
         st.caption(_("These rows are refused; the others are imported."))
         show(plan.errors, ERRORS, alt=_("Rows refused"), height=height_of(plan.errors, 5))
     if plan.rows:
         show(plan.rows, PLANNED, alt=_("To be created"), height=height_of(plan.rows, 5))
+    if plan.changes:
+        show(plan.changes, CHANGES, alt=_("To be changed"), height=height_of(plan.changes, 5))
     if plan.left_out:
         st.caption(_("Left out: {names}", names=ui.plain(ui.some(plan.left_out, 8))))
-    if max(plan.accepted, plan.refused) > SHOWN:
+    if max(plan.accepted, plan.refused, len(plan.changes)) > SHOWN:
         st.caption(_("Only the first {n} are shown.", n=SHOWN))
 
 
@@ -174,6 +204,8 @@ def _finished(who: SignedIn, job: ImportProgress) -> None:
     text = f"{ICONS[job.status]} **{headings[job.status]}**: " + _(
         "{created} created, {refused} refused", **_numbers(job)
     )
+    if job.existing:
+        text += ", " + counted(job.existing, "{n} that exists is as in the file", "{n} that exist are as in the file")
     st.markdown(f"{text}. {ui.plain(problems.translated(job.error or ''))}", width="stretch")
     if job.has_passwords:
         st.link_button(
