@@ -1,10 +1,12 @@
 """Aliases: addresses foreign_to mail goes elsewhere."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from api import models, rows
@@ -21,14 +23,17 @@ from api.context import (
     location,
     wait_until_synced,
 )
+from api.csvs import DryRun, Encoded, Excel, body_of, csv_answer, csv_body, refused_rows
 from api.idempotency import IdempotencyKey, OnceRoute
 from api.mailboxes import Domain
 from provision.app import Postroom
 from provision.core.access import Actor
 from provision.core.errors import NotFound
 from provision.storage.models import Alias, SyncStatus
+from provision.transfer.alias_csv import export_aliases, import_aliases
 
 router = APIRouter(prefix="/provision/aliases", tags=["aliases"], route_class=OnceRoute)
+ALIAS_CSV, ALIAS_BODY = csv_body("alias,destinations,mailbox\r\ninfo@example.com,anna@example.com;ben@example.com,\r\n")
 
 
 @router.get("", response_model=models.Listing[models.Alias])
@@ -48,6 +53,35 @@ def list_aliases(
     )
     refusal = foreign_to(product, actor)
     return rows.paged(page, [rows.alias(row, refusal) for row in page.rows], number)
+
+
+@router.get("/export", response_class=StreamingResponse, responses=ALIAS_CSV)
+def export_alias_list(
+    product: Product, actor: MayReadAliases, search: Search = "", domain: Domain = None, excel: Excel = False
+) -> Response:
+    """The list as CSV, with all destinations."""
+    return csv_answer("aliases.csv", export_aliases(product, actor, search, domain, excel=excel))
+
+
+@router.post("/import", response_model=models.AliasImportAnswer, openapi_extra=ALIAS_BODY)
+async def import_alias_list(
+    product: Product,
+    actor: MayWriteAliases,
+    request: Request,
+    key: IdempotencyKey = None,
+    dry_run: DryRun = False,
+    encoding: Encoded = None,
+) -> Any:
+    """Make an alias for every good row. Columns: alias, destinations, mailbox."""
+    data = await body_of(request)
+    call = partial(import_aliases, product, actor, data, encoding, dry_run=dry_run, idempotency_key=key)
+    result = await run_in_threadpool(call)
+    return {
+        "created": len(result.created),
+        "acceptable": len(result.accepted),
+        "ids": list(result.created),
+        "refused": refused_rows(result.errors),
+    }
 
 
 @router.post("", status_code=201, response_model=models.ChangedAlias)

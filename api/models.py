@@ -330,12 +330,15 @@ class ChangedValue(Model):
     after: str | int | bool = Field(examples=[2 << 30])
 
 
-class ImportAnswer(Model):
+class AliasImportAnswer(Model):
     created: int = Field(examples=[2])
     acceptable: int = Field(examples=[2])
     """Rows that were, or in a dry run would be, created."""
     ids: list[UUID] = Field(examples=[[ID]])
     refused: list[RefusedRow]
+
+
+class ImportAnswer(AliasImportAnswer):
     warnings: list[str] = Field(examples=[[]])
     """What else on the mail server decides over the mail of these, as sentences; the first ones."""
     passwords: list[MadePassword] = Field(examples=[[]])

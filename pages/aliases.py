@@ -6,7 +6,7 @@ from provision.core.access import Permission
 from provision.core.address import readable
 from provision.core.state import Resource
 from provision.storage.models import SyncStatus
-from webui.aliases import parts
+from webui.aliases import csv_import, parts
 from webui.kit import ui
 from webui.kit.i18n import _, counted
 
@@ -15,10 +15,7 @@ app = ui.app()
 listing = ui.Listing("al")
 may_write = who.may(Permission.ALIAS_WRITE)
 
-with ui.title(_("Aliases")):
-    if may_write and st.button(_("Add alias"), type="primary", icon=":material/add:"):
-        parts.create_dialog()
-
+heading = ui.title(_("Aliases"))
 find, where, state = st.columns([4, 3, 3], vertical_alignment="bottom")
 with find:
     search = listing.search(_("Search"), _("alias or destination"))
@@ -29,6 +26,9 @@ with state:
 page = app.queries.aliases(
     who.actor, search=search, domain=domain, sync_status=sync, number=listing.number, size=listing.size
 )
+
+with heading:
+    csv_import.buttons(search, domain, may_write=may_write)
 
 if page.total:
     bar = st.container(horizontal=True, vertical_alignment="center")

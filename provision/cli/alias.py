@@ -1,15 +1,18 @@
 """Aliases: add, list, edit, assign, delete."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from provision.cli.csvs import CsvFile, Encoded, Excel, OutFile, read_file, write_lines
 from provision.cli.delivery import report
-from provision.cli.output import Json, Number, OfDomain, OfSync, Size, tell
-from provision.cli.session import session_of
+from provision.cli.output import Json, Number, OfDomain, OfSync, Size, cell, say, say_json, tell
+from provision.cli.session import Code, session_of
 from provision.cli.views import listed, view
 from provision.core.columns import Column
 from provision.core.errors import InvalidInput
+from provision.transfer.alias_csv import export_aliases, import_aliases
 
 Address = Annotated[str, typer.Argument(help="The alias, e.g. info@example.com; @example.com catches all.")]
 Destinations = Annotated[list[str], typer.Argument(help="Where its mail goes; anywhere, one or several.")]
@@ -91,6 +94,42 @@ def assign(
     listed_under = owner.address if owner else None
     said = f"{row.address} is listed under {listed_under or 'no mailbox'}."
     return tell(as_json, {**view(row), "mailbox": listed_under}, said)
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    file: CsvFile,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.")] = False,
+    encoding: Encoded = None,
+    as_json: Json = False,
+) -> int:
+    """Make an alias for every good row of a CSV file; exit code 1 if any row was refused."""
+    session = session_of(context)
+    result = import_aliases(session.app, session.actor, read_file(file), encoding, dry_run=dry_run)
+    if as_json:
+        errors = [{"row": e.number, "code": e.code, "message": e.message} for e in result.errors]
+        accepted = [new.address for new in result.accepted]
+        say_json({"accepted": accepted, "created": list(map(str, result.created)), "errors": errors})
+    else:
+        for error in result.errors:
+            say(cell(error))
+        done = f"{len(result.accepted):,} would be created" if dry_run else f"{len(result.created):,} created"
+        say(f"{done}, {len(result.errors):,} rows refused.")
+    return Code.REFUSED if result.errors else Code.DONE
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    file: OutFile = Path("-"),
+    search: Annotated[str, typer.Option("--search", help="A part of the alias or of a destination.")] = "",
+    domain: OfDomain = None,
+    excel: Excel = False,
+) -> int:
+    """Write the aliases as CSV, with all their destinations."""
+    session = session_of(context)
+    return write_lines(file, export_aliases(session.app, session.actor, search, domain, excel=excel))
 
 
 @app.command()

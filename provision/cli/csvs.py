@@ -1,6 +1,7 @@
 """Mailboxes as CSV: import, export, template."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,6 +37,9 @@ CHANGES = (Column("address", "differs"), Column("what"), Column("before"), Colum
 app = typer.Typer(no_args_is_help=True)
 
 
+CsvFile = Annotated[Path, typer.Argument(help="The file; - is stdin.")]
+OutFile = Annotated[Path, typer.Argument(help="The file to write; - is stdout.")]
+Excel = Annotated[bool, typer.Option("--excel", help="With the mark by which Excel knows UTF-8.")]
 Map = Annotated[
     list[str] | None, typer.Option("--map", help="Which column is what, as email=Mail; may be given several times.")
 ]
@@ -56,7 +60,7 @@ Encoded = Annotated[
 @app.command("import")
 def import_(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="The file; - is stdin.")],
+    file: CsvFile,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.")] = False,
     rejected: Annotated[
         Path | None, typer.Option("--rejected", help="Write refused rows there, to be corrected.")
@@ -70,7 +74,7 @@ def import_(
 ) -> int:
     """Create a mailbox for every good row; exit code 1 if any row was refused."""
     session = session_of(context)
-    data = _read(file)
+    data = read_file(file)
     how = {"passwords": passwords is not None, "update": update, "set_passwords": set_passwords}
     result = _run(session, data, reading_of(data, encoding, columns or [], **how), dry_run)
     if rejected and result.errors:
@@ -100,17 +104,22 @@ def _run(session: Session, data: bytes, reading: Reading, dry_run: bool) -> Impo
 @app.command()
 def export(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="The file to write; - is stdout.")] = Path("-"),
+    file: OutFile = Path("-"),
     search: Annotated[str, typer.Option("--search", help="Parts of the address or name, in any order.")] = "",
     domain: OfDomain = None,
     status: Annotated[Status | None, typer.Option("--status", help="In this state.")] = None,
     sync_status: OfSync = None,
-    excel: Annotated[bool, typer.Option("--excel", help="With the mark by which Excel knows UTF-8.")] = False,
+    excel: Excel = False,
 ) -> int:
     """Write the mailboxes as CSV, never with passwords or hashes."""
     session = session_of(context)
     where = MailboxFilter(search, domain, status, sync_status)
     lines = export_csv(session.app, session.actor, where, excel=excel)
+    return write_lines(file, lines)
+
+
+def write_lines(file: Path, lines: Iterable[str]) -> int:
+    """An export; `-` is stdout."""
     if file == Path("-"):
         sys.stdout.writelines(lines)
         return Code.DONE
@@ -126,7 +135,7 @@ def template() -> int:
     return Code.DONE
 
 
-def _read(file: Path) -> bytes:
+def read_file(file: Path) -> bytes:
     """No more than the limit and a byte, so that a huge file is refused and not read."""
     if file == Path("-"):
         return sys.stdin.buffer.read(MAX_BYTES + 1)

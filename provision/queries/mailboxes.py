@@ -143,23 +143,22 @@ class MailboxReads(Reads):
         """A page of aliases by owner and address, those without an owner last; what is on its way out included."""
         actor.require(Permission.ALIAS_READ)
         with self.database.read() as session:
-            conditions = scope(actor, Alias.domain_id)
-            if domain:
-                conditions.append(Alias.domain_id == domain_id(session, domain))
+            conditions = _alias_conditions(session, actor, search, domain)
             if sync_status:
                 conditions.append(Alias.sync_status == sync_status)
             if mailbox_id:
                 conditions.append(
                     Alias.mailbox_id == select(Mailbox.id).where(Mailbox.uid == mailbox_id).scalar_subquery()
                 )
-            if search.strip():
-                needle = as_stored(normal(search).strip().lower())
-                like = f"%{escaped(needle)}%"
-                in_destinations = func.lower(Alias.destinations.cast(Text)).like(like, escape="\\")
-                is_sign = set(needle) & JSON_SIGNS  # of the list, not of an address in it
-                in_address = Alias.address.like(like, escape="\\")
-                conditions.append(in_address if is_sign else or_(in_address, in_destinations))
             return _alias_page(session, conditions, number, max(1, min(size, MAX_PAGE_SIZE)))
+
+    def each_alias(self, actor: Actor, *, search: str = "", domain: str | None = None) -> Iterator[AliasRow]:
+        """Every alias of the list by address, as a stream, for an export."""
+        actor.require(Permission.ALIAS_READ)
+        with self.database.read() as session:
+            conditions = _alias_conditions(session, actor, search, domain)
+        for part in self._in_parts(joined(Alias, ALIAS_COLUMNS).where(*conditions), Alias.address):
+            yield from (cast(AliasRow, dict(row)) for row in part)
 
     def aliases_to(self, actor: Actor, addresses: Sequence[str]) -> list[AliasRow]:
         """All aliases that have one of these addresses, in stored form, as a destination; by address."""
@@ -185,6 +184,20 @@ class MailboxReads(Reads):
     def alias_by_address(self, actor: Actor, address: str) -> Alias:
         actor.require(Permission.ALIAS_READ)
         return self._one(actor, Alias, Alias.address == address, "alias", address)  # type: ignore[no-any-return]
+
+
+def _alias_conditions(session: Session, actor: Actor, search: str, domain: str | None) -> list[ColumnElement[bool]]:
+    conditions = list(scope(actor, Alias.domain_id))
+    if domain:
+        conditions.append(Alias.domain_id == domain_id(session, domain))
+    if search.strip():
+        needle = as_stored(normal(search).strip().lower())
+        like = f"%{escaped(needle)}%"
+        in_destinations = func.lower(Alias.destinations.cast(Text)).like(like, escape="\\")
+        is_sign = set(needle) & JSON_SIGNS  # of the list, not of an address in it
+        in_address = Alias.address.like(like, escape="\\")
+        conditions.append(in_address if is_sign else or_(in_address, in_destinations))
+    return conditions
 
 
 def _alias_page(session: Session, conditions: Sequence[ColumnElement[bool]], number: int, size: int) -> Page[AliasRow]:

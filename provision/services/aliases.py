@@ -11,12 +11,12 @@ from uuid6 import uuid7
 from provision.audit.events import Operation
 from provision.core import address as addresses
 from provision.core.access import Actor, InDomain, Permission
-from provision.core.errors import Conflict, InvalidEmail, InvalidInput, NotFound
+from provision.core.errors import Conflict, InvalidEmail, InvalidInput, NotFound, ProvisionError
 from provision.core.traits import Feature
 from provision.servers.kinds import traits_of
 from provision.services.checks import alias_refusal, check_version, taken_addresses
 from provision.services.forwarding import refuse_loop
-from provision.services.idempotency import made_earlier, remember
+from provision.services.idempotency import ItemError, earlier, made_earlier, remember
 from provision.services.writing import (
     Delivery,
     domain_by_name,
@@ -36,6 +36,23 @@ from provision.storage.models import Alias, Domain, Mailbox
 from provision.sync.rules import taken_on_servers
 
 MAX_DESTINATIONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class NewAlias:
+    """An alias that somebody asks for. `mailbox`: the address of the one it is listed under."""
+
+    address: str
+    destinations: Sequence[str]
+    mailbox: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ManyAliases:
+    """What was made of many, and why the others were not."""
+
+    done: Sequence[UUID]
+    errors: Sequence[ItemError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +77,38 @@ class Aliases:
         with writing(self.database) as session:
             if uid := made_earlier(session, *call):
                 return find(session, Alias, uid)
-            domain = domain_by_name(session, addresses.domain_of(alias))
-            actor.require(Permission.ALIAS_WRITE, InDomain(alias, domain.id))
-            require_rank(session, actor, [alias])
-            _refuse_taken(session, alias)
-            refuse_loop(session, alias, targets)
-            _refuse_what_the_kind_cannot(session, domain, alias, targets)
-            row = Alias(
-                uid=uuid7(),
-                address=alias,
-                domain_id=domain.id,
-                server_id=domain.server_id,
-                destinations=targets,
-                mailbox_id=_owner(session, actor, mailbox_id, targets),
-            )
-            session.add(row)
+            row = _insert(session, actor, alias, targets, mailbox_id)
             intend(session, actor, Operation.ALIAS_CREATE, [row], {"destinations": targets})
             remember(session, *call, [row.uid])
         return self.delivery.pushed(row)
+
+    @operation(Operation.ALIAS_CREATE)
+    def create_many(
+        self, actor: Actor, aliases: Sequence[NewAlias], *, dry_run: bool = False, idempotency_key: str | None = None
+    ) -> ManyAliases:
+        """Make several in one transaction and with one push; what cannot be made is in `errors`, by its index."""
+        actor.require(Permission.ALIAS_WRITE)
+        request = [[new.address, *new.destinations] for new in aliases]
+        call = (actor, Operation.ALIAS_CREATE, idempotency_key, request)
+        rows, errors = [], []
+        with writing(self.database) as session:
+            if before := earlier(session, *call):
+                refused = [ItemError.from_dict(stored) for stored in before.refusals]
+                return ManyAliases([UUID(uid) for uid in before.resource_ids], refused)
+            for index, new in enumerate(aliases):
+                try:
+                    rows.append(_insert_new(session, actor, new))
+                    session.flush()  # the next one may lead to it
+                except ProvisionError as error:
+                    errors.append(ItemError(index, new.address, error))
+            if dry_run:
+                session.rollback()
+                return ManyAliases([], errors)
+            intend(session, actor, Operation.ALIAS_CREATE, rows, lambda row: {"destinations": row.destinations})
+            remember(session, *call, [row.uid for row in rows], [error.to_dict() for error in errors])
+            servers, uids = {row.server_id for row in rows}, [row.uid for row in rows]
+        self.delivery.push(servers)
+        return ManyAliases(uids, errors)
 
     @operation(Operation.ALIAS_EDIT)
     def edit(
@@ -131,6 +162,35 @@ class Aliases:
             done(session, actor, Operation.ALIAS_ASSIGN, [subject_of(row)], payload)
             session.refresh(row)
         return row
+
+
+def _insert(session: Session, actor: Actor, alias: str, targets: list[str], mailbox_id: UUID | None) -> Alias:
+    """The row of a new alias. Raises: ProvisionError, where it cannot be made; then there is none."""
+    domain = domain_by_name(session, addresses.domain_of(alias))
+    actor.require(Permission.ALIAS_WRITE, InDomain(alias, domain.id))
+    require_rank(session, actor, [alias])
+    _refuse_taken(session, alias)
+    refuse_loop(session, alias, targets)
+    _refuse_what_the_kind_cannot(session, domain, alias, targets)
+    row = Alias(
+        uid=uuid7(),
+        address=alias,
+        domain_id=domain.id,
+        server_id=domain.server_id,
+        destinations=targets,
+        mailbox_id=_owner(session, actor, mailbox_id, targets),
+    )
+    session.add(row)
+    return row
+
+
+def _insert_new(session: Session, actor: Actor, new: NewAlias) -> Alias:
+    alias, targets, owner = addresses.normalise_alias(new.address), check_destinations(new.destinations), None
+    if new.mailbox:
+        owner = session.scalar(select(Mailbox.uid).where(Mailbox.address == addresses.normalise(new.mailbox)))
+        if owner is None:
+            raise NotFound("The mailbox this alias should belong to does not exist.", code="MAILBOX_NOT_FOUND")
+    return _insert(session, actor, alias, targets, owner)
 
 
 def check_destinations(destinations: Sequence[str], before: Sequence[str] = ()) -> list[str]:

@@ -17,6 +17,7 @@ from provision.core.secret import Secret
 from provision.servers.kinds import KINDS
 from provision.services import updating
 from provision.services.checks import check_quota, disable_refusal, erase_refusal
+from provision.services.idempotency import ItemError as ItemError
 from provision.services.idempotency import earlier, remember
 from provision.services.mailboxes import (
     closes,
@@ -49,25 +50,6 @@ Progress = Callable[[int, int], None]
 RefusalCheck = Callable[[Mailbox], ProvisionError | None]
 Foreign = Callable[[NewMailbox], ProvisionError | None]
 Numbered = Sequence[tuple[int, NewMailbox]]
-
-
-@dataclass(frozen=True, slots=True)
-class ItemError:
-    """Why one item of a bulk call was left out. `index` counts from 0."""
-
-    index: int
-    name: str
-    error: ProvisionError
-
-    def to_dict(self) -> dict[str, Any]:
-        """For a repeated call; `from_dict` reads it."""
-        error = {"code": self.error.code, "message": self.error.message, "details": self.error.details}
-        return {"index": self.index, "name": self.name, **error}
-
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> "ItemError":
-        error = ProvisionError(stored["message"], code=stored["code"], **stored["details"])
-        return cls(stored["index"], stored["name"], error)
 
 
 @dataclass(slots=True)

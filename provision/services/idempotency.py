@@ -8,7 +8,8 @@ compared by an HMAC under the caller's own token, which is not kept, so that no 
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -18,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from provision.core.access import Actor
-from provision.core.errors import Conflict
+from provision.core.errors import Conflict, ProvisionError
 from provision.core.secret import Secret
 from provision.storage.database import Database
 from provision.storage.encryption import Sealer
@@ -28,6 +29,25 @@ KEPT = timedelta(days=1)  # answers
 TAKEN_FOR_DEAD = timedelta(minutes=5)  # a claim without an answer: its process has died
 
 # ---- what was made -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ItemError:
+    """Why one item of a bulk call was left out. `index` counts from 0."""
+
+    index: int
+    name: str
+    error: ProvisionError
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a repeated call; `from_dict` reads it."""
+        error = {"code": self.error.code, "message": self.error.message, "details": self.error.details}
+        return {"index": self.index, "name": self.name, **error}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> "ItemError":
+        error = ProvisionError(stored["message"], code=stored["code"], **stored["details"])
+        return cls(stored["index"], stored["name"], error)
 
 
 def earlier(session: Session, actor: Actor, operation: str, key: str | None, request: Any) -> IdempotencyKey | None:

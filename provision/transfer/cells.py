@@ -56,8 +56,12 @@ def enabled(cell: str) -> bool:
 
 
 def aliases(cell: str) -> tuple[str, ...]:
-    parts = re.split(r"[;,\s，、；]+", cell)
-    return tuple(dict.fromkeys(addresses.normalise_alias(unguard(part)) for part in parts if part))
+    return tuple(dict.fromkeys(addresses.normalise_alias(unguard(part)) for part in several(cell)))
+
+
+def several(cell: str) -> list[str]:
+    """What a list in one cell holds."""
+    return [part for part in re.split(r"[;,\s，、；]+", cell) if part]
 
 
 def guard(cell: str) -> str:

@@ -132,7 +132,7 @@ def read_rows(data: bytes, rules: PasswordRules | None, how: Reading = Reading()
 
     Without `rules` what comes of it depends on the file alone; its passwords are then checked where they are used.
     """
-    reader, header, skipped = _open(decode(data, how.encoding))
+    reader, header, skipped = open_rows(decode(data, how.encoding))
     columns = _columns(header, how)
     names = {heading: name for name, heading in columns.items()}
     fields = [ERROR if heading.lower() == ERROR else names.get(heading, "") for heading in header]
@@ -148,7 +148,7 @@ def read_rows(data: bytes, rules: PasswordRules | None, how: Reading = Reading()
                 row = _row(skipped + reader.line_num - breaks, fields, cells)
                 _read_row(sheet, row, len(fields), len(cells), parsers, how)
     except csv.Error as error:
-        raise _broken(skipped + reader.line_num, error) from None
+        raise broken(skipped + reader.line_num, error) from None
     return sheet
 
 
@@ -160,11 +160,11 @@ def reading_of(data: bytes, encoding: Encoding | None, pairs: Sequence[str], **h
 
 def look(data: bytes, encoding: Encoding | None = None) -> Look:
     """Raises: InvalidInput."""
-    reader, header, skipped = _open(decode(data, encoding))
+    reader, header, skipped = open_rows(decode(data, encoding))
     try:
         return Look(tuple(header), tuple(map(tuple, islice(filter(None, reader), LOOKED_AT))), recognise(header))
     except csv.Error as error:
-        raise _broken(skipped + reader.line_num, error) from None
+        raise broken(skipped + reader.line_num, error) from None
 
 
 def decode(data: bytes, encoding: Encoding | None = None) -> str:
@@ -219,7 +219,7 @@ def readings(data: bytes) -> dict[Encoding, str]:
 def _first_words(data: bytes, encoding: Encoding) -> str:
     """Up to five cells that are not ASCII; empty where the file cannot be in this encoding."""
     try:
-        reader, header, _ = _open(data.decode(encoding))
+        reader, header, _ = open_rows(data.decode(encoding))
         known = recognise(header)
         shown = [header.index(known[name]) for name in TELLING if name in known]
         cells = [*header, *(row[n] for row in islice(reader, MAX_ROWS) for n in shown if n < len(row))]
@@ -229,7 +229,7 @@ def _first_words(data: bytes, encoding: Encoding) -> str:
     return words if words.isprintable() else ""
 
 
-def _open(text: str) -> tuple[Any, list[str], int]:
+def open_rows(text: str) -> tuple[Any, list[str], int]:
     """The rows below the header, its headings, and how many lines stand before what the reader counts.
 
     Spreadsheets in some languages write `;` or tabs: a line `sep=;` says so, or the header. Raises: InvalidInput.
@@ -242,7 +242,7 @@ def _open(text: str) -> tuple[Any, list[str], int]:
     try:
         first = next(csv.reader(io.StringIO(rest, newline=""), strict=True, delimiter=mark), [])
     except csv.Error as error:
-        raise _broken(len(BREAK.findall(skipped)) + 1, error) from None
+        raise broken(len(BREAK.findall(skipped)) + 1, error) from None
     reader = csv.reader(io.StringIO(rest, newline=""), strict=True, delimiter=mark)
     if names := without_header(first):
         return reader, list(names), len(BREAK.findall(skipped))
@@ -333,7 +333,7 @@ def _parsers(rules: PasswordRules | None) -> dict[str, Parser]:
     }
 
 
-def _broken(near: int, error: csv.Error) -> InvalidInput:
+def broken(near: int, error: csv.Error) -> InvalidInput:
     return _unreadable(f"Near row {near} the quotes do not add up ({error}). Nothing was read.")
 
 

@@ -304,6 +304,20 @@ def test_a_csv_updates_what_exists_when_that_is_asked_for(api: Api) -> None:
     assert (again["updated"], again["unchanged"], again["refused"]) == ([], 1, [])
 
 
+def test_aliases_go_out_and_in_as_csv(api: Api, com_token: str) -> None:
+    csv = {"content-type": "text/csv"}
+    rows = "all@example.com,x@example.net;y@example.net\nnonsense,x@example.net\nz@example.org,x@example.net\n"
+    file = f"alias,destinations\n{rows}"
+    how: dict[str, Any] = {"content": file, "headers": csv, "token": com_token}
+    dry = api.ok("POST", "/aliases/import?dryRun=true", **how)
+    assert (dry["created"], dry["acceptable"], [row["row"] for row in dry["refused"]]) == (0, 1, [3, 4])
+    once = {**how, "headers": {**csv, "idempotency-key": "k"}}
+    assert api.ok("POST", "/aliases/import", **once) == api.ok("POST", "/aliases/import", **once)
+    out = api("GET", "/aliases/export?excel=true", token=com_token)
+    assert out.content.decode("utf-8-sig").splitlines()[1] == "all@example.com,x@example.net;y@example.net,"
+    api.refused("POST", "/aliases/import", 400, "CSV_UNREADABLE", headers=csv)
+
+
 def test_a_csv_in_another_encoding_is_asked_for_it(api: Api) -> None:
     file, csv = f"email,password,display_name\nanna@example.com,{PASSWORD},Jürgen\n", {"content-type": "text/csv"}
     how: dict[str, Any] = {"content": file.encode("cp1252"), "headers": csv}

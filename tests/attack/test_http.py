@@ -39,7 +39,7 @@ ROUTES = [
     "/", "/mailboxes", "/health", "/metrics", "/auth/session", "/auth/logout", "/export/mailboxes.csv",
     "/export/logs.csv", "/export/import-rejected.csv", "/export/import-passwords.csv", "/export/mailboxes-template.csv",
     "/api/provision/health", "/api/provision/docs", "/api/provision/openapi.json", "/api/provision/mailboxes",
-    "/_stcore/health", "/_stcore/host-config", "/app/static/icon.png", "/nowhere",
+    "/export/aliases.csv", "/_stcore/health", "/_stcore/host-config", "/app/static/icon.png", "/nowhere",
 ]  # fmt: skip
 SECRETS = (b"root:x:", b"[theme", b"import streamlit", b"BEGIN", b"def ")
 

@@ -331,6 +331,20 @@ def test_what_an_update_changes_is_shown_before(cli: Cli) -> None:
     assert cli.ok(*how, "--json", stdin=data).json["unchanged"] == 1
 
 
+def test_aliases_go_out_and_in_as_csv(cli: Cli) -> None:
+    cli.add("anna@example.com")
+    rows = "all@example.com,anna@example.com;x@example.net,\n"
+    data = f"alias,destinations,mailbox\n{rows}"
+    assert "1 would be created, 0 rows refused" in cli.ok("alias", "import", "-", "--dry-run", stdin=data).out
+    assert "1 created" in cli.ok("alias", "import", "-", stdin=data).out
+    assert cli.ok("alias", "export").out.replace("\r", "") == data
+    again = cli("alias", "import", "-", "--json", stdin=data)
+    assert (again.code, [error["code"] for error in again.json["errors"]]) == (1, ["DUPLICATE_ALIAS"])
+    target = cli.folder / "aliases.csv"
+    cli.ok("alias", "export", str(target), "--excel", "--search", "all")
+    assert target.read_bytes()[:3] == b"\xef\xbb\xbf"
+
+
 def test_a_file_in_another_encoding_is_asked_for_it(cli: Cli) -> None:
     data = "email,password,display_name\nanna@example.com,Correct-Horse-1,Jürgen\n".encode("cp1252")
     assert "cp1252" in cli("csv", "import", "-", stdin=data).err

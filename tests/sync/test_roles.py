@@ -17,6 +17,7 @@ from provision.core.secret import Secret
 from provision.core.state import Key, Resource
 from provision.queries import Page, Queries
 from provision.services import Services
+from provision.services.aliases import NewAlias
 from provision.services.new_mailbox import NewMailbox
 from provision.services.resolving import Winner
 from provision.services.updating import Wanted
@@ -80,6 +81,7 @@ def arguments(world: World) -> dict[str, Any]:
         "operator": operator,
         "log": log.uid,
         "new": NewMailbox("new@boss.example", password_hash=HASH),
+        "aliases": [NewAlias("boss-2@boss.example", ["x@y.net"])],
         "wanted": [Wanted("boss@boss.example", display_name="new")],
         "news": [NewMailbox("new@boss.example", password_hash=HASH)],
         "address": "new-alias@boss.example",

@@ -9,11 +9,12 @@ from provision.app import Postroom
 from provision.core.errors import AccessDenied
 from provision.queries import LogFilter
 from tests.batches import note_batches
-from tests.ui.conftest import SYSTEM
+from tests.ui.conftest import SYSTEM, token_of
 from webui.aliases import parts
+from webui.http.sessions import TEST_TOKEN
 
 Open = Callable[..., AppTest]
-ACTIONS = {"Add alias", "Edit", "Owner", "Retry", "Delete"}
+ACTIONS = {"Add alias", "Import CSV", "Edit", "Owner", "Retry", "Delete"}
 
 
 def actions(test: AppTest) -> set[str]:
@@ -89,3 +90,28 @@ def test_several_aliases_go_in_one_batch(own_company: Postroom) -> None:
     assert own_company.services.aliases.delete_many(SYSTEM, uids) == 5
     assert batches == [5]
     assert own_company.queries.aliases(SYSTEM, domain="example.com").total == 0
+
+
+def importing() -> None:
+    import streamlit as st
+
+    from webui.aliases import csv_import
+    from webui.kit import ui
+
+    st.session_state[ui.OPENED] = 0
+    csv_import.import_dialog()
+
+
+def test_aliases_are_imported_from_a_file_after_a_look(own_company: Postroom) -> None:
+    test = AppTest.from_function(importing, default_timeout=30)
+    test.session_state[TEST_TOKEN] = token_of(own_company, "alice")
+    test.run()
+    data = b"alias,destinations\nall@sales.example.com,x@example.net;y@example.net\nnonsense,x@example.net\n"
+    test.file_uploader[0].set_value(("aliases.csv", data, "text/csv")).run()
+    assert not test.exception
+    refused, planned = (table.value for table in test.dataframe)
+    assert (list(refused["row"]), list(planned["destinations"])) == ([3], ["x@example.net, y@example.net"])
+    next(button for button in test.button if button.label == "Import 1 alias").click().run()
+    assert not test.error
+    (made,) = own_company.queries.aliases(SYSTEM, search="all@sales.example.com").rows
+    assert made["destinations"] == ["x@example.net", "y@example.net"]

@@ -18,6 +18,7 @@ from provision.services.resolving import Winner
 from tests.e2e.site import seed
 from tests.ui.conftest import ROOT, SYSTEM, token_of
 from webui import sidebar
+from webui.aliases import csv_import as alias_import
 from webui.aliases import parts as aliases
 from webui.domains import parts as domains
 from webui.http import running
@@ -66,6 +67,7 @@ def rules(app: Postroom) -> Any:
 FINDING = SimpleNamespace(key=Key(Resource.MAILBOX, f"stranger@{MAIN}"))
 FOUND = SimpleNamespace(counts={Found.DIFFERS: 2})
 OPEN: dict[str, Callable[[Postroom], Any]] = {
+    "webui.aliases.csv_import.import_dialog": lambda app: alias_import.import_dialog(),
     "webui.aliases.parts.create_dialog": lambda app: aliases.create_dialog(),
     "webui.aliases.parts.edit_dialog": lambda app: aliases.edit_dialog(alias(app)),
     "webui.aliases.parts.assign_dialog": lambda app: aliases.assign_dialog(alias(app)),

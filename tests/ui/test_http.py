@@ -15,6 +15,7 @@ from webui.http import endpoints, import_endpoints, sessions
 
 ROUTES = [
     Route("/export/mailboxes.csv", endpoints.export_mailboxes),
+    Route("/export/aliases.csv", endpoints.export_alias_list),
     Route("/export/logs.csv", endpoints.export_logs),
     Route("/export/import-passwords.csv", import_endpoints.import_passwords),
     Route("/auth/session", endpoints.set_cookie),
@@ -58,9 +59,15 @@ def test_the_filters_of_the_pages_are_understood(client: TestClient) -> None:
 
 
 def test_a_list_for_excel_begins_with_its_mark(client: TestClient) -> None:
-    for path in ("mailboxes.csv", "logs.csv"):
+    for path in ("mailboxes.csv", "aliases.csv", "logs.csv"):
         assert client.get(f"/export/{path}?excel=1").content[:3] == b"\xef\xbb\xbf"
         assert client.get(f"/export/{path}").content[:3] != b"\xef\xbb\xbf"
+
+
+def test_aliases_come_with_all_their_destinations(client: TestClient) -> None:
+    whole = client.get("/export/aliases.csv").text.splitlines()
+    found = client.get("/export/aliases.csv?search=partner&domain=sales.example.com").text.splitlines()
+    assert (whole[0], len(whole) > len(found) > 1) == ("alias,destinations,mailbox", True)
 
 
 def test_new_passwords_are_used_up_by_who_gets_them_only(own_company: Postroom) -> None:

@@ -56,6 +56,7 @@ def routes() -> list[BaseRoute]:
         Route(url_for("/auth/session"), endpoints.set_cookie),
         Route(url_for("/auth/logout"), endpoints.drop_cookie),
         Route(url_for("/export/mailboxes.csv"), endpoints.export_mailboxes),
+        Route(url_for("/export/aliases.csv"), endpoints.export_alias_list),
         Route(url_for("/export/logs.csv"), endpoints.export_logs),
         Route(url_for("/export/mailboxes-template.csv"), import_endpoints.mailbox_template),
         Route(url_for("/export/import-rejected.csv"), import_endpoints.import_rejected),

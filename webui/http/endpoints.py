@@ -13,6 +13,7 @@ from provision.identity.sign_in import SignedIn
 from provision.ops.health import look
 from provision.queries import LogFilter, MailboxFilter, begin_of, end_of, prefetch
 from provision.storage.models import LogStatus, Status, SyncStatus
+from provision.transfer.alias_csv import export_aliases
 from provision.transfer.csv_io import export_csv, export_log_csv
 from webui.http import sessions
 from webui.http.base_path import url_for
@@ -63,6 +64,17 @@ async def export_mailboxes(request: Request) -> Response:
         return export_csv(postroom(), who.actor, _mailbox_filter(request), excel=_excel(request))
 
     return await _stream(request, Permission.MAILBOX_READ, "mailboxes.csv", lines)
+
+
+async def export_alias_list(request: Request) -> Response:
+    """The aliases as CSV: `?search=&domain=&excel=1`."""
+
+    def lines(who: SignedIn) -> Iterator[str]:
+        asked = request.query_params
+        which = (asked.get("search", ""), asked.get("domain") or None)
+        return export_aliases(postroom(), who.actor, *which, excel=_excel(request))
+
+    return await _stream(request, Permission.ALIAS_READ, "aliases.csv", lines)
 
 
 async def export_logs(request: Request) -> Response:

@@ -6,10 +6,10 @@ import streamlit as st
 
 from provision.core.errors import InvalidInput
 from provision.core.texts import N_
-from provision.transfer.csv_reader import Encoding, Look, Reading, look, unknown_encoding
+from provision.transfer.csv_reader import Look, Reading, look
 from provision.transfer.import_jobs import remembered
 from provision.transfer.mapping import COLUMNS, SECRET_COLUMNS
-from webui.kit import ui
+from webui.kit import csv_file, ui
 from webui.kit.i18n import _, word
 
 HIDDEN = "•••"
@@ -34,25 +34,13 @@ WORDS = N_(
 
 def reading(opened: ui.Dialog, file: Any) -> Reading:
     """How the file is to be read, as far as it does not tell by itself. Raises: InvalidInput."""
-    encoding = _encoding(opened, file)
+    encoding = csv_file.encoding(opened, file)
     seen: Look = opened.once(lambda: look(file.getvalue(), encoding), f"{file.file_id} {encoding} look")
     columns = None if {name.lower() for name in seen.header} <= {*COLUMNS, "error"} else _columns(opened, file, seen)
     passwords = st.checkbox(_("Make a new password where a row has none"), key=f"mb_passwords_{opened.key}")
     update = st.checkbox(_("Update mailboxes that exist: name, quota, login"), key=f"mb_update_{opened.key}")
     reset = update and st.checkbox(_("Also set their passwords, where a row has one"), key=f"mb_reset_{opened.key}")
     return Reading(encoding, columns, passwords, update, reset)
-
-
-def _encoding(opened: ui.Dialog, file: Any) -> Encoding | None:
-    """Asked where the file does not tell: a person sees by the first words which one is right."""
-    possible = opened.once(lambda: unknown_encoding(file.getvalue()), f"{file.file_id} encoding")
-    if not possible:
-        return None
-    asked = _("The file is not in UTF-8. Where do the words read right?")
-    names = {Encoding.CP1252: _("Western European"), Encoding.SHIFT_JIS: _("Japanese"), Encoding.GB18030: _("Chinese")}
-    return st.selectbox(
-        asked, possible, None, lambda one: f"{names[one]} ({one}): {possible[one]}", key=f"mb_encoding_{opened.key}"
-    )
 
 
 def _columns(opened: ui.Dialog, file: Any, seen: Look) -> dict[str, str]:
