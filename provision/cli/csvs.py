@@ -76,7 +76,10 @@ def import_(
     session = session_of(context)
     data = read_file(file)
     how = {"passwords": passwords is not None, "update": update, "set_passwords": set_passwords}
-    result = _run(session, data, reading_of(data, encoding, columns or [], **how), dry_run)
+    reading = reading_of(data, encoding, columns or [], **how)
+    if passwords and not dry_run:
+        write_secret(passwords, passwords_csv({}))  # where they cannot be written nothing is made
+    result = _run(session, data, reading, dry_run)
     if rejected and result.errors:
         write_secret(rejected, rejected_csv(result))
     if passwords and result.passwords:

@@ -213,6 +213,8 @@ def unknown_encoding(data: bytes) -> dict[Encoding, str]:
 
 def readings(data: bytes) -> dict[Encoding, str]:
     """What else a file may be in, with the first words that show it. What a column of passwords holds is not shown."""
+    if b"\0" in data:
+        return {}  # no text at all
     return {encoding: words for encoding in Encoding if (words := _first_words(data, encoding))}
 
 

@@ -310,6 +310,9 @@ def test_the_columns_of_others_and_new_passwords(cli: Cli) -> None:
     how = ("csv", "import", "-", "--map", "display_name=Bezeichnung", "--new-passwords", str(made))
     assert "Left out: Personal" in cli.ok(*how, "--dry-run", stdin=data).out
     assert not made.exists()
+    nowhere = ("csv", "import", "-", "--new-passwords", str(cli.folder / "none" / "made.csv"))
+    assert "No such file" in cli(*nowhere, stdin=data.replace("Bezeichnung", "Name")).err
+    assert cli.text() == ""
     done = cli.ok(*how, stdin=data)
     assert "1 new passwords are in" in done.out
     assert stat.S_IMODE(made.stat().st_mode) == 0o600

@@ -111,6 +111,7 @@ def test_it_reads_unicode_files(encoding: str) -> None:
         ((HEADER + GOOD).encode("utf-32"), "UTF-8"),
         (b"\xff\xfe\x00", "UTF-8"),
         (b"PK\x03\x04rest of a workbook", "spreadsheet"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\0", "not in UTF-8; save it"),
         (b"\x7fELF\x02\x01\x01\0\0\0", "NUL"),
         ((HEADER + GOOD + "b\0n@example.com,x,,,,\n").encode(), "Row 3"),
         (b"", "empty"),

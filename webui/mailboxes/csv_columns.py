@@ -35,7 +35,7 @@ WORDS = N_(
 def reading(opened: ui.Dialog, file: Any) -> Reading:
     """How the file is to be read, as far as it does not tell by itself. Raises: InvalidInput."""
     encoding = csv_file.encoding(opened, file)
-    seen: Look = opened.once(lambda: look(file.getvalue(), encoding), f"{file.file_id} {encoding} look")
+    seen = look(file.getvalue(), encoding)  # not kept: it may hold passwords
     columns = None if {name.lower() for name in seen.header} <= {*COLUMNS, "error"} else _columns(opened, file, seen)
     passwords = st.checkbox(_("Make a new password where a row has none"), key=f"mb_passwords_{opened.key}")
     update = st.checkbox(_("Update mailboxes that exist: name, quota, login"), key=f"mb_update_{opened.key}")
