@@ -66,7 +66,7 @@ def import_(
         Path | None, typer.Option("--rejected", help="Write refused rows there, to be corrected.")
     ] = None,
     columns: Map = None,
-    passwords: NewPasswords = None,
+    made: NewPasswords = None,
     update: Update = False,
     set_passwords: SetPasswords = False,
     encoding: Encoded = None,
@@ -75,23 +75,23 @@ def import_(
     """Create a mailbox for every good row; exit code 1 if any row was refused."""
     session = session_of(context)
     data = read_file(file)
-    how = {"passwords": passwords is not None, "update": update, "set_passwords": set_passwords}
+    how = {"passwords": made is not None, "update": update, "set_passwords": set_passwords}
     reading = reading_of(data, encoding, columns or [], **how)
-    if passwords and not dry_run:
-        write_secret(passwords, passwords_csv({}))  # where they cannot be written nothing is made
+    if made and not dry_run:
+        write_secret(made, passwords_csv({}))  # where they cannot be written nothing is made
     result = _run(session, data, reading, dry_run)
     if rejected and result.errors:
         write_secret(rejected, rejected_csv(result))
-    if passwords and result.passwords:
-        write_secret(passwords, passwords_csv(result.passwords))
+    if made and result.passwords:
+        write_secret(made, passwords_csv(result.passwords))
     touched = [] if dry_run else [*result.created, *(one.uid for one in result.updated)]
     unsynced = session.app.queries.unsynced_count(session.actor, touched) if touched else 0
     if as_json:
         say_json({**_summary(result, dry_run), "waiting": unsynced})
     else:
         _show(result, dry_run, rejected, unsynced)
-        if passwords and result.passwords:
-            say(f"{len(result.passwords):,} new passwords are in {passwords}; give them to their owners.")
+        if made and result.passwords:
+            say(f"{len(result.passwords):,} new passwords are in {made}; give them to their owners.")
     if result.errors:
         return Code.REFUSED
     return Code.WAITING if unsynced else Code.DONE

@@ -11,7 +11,7 @@ from uuid6 import uuid7
 from provision.audit.events import Operation
 from provision.core import address as addresses
 from provision.core.access import Actor, InDomain, Permission
-from provision.core.errors import Conflict, InvalidEmail, InvalidInput, NotFound, ProvisionError
+from provision.core.errors import AccessDenied, Conflict, InvalidEmail, InvalidInput, NotFound, ProvisionError
 from provision.core.traits import Feature
 from provision.servers.kinds import traits_of
 from provision.services.checks import alias_refusal, check_version, taken_addresses
@@ -86,7 +86,7 @@ class Aliases:
     def create_many(
         self, actor: Actor, aliases: Sequence[NewAlias], *, dry_run: bool = False, idempotency_key: str | None = None
     ) -> ManyAliases:
-        """Make several in one transaction and with one push; what cannot be made is in `errors`, by its index."""
+        """Make several in one transaction and with one push; what cannot be made is in `errors`."""
         actor.require(Permission.ALIAS_WRITE)
         request = [[new.address, *new.destinations] for new in aliases]
         call = (actor, Operation.ALIAS_CREATE, idempotency_key, request)
@@ -99,6 +99,8 @@ class Aliases:
                 try:
                     rows.append(_insert_new(session, actor, new))
                     session.flush()  # the next one may lead to it
+                except AccessDenied:
+                    raise  # and recorded
                 except ProvisionError as error:
                     errors.append(ItemError(index, new.address, error))
             if dry_run:

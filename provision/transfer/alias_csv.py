@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from provision.app import Postroom
+from provision.core import address as addresses
 from provision.core.access import Actor, Permission
 from provision.core.columns import Column
-from provision.core.errors import InvalidInput
+from provision.core.errors import AccessDenied, InvalidInput
 from provision.core.texts import N_
 from provision.services.aliases import NewAlias
 from provision.transfer.cells import guard, several, unguard
@@ -60,12 +61,35 @@ def import_aliases(
 ) -> AliasImport:
     """Make the aliases of all good rows, in one transaction and with one push. Raises: InvalidInput, AccessDenied."""
     rows, errors = _read(data, encoding)
+    rows = _own(app, actor, rows, errors)
     news = [_new(row) for row in rows]
     bulk = app.services.aliases.create_many(actor, news, dry_run=dry_run, idempotency_key=idempotency_key)
     refused = {item.index for item in bulk.errors}
     errors += [RowError(rows[item.index], "", item.error.code, item.error.message) for item in bulk.errors]
     accepted = [new for index, new in enumerate(news) if index not in refused]
     return AliasImport(accepted, bulk.done, sorted(errors, key=lambda error: error.number))
+
+
+def _own(app: Postroom, actor: Actor, rows: Sequence[Row], errors: list[RowError]) -> list[Row]:
+    """A DomainAdmin's rows outside their domains are refused one by one, so that the others can go on."""
+    is_own, own = app.queries.own(actor), []
+    for row in rows:
+        new = _new(row)
+        names = filter(None, map(_stored, (new.address, new.mailbox or "")))
+        if outside := next((name for name in names if not is_own(name)), None):
+            denied = AccessDenied(f"{outside} is in a domain that is not yours.")
+            errors.append(RowError(row, "", denied.code, denied.message))
+        else:
+            own.append(row)
+    return own
+
+
+def _stored(address: str) -> str:
+    """As it is stored; empty where it is no address, which is said of it later."""
+    try:
+        return addresses.normalise_alias(address)
+    except InvalidInput:
+        return ""
 
 
 def _new(row: Row) -> NewAlias:

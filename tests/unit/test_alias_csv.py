@@ -112,9 +112,16 @@ def test_the_same_call_with_a_key_is_one_import(two: World) -> None:
 
 
 def test_each_gets_and_makes_those_of_their_domains_only(two: World) -> None:
-    data = b"alias,destinations\nx@example.com,anna@example.com\nx@example.org,anna@example.com\n"
+    two.add("olga@example.org")
+    rows = (
+        "X@Example.com,anna@example.com,",
+        "x@example.org,anna@example.com,",
+        "y@example.com,a@b.net,olga@example.org",
+    )
+    data = ("alias,destinations,mailbox\n" + "\n".join([*rows, "nonsense,a@b.net,"])).encode()
     result = import_aliases(two.app, two.dora, data)
-    assert ([new.address for new in result.accepted], len(result.errors)) == (["x@example.com"], 1)
+    assert [new.address for new in result.accepted] == ["X@Example.com"]
+    assert [error.code for error in result.errors] == ["INSUFFICIENT_PERMISSION"] * 2 + ["INVALID_EMAIL"]
     assert "not yours" in result.errors[0].message
     two.app.services.aliases.create(two.alice, "y@example.org", ["anna@example.com"])
     assert "example.org" not in exported(two, two.dora)
