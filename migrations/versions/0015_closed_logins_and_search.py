@@ -16,6 +16,8 @@ depends_on = None
 PART = 5_000
 MAILBOX = sa.table("mailbox", *map(sa.column, ("id", "address", "display_name", "status", "removing", "searched")))
 MAILBOX.append_column(sa.column("login_open", sa.Boolean()))
+# A search compares while it walks along the addresses.
+WALKED = "CREATE INDEX ix_mailbox_present_address ON mailbox (address, id, searched) WHERE status <> 'DELETED'"
 SQLITE = [
     "DROP TRIGGER mailbox_search_insert",
     "DROP TRIGGER mailbox_search_delete",
@@ -47,6 +49,8 @@ def upgrade() -> None:
     kept = sa.and_(MAILBOX.c.status == "DELETED", MAILBOX.c.removing == sa.false())
     op.execute(MAILBOX.update().where(kept).values(login_open=sa.true()))
     _fill()
+    op.drop_index("ix_mailbox_present_address", table_name="mailbox")
+    op.execute(WALKED)
     for statement in SQLITE if op.get_bind().dialect.name == "sqlite" else POSTGRESQL:
         op.execute(statement)
 

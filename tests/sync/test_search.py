@@ -119,3 +119,9 @@ def test_what_is_typed_in_full_width_finds_aliases_and_records(people: World) ->
     people.app.services.aliases.create(alice, "info@example.com", ["ali@example.com"])
     assert [row["address"] for row in queries.aliases(alice, search="ｉｎｆｏ@").rows] == ["info@example.com"]
     assert queries.logs(alice, LogFilter(search="Ｉｎｆｏ@")).total == 1
+
+
+def test_a_name_of_letters_that_become_many_is_taken_and_found(world: World) -> None:
+    """What an index takes has an end."""
+    world.add("long@example.com", display_name=200 * "ﷺ")
+    assert found(world, "ﷺ long") == ["long@example.com"]

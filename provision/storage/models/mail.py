@@ -46,9 +46,12 @@ class Domain(Row, Base):
     server: Mapped[Server] = relationship()
 
 
+MOST_SEARCHED = 600  # characters: what PostgreSQL takes into an index has an end, and one letter can become eighteen
+
+
 def search_text(address: str, display_name: str) -> str:
     """In which a mailbox is searched for: its address, as stored and as people write it, and its name."""
-    return folded(" ".join(dict.fromkeys((address, readable(address), display_name))))
+    return folded(" ".join(dict.fromkeys((address, readable(address), display_name))))[:MOST_SEARCHED]
 
 
 def _searched(context: Any) -> str:
