@@ -137,7 +137,7 @@ def test_changes_within_the_quiet_time_wait_for_each_other(own_site: Site, page:
     ready(page)
     open_create(page, f"gathered@{MAIN}").click()
     toast(page, f"gathered@{MAIN} is created.")
-    expect(page.get_by_text("Gathered with what else comes within ")).to_be_visible()
+    expect(page.get_by_text("Gathered with what else comes within ").first).to_be_visible()
     assert f"gathered@{MAIN}" not in file(own_site)
     page.goto(f"{own_site.url}/sync")
     expect(page.get_by_text("Gathers changes until")).to_be_visible()
