@@ -70,8 +70,7 @@ async def export_alias_list(request: Request) -> Response:
     """The aliases as CSV: `?search=&domain=&excel=1`."""
 
     def lines(who: SignedIn) -> Iterator[str]:
-        asked = request.query_params
-        which = (asked.get("search", ""), asked.get("domain") or None)
+        which = _alias_filter(request)
         return export_aliases(postroom(), who.actor, *which, excel=_excel(request))
 
     return await _stream(request, Permission.ALIAS_READ, "aliases.csv", lines)
@@ -116,7 +115,7 @@ def _filters() -> Iterator[None]:
 
 def _given(request: Request, *known: str) -> dict[str, str]:
     """The filters that are set. Raises: ValueError where one is not known: the file would hold more than was meant."""
-    if set(request.query_params) - set(known):
+    if set(request.query_params) - {*known, "excel"}:
         raise ValueError
     return {name: value for name, value in request.query_params.items() if value}
 
@@ -140,6 +139,13 @@ def _percent(text: str) -> int:
     if not 0 <= percent <= MAX_PERCENT:
         raise ValueError
     return percent
+
+
+@_filters()
+def _alias_filter(request: Request) -> tuple[str, str | None]:
+    """Raises: InvalidInput."""
+    given = _given(request, "search", "domain")
+    return given.get("search", ""), given.get("domain")
 
 
 @_filters()
