@@ -65,7 +65,10 @@ class ConfigFile(ABC):
                 continue
             key, found, _ = line.rpartition(separator) if separator == ":" else line.partition(separator)
             if found and "@" in key:
-                self._note_key(key, number)
+                if key.islower() and key.isascii() and key not in self.entries:  # nearly all of 100,000
+                    self.entries[key] = number
+                else:
+                    self._note_key(key, number)
             elif not is_blank(line):
                 self.garbage.append((line, NO_ENTRY))
 
