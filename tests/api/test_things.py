@@ -293,12 +293,12 @@ def test_a_token_of_one_domain_sees_its_own_server_without_counts_and_paths(api:
     api.add("anna@example.com")
     api.add("ben@example.org")
     with api.world.app.database.write() as session:
-        failing = {"error": f"There is no folder {api.world.volume}.", "alarm": "Of 59 entries 45 are missing."}
+        failing = {"error": f"There is no folder {api.world.volume}.", "alarm": "Of fifty-nine entries 45 are missing."}
         session.query(Server).update(failing)  # type: ignore[arg-type]
     (server,) = api.ok("GET", "/servers", token=com_token)
     assert (server["name"], server["accounts"]) == ("main", 1)
     assert str(api.world.volume) not in str(server)
-    assert "59" not in str(server)
+    assert "fifty-nine" not in str(server)
     assert server["error"]
     assert server["alarm"]
     assert [row["name"] for row in api.ok("GET", "/servers")] == ["main", "other"]
